@@ -1,0 +1,140 @@
+# Every task of the project. `make help` lists them; ENV=local unless given.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+ENV ?= local
+PYTHON ?= python3
+export ENV
+
+# Options come from the command line of make, never by accident from the shell's environment
+OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION
+$(foreach option,$(OPTIONS),$(if $(filter environment,$(origin $(option))),$(eval $(option) :=)))
+export $(OPTIONS)
+
+OPS := .venv/bin/python -m console.cli
+LOCAL := .venv/bin/python -m local
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ The local system
+.PHONY: up down reset status doctor logs
+up: .venv/product ## Start everything here: emulated AWS, Postgres, Terraform, demo users, console
+	@$(LOCAL) up
+
+down: .venv/product ## Stop it, keeping everything that is in it
+	@$(LOCAL) down
+
+reset: .venv/product ## Stop it and delete everything that is in it (asks first; YES=1 doesn't)
+	@$(LOCAL) reset
+
+status: .venv/product ## Show what runs, where, and how much is queued
+	@$(OPS) status
+
+doctor: .venv/product ## Check every setting and probe everything [JSON=1]
+	@$(OPS) doctor
+
+logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console SINCE=15m FOLLOW=1 JSON=1]
+	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
+
+##@ Development
+.PHONY: test lint format bench lock
+test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
+	@.venv/bin/python -m tests.browser.chromium
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+lint: .venv/development ## Check style, types, arrows, Terraform and security
+	@.venv/bin/python -m local.lint
+
+format: .venv/development ## Format Python and Terraform
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format . && terraform fmt -recursive terraform
+
+bench: .venv/development ## Measure against named peers (needs Node.js)
+	@.venv/bin/python -m tests.bench
+
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
+# Of python-jose's dependencies, those of the backends that the authorizer doesn't use
+NOT_IN_ZIPS := ecdsa rsa pyasn1 six pycparser
+lock: .venv/product ## Renew every hashed requirements file
+	$(COMPILE) pyproject.toml -o requirements/product.txt
+	$(COMPILE) pyproject.toml --extra development -c requirements/product.txt -o requirements/development.txt
+	@for name in uv emulator emulator-signing checkov; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
+
+##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
+.PHONY: build bootstrap plan apply destroy outputs env
+build: .venv/product ## Build the functions' zips
+	@$(LOCAL) build
+
+bootstrap: .venv/product ## Make the bucket for Terraform's state
+	@$(OPS) bootstrap
+
+plan: .venv/product build ## Show what apply would change
+	@$(OPS) plan
+
+apply: .venv/product build ## Change the infrastructure (asks first; YES=1 doesn't)
+	@$(OPS) apply
+
+destroy: .venv/product ## Delete the infrastructure (asks; buckets with objects need FORCE=1)
+	@$(OPS) destroy
+
+outputs: .venv/product ## Print Terraform's outputs [JSON=1]
+	@$(OPS) outputs
+
+env: .venv/product ## Write .env.<ENV> and the front end's settings from the outputs
+	@$(OPS) env
+
+##@ Console
+.PHONY: console
+console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.1 CONSOLE_PORT=8501]
+	@.venv/bin/python -m console.serve
+
+##@ Avatars
+.PHONY: upload clear invalidate redrive reconcile
+upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
+	@$(OPS) upload
+
+clear: .venv/product ## Remove an avatar, its variants and its originals NAME= [YES=1]
+	@$(OPS) clear
+
+invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"
+	@$(OPS) invalidate
+
+redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
+	@$(OPS) redrive
+
+reconcile: .venv/product ## Queue originals that were never processed [DRY_RUN=1 ALL=1 AFTER=key]
+	@$(OPS) reconcile
+
+##@ Database
+.PHONY: migrate rollback migration migrations preview rehearse adopt
+migrate: .venv/product ## Apply pending migrations [TO=] [VERBOSE=1]
+	@$(OPS) migrate
+
+rollback: .venv/product ## Take migrations back TO= or STEPS= [YES=1 VERBOSE=1]
+	@$(OPS) rollback
+
+migration: .venv/product ## Write a new, empty migration NAME=add_bio_column
+	@$(OPS) migration
+
+migrations: .venv/product ## List the migrations: state, when, by whom, how long, drift [JSON=1]
+	@$(OPS) migrations
+
+preview: .venv/product ## Show the SQL of a run, squawk's findings and its locks [TO= STEPS= DOWN=1]
+	@$(OPS) preview
+
+rehearse: .venv/product ## Try pending migrations and their way back on a copy of the schema
+	@$(OPS) rehearse
+
+adopt: .venv/product ## Take a database with the tables but no history as it is [YES=1]
+	@$(OPS) adopt
+
+.venv/product: requirements/uv.txt requirements/product.txt
+	@$(PYTHON) local/virtual_environment.py product
+	@touch $@
+
+.venv/development: requirements/uv.txt requirements/development.txt
+	@$(PYTHON) local/virtual_environment.py development
+	@touch $@ .venv/product
