@@ -1,0 +1,140 @@
+# Settings of one environment on AWS. Copy to <ENV>.tfvars, keep what you change, then:
+#
+#   make bootstrap plan apply ENV=<ENV>
+#
+# A line that is commented out shows the value that holds without it, or, after "null", an example.
+
+# ── Names ────────────────────────────────────────────────────────────────────────────────────
+
+# Every resource is named <project>-<environment>-…; two environments can share an account.
+# project = "avatar-ops"
+environment = "prod"
+
+# Everything stands here, but for CloudFront and its certificate, which are in us-east-1.
+region = "eu-central-1"
+
+# With a domain, the API is served at api.<domain_name> and images at assets.<domain_name>,
+# each with a certificate made and renewed for it. Without one (null), API Gateway's and
+# CloudFront's own names are used.
+domain_name = "example.com"
+
+# The public Route 53 zone for these names must exist; say which if it isn't named like the
+# domain, such as "example.com" for avatars.example.com.
+# hosted_zone_name = null
+
+# The web pages that may call the API, upload, and read an image's bytes. Exact origins only:
+# scheme, host and perhaps a port.
+front_end_origins = ["https://example.com"]
+
+# Where operators open the console, if its profile page is to upload too.
+# console_origins = ["http://127.0.0.1:8501"]
+
+# ── Functions ────────────────────────────────────────────────────────────────────────────────
+
+# Where `make build` puts the zips, and what it builds them for.
+# artifacts_directory = "../build/aws"
+# runtime             = "python3.13"
+# architecture        = "arm64"
+
+# The resize function: MB (a share of a processor comes with them), seconds before a call is
+# stopped, and batches of up to five uploads worked on at once.
+# resize = {
+#   memory_size         = 1024
+#   timeout             = 30
+#   maximum_concurrency = 20
+# }
+
+# ── Avatars ──────────────────────────────────────────────────────────────────────────────────
+
+# Each size is made in each format: jpg, webp, avif. PUTs are the largest item of the bill,
+# and each combination is one per upload.
+# avatar_sizes   = [512, 128]
+# avatar_formats = ["jpg", "webp"]
+
+# Larger uploads are refused before they are sent.
+# max_upload_bytes = 10485760
+
+# ── Users ────────────────────────────────────────────────────────────────────────────────────
+
+# The Cognito pool whose users upload. Null makes one; an application with a pool of its own
+# names it: { id = "eu-central-1_AbCdEfGhI", client_id = "1h57kf5cpq17m0eml12EXAMPLE" }
+# user_pool = null
+
+# A pool made here holds all its users: a destroy must first turn this off.
+# user_pool_deletion_protection = true
+
+# Where the pool's public keys are, if not at Cognito's own address; %s stands for its id.
+# jwks_url = null
+
+# ── API ──────────────────────────────────────────────────────────────────────────────────────
+
+# A token's verdict is remembered for so many seconds (0 to 3600). Longer saves calls of the
+# authorizer; a token that is signed out meanwhile goes on working for so long.
+# authorizer_ttl_seconds = 300
+
+# Requests per second, and at once, before the API answers 429.
+# api_throttling = {
+#   rate_limit  = 100
+#   burst_limit = 200
+# }
+
+# ── Database ─────────────────────────────────────────────────────────────────────────────────
+
+# Postgres, for profiles. Null leaves profiles out: uploading and serving need no database.
+# Put its URL into an SSM SecureString first; the URL itself never comes near Terraform. Give
+# the key unless it is AWS's own, and the network if the database is private (the network then
+# needs a way to SSM and S3).
+# database = null
+database = {
+  url_parameter_name = "/avatar-ops/prod/database-url"
+  # kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  # subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
+  # security_group_ids = ["sg-0123456789abcdef0"]
+}
+
+# ── Webhook ──────────────────────────────────────────────────────────────────────────────────
+
+# Told of each new or removed avatar in SNS's own messages, signed by AWS, after it has
+# confirmed the subscription. HTTPS, unless the second setting allows otherwise.
+# webhook_url        = null
+# allow_http_webhook = false
+
+# ── Observability ────────────────────────────────────────────────────────────────────────────
+
+# Who hears of alarms: an address (AWS asks it to confirm, once for each of two regions), and
+# SNS topics that exist already, in the region or, for CloudFront's alarm, in us-east-1.
+alarm_email = "operators@example.com"
+# alarm_topic_arns = []
+
+# How long logs are kept, and a KMS key for them if CloudWatch's own encryption won't do; its
+# policy must admit CloudWatch Logs.
+# log_retention_days = 30
+# log_kms_key_arn    = null
+
+# ── Buckets ──────────────────────────────────────────────────────────────────────────────────
+
+# For how many days a replaced or deleted original can be brought back.
+# noncurrent_version_days = 30
+
+# With true, a destroy deletes the buckets and every picture in them.
+# force_destroy_buckets = false
+
+# ── CDN ──────────────────────────────────────────────────────────────────────────────────────
+
+# Where CloudFront serves from: PriceClass_100 is Europe and North America, PriceClass_200 adds
+# Asia, the Middle East and Africa, PriceClass_All the rest.
+# price_class = "PriceClass_100"
+
+# redirect-to-https, or https-only, which refuses instead.
+# viewer_protocol_policy = "redirect-to-https"
+
+# An apply that changes the distribution takes minutes to reach all edge locations. False ends
+# the apply at once; the change arrives all the same.
+# wait_for_cdn = true
+
+# ── An emulator in the place of AWS ──────────────────────────────────────────────────────────
+
+# Leave these alone on AWS; envs/local.tfvars and the local stack set them.
+# deny_insecure_transport = true
+# s3_use_path_style       = false
+# service_urls            = null

@@ -1,0 +1,28 @@
+# The embedded AWS on one's own machine. What depends on its port (service_urls, jwks_url) and on
+# its Python (artifacts_directory) comes as TF_VAR_… at run time.
+
+environment       = "local"
+region            = "eu-central-1"
+domain_name       = "avatars.test"
+front_end_origins = ["http://localhost:3000"]
+
+database = {
+  url_parameter_name = "/avatar-ops/local/database-url"
+}
+
+# A process per concurrent call runs on this machine's own processors.
+resize = {
+  maximum_concurrency = 2
+  timeout             = 15
+}
+
+allow_http_webhook            = true
+log_retention_days            = 7
+user_pool_deletion_protection = false
+force_destroy_buckets         = true
+
+# The emulator speaks plain HTTP, on one host name.
+deny_insecure_transport = false
+s3_use_path_style       = true
+viewer_protocol_policy  = "allow-all"
+wait_for_cdn            = false

@@ -1,0 +1,171 @@
+locals {
+  functions = merge(
+    {
+      authorizer = module.authorizer
+      presign    = module.presign
+      resize     = module.resize
+    },
+    { for profiles in module.profiles : "profiles" => profiles },
+  )
+
+  # `%s` in the override stands for the pool's id, which a new pool gets from the apply itself.
+  jwks_url = var.jwks_url == null ? null : replace(var.jwks_url, "%s", local.user_pool.id)
+
+  # SSM's ARNs have one slash between `parameter` and the name, whether that begins with one or not.
+  database_url_parameter_arn = var.database == null ? null : join(":", [
+    "arn", data.aws_partition.this.partition, "ssm", var.region, data.aws_caller_identity.this.account_id,
+    "parameter/${trimprefix(var.database.url_parameter_name, "/")}",
+  ])
+}
+
+data "aws_partition" "this" {}
+
+module "authorizer" {
+  source = "./modules/function"
+
+  name               = "${local.name}-authorizer"
+  description        = "Decides whether a request's access token is good."
+  zip_path           = "${var.artifacts_directory}/authorizer.zip"
+  handler            = "authorizer.handler.handler"
+  runtime            = var.runtime
+  architecture       = var.architecture
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = merge(
+    {
+      USER_POOL_ID = local.user_pool.id
+      CLIENT_ID    = local.user_pool.client_id
+    },
+    local.jwks_url == null ? {} : { JWKS_URL = local.jwks_url },
+  )
+}
+
+module "presign" {
+  source = "./modules/function"
+
+  name               = "${local.name}-presign"
+  description        = "Gives a signed-in user an address to upload an avatar to."
+  zip_path           = "${var.artifacts_directory}/presign.zip"
+  handler            = "presign.handler.handler"
+  runtime            = var.runtime
+  architecture       = var.architecture
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+    MAX_UPLOAD_BYTES    = var.max_upload_bytes
+  }
+
+  permissions = {
+    # The browser's PUT acts as this role.
+    UploadOriginals = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+  }
+}
+
+module "resize" {
+  source = "./modules/function"
+
+  name               = "${local.name}-resize"
+  description        = "Makes the avatar and its variants from each upload."
+  zip_path           = "${var.artifacts_directory}/resize.zip"
+  handler            = "resize.handler.handler"
+  runtime            = var.runtime
+  architecture       = var.architecture
+  memory_size        = var.resize.memory_size
+  timeout            = var.resize.timeout
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+    ASSETS_BUCKET_NAME  = module.assets.name
+    AVATAR_SIZES        = join(",", var.avatar_sizes)
+    AVATAR_FORMATS      = join(",", var.avatar_formats)
+    MAX_UPLOAD_BYTES    = var.max_upload_bytes
+  }
+
+  permissions = {
+    ConsumeQueue = {
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+      resources = [module.image_pipeline.queue_arn]
+    }
+    ReadOriginals = {
+      actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    MarkRejectedOriginals = {
+      actions   = ["s3:PutObjectVersionTagging"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    SeeCurrentAvatar = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.assets.arn}/avatars/*"]
+    }
+    # Without it S3 says "forbidden" for an avatar that isn't there yet.
+    SeeMissingAvatar = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.assets.arn]
+    }
+    WriteImages = {
+      actions = ["s3:PutObject"]
+      resources = [
+        "${module.assets.arn}/avatars/*",
+        "${module.assets.arn}/variants/*",
+        "${module.assets.arn}/rejections/*",
+      ]
+    }
+  }
+}
+
+module "profiles" {
+  source = "./modules/function"
+  count  = var.database == null ? 0 : 1
+
+  name               = "${local.name}-profiles"
+  description        = "Shows and changes profiles, and records each new avatar."
+  zip_path           = "${var.artifacts_directory}/profiles.zip"
+  handler            = "profiles.handler.handler"
+  runtime            = var.runtime
+  architecture       = var.architecture
+  timeout            = 10
+  subnet_ids         = var.database.subnet_ids
+  security_group_ids = var.database.security_group_ids
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    ASSETS_BUCKET_NAME     = module.assets.name
+    ASSETS_URL             = local.assets_url
+    DATABASE_URL_PARAMETER = var.database.url_parameter_name
+  }
+
+  permissions = merge(
+    {
+      ReadDatabaseUrl = {
+        actions   = ["ssm:GetParameter"]
+        resources = [local.database_url_parameter_arn]
+      }
+      SeeCurrentAvatar = {
+        actions   = ["s3:GetObject"]
+        resources = ["${module.assets.arn}/avatars/*"]
+      }
+      # Without it S3 says "forbidden" for an avatar that isn't there.
+      SeeMissingAvatar = {
+        actions   = ["s3:ListBucket"]
+        resources = [module.assets.arn]
+      }
+    },
+    var.database.kms_key_arn == null ? {} : {
+      DecryptDatabaseUrl = {
+        actions       = ["kms:Decrypt"]
+        resources     = [var.database.kms_key_arn]
+        string_equals = { "kms:EncryptionContext:PARAMETER_ARN" = local.database_url_parameter_arn }
+      }
+    },
+  )
+}

@@ -1,0 +1,247 @@
+#             POST /avatars/key_upload                       PUT (presigned)
+#  browser ───────────────► api ─► authorizer              ┌────────────────► uploads
+#     ▲                          ─► presign ───────────────┘                     │
+#     │                          ─► profiles ─► Postgres            image_pipeline: queue ─► resize
+#     │                                ▲                                                       │
+#     │                                └───────── image_pipeline: topic ◄── assets ◄───────────┘
+#     └──────────── cdn (certificate, dns) ◄─────────────────────────────────┘
+#
+# The functions, with what each may do, are in functions.tf.
+
+data "aws_caller_identity" "this" {}
+
+locals {
+  name = "${var.project}-${var.environment}"
+
+  tags = {
+    Project     = var.project
+    Environment = var.environment
+    ManagedBy   = "terraform"
+  }
+
+  origins = distinct(concat(var.front_end_origins, var.console_origins))
+
+  user_pool = var.user_pool != null ? var.user_pool : module.identity[0].user_pool
+
+  api_domain_name    = var.domain_name == null ? null : "api.${var.domain_name}"
+  assets_domain_name = var.domain_name == null ? null : "assets.${var.domain_name}"
+}
+
+# Who the users are, unless the application has a pool of its own.
+module "identity" {
+  source = "./modules/identity"
+  count  = var.user_pool == null ? 1 : 0
+
+  name                = local.name
+  deletion_protection = var.user_pool_deletion_protection
+}
+
+# Where front ends ask for an upload address, and read and change profiles.
+module "api" {
+  source = "./modules/api"
+
+  name                   = local.name
+  allowed_origins        = local.origins
+  authorizer_function    = module.authorizer
+  authorizer_ttl_seconds = var.authorizer_ttl_seconds
+  throttling             = var.api_throttling
+  domain_name            = local.api_domain_name
+  certificate_arn        = one(module.api_certificate[*].arn)
+  log_retention_days     = var.log_retention_days
+  log_kms_key_arn        = var.log_kms_key_arn
+
+  functions = merge(
+    { presign = module.presign },
+    { for profiles in module.profiles : "profiles" => profiles },
+  )
+
+  routes = merge(
+    { "POST /avatars/key_upload" = { function = "presign", authorized = true } },
+    var.database == null ? {} : {
+      "GET /api/activities/{handle}" = { function = "profiles", authorized = false }
+      "POST /api/profile/update"     = { function = "profiles", authorized = true }
+    },
+  )
+}
+
+# What users sent, as they sent it.
+module "uploads" {
+  source = "./modules/bucket"
+
+  name                    = "${local.name}-uploads-${data.aws_caller_identity.this.account_id}"
+  versioned               = true
+  noncurrent_version_days = var.noncurrent_version_days
+  upload_origins          = local.origins
+  deny_insecure_transport = var.deny_insecure_transport
+  force_destroy           = var.force_destroy_buckets
+}
+
+# From an upload to an avatar, and to whoever wants to know of it.
+module "image_pipeline" {
+  source = "./modules/image_pipeline"
+
+  name                = local.name
+  resize_function_arn = module.resize.arn
+  resize_timeout      = var.resize.timeout
+  maximum_concurrency = var.resize.maximum_concurrency
+  webhook_url         = var.webhook_url
+
+  uploads_bucket = {
+    name = module.uploads.name
+    arn  = module.uploads.arn
+  }
+
+  assets_bucket = {
+    name = module.assets.name
+    arn  = module.assets.arn
+  }
+
+  subscriber_functions = { for profiles in module.profiles : "profiles" => profiles }
+}
+
+# What everybody sees.
+module "assets" {
+  source = "./modules/bucket"
+
+  name                    = "${local.name}-assets-${data.aws_caller_identity.this.account_id}"
+  expiring_prefixes       = { "rejections/" = 90 }
+  deny_insecure_transport = var.deny_insecure_transport
+  force_destroy           = var.force_destroy_buckets
+
+  service_readers = {
+    ReadByDistribution = {
+      service    = "cloudfront.amazonaws.com"
+      source_arn = module.cdn.distribution_arn
+      prefixes   = ["avatars/", "variants/", "banners/", "rejections/"]
+    }
+  }
+}
+
+module "cdn" {
+  source = "./modules/cdn"
+
+  name                   = local.name
+  images_directory       = "${path.module}/assets"
+  allowed_origins        = local.origins
+  domain_name            = local.assets_domain_name
+  certificate_arn        = one(module.assets_certificate[*].arn)
+  price_class            = var.price_class
+  viewer_protocol_policy = var.viewer_protocol_policy
+  wait_for_deployment    = var.wait_for_cdn
+
+  bucket = {
+    name                 = module.assets.name
+    regional_domain_name = module.assets.regional_domain_name
+  }
+}
+
+# A name of one's own: api.<domain> and assets.<domain>.
+module "dns" {
+  source = "./modules/dns"
+  count  = var.domain_name == null ? 0 : 1
+
+  hosted_zone_name = coalesce(var.hosted_zone_name, var.domain_name)
+
+  aliases = {
+    api = {
+      name           = local.api_domain_name
+      target         = module.api.domain_target.name
+      target_zone_id = module.api.domain_target.zone_id
+    }
+    assets = {
+      name           = local.assets_domain_name
+      target         = module.cdn.distribution_domain_name
+      target_zone_id = module.cdn.distribution_zone_id
+    }
+    assets-ipv6 = {
+      name           = local.assets_domain_name
+      type           = "AAAA"
+      target         = module.cdn.distribution_domain_name
+      target_zone_id = module.cdn.distribution_zone_id
+    }
+  }
+}
+
+module "api_certificate" {
+  source = "./modules/certificate"
+  count  = var.domain_name == null ? 0 : 1
+
+  domain_name = local.api_domain_name
+  zone_id     = module.dns[0].zone_id
+}
+
+module "assets_certificate" {
+  source = "./modules/certificate"
+  count  = var.domain_name == null ? 0 : 1
+
+  providers = {
+    aws = aws.us_east_1
+  }
+
+  domain_name = local.assets_domain_name
+  zone_id     = module.dns[0].zone_id
+}
+
+# What tells operators that something is wrong, and where.
+module "observability" {
+  source = "./modules/observability"
+
+  name                   = local.name
+  region                 = var.region
+  queue_name             = module.image_pipeline.queue_name
+  dead_letter_queue_name = module.image_pipeline.dead_letter_queue_name
+  api_id                 = module.api.id
+  distribution_id        = module.cdn.distribution_id
+
+  functions = {
+    for key, function in local.functions : key => {
+      name = function.name
+      # Not yet stopped, but near it.
+      slow_ms = 800 * function.timeout
+    }
+  }
+
+  alarm_actions = concat(
+    module.alarm_topic[*].arn,
+    [for arn in var.alarm_topic_arns : arn if split(":", arn)[3] == var.region],
+  )
+}
+
+module "cdn_alarm" {
+  source = "./modules/cdn_alarm"
+
+  providers = {
+    aws = aws.us_east_1
+  }
+
+  name            = local.name
+  distribution_id = module.cdn.distribution_id
+
+  alarm_actions = concat(
+    module.cdn_alarm_topic[*].arn,
+    [for arn in var.alarm_topic_arns : arn if split(":", arn)[3] == "us-east-1"],
+  )
+}
+
+module "alarm_topic" {
+  source = "./modules/alarm_topic"
+  count  = var.alarm_email == null ? 0 : 1
+
+  name              = "${local.name}-alarms"
+  alarm_name_prefix = "${local.name}-"
+  email             = var.alarm_email
+}
+
+# An alarm only reaches a topic of its own region.
+module "cdn_alarm_topic" {
+  source = "./modules/alarm_topic"
+  count  = var.alarm_email == null ? 0 : 1
+
+  providers = {
+    aws = aws.us_east_1
+  }
+
+  name              = "${local.name}-cdn-alarms"
+  alarm_name_prefix = "${local.name}-"
+  email             = var.alarm_email
+}

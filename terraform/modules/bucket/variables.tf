@@ -1,0 +1,55 @@
+variable "name" {
+  description = "Name of the bucket, unique on all of AWS."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "A bucket name has 3 to 63 characters: lower-case letters, digits and inner hyphens."
+  }
+}
+
+variable "versioned" {
+  description = "Keep an object's old versions for `noncurrent_version_days`."
+  type        = bool
+  default     = false
+}
+
+variable "noncurrent_version_days" {
+  description = "Days for which a replaced or deleted object's old version is kept."
+  type        = number
+  default     = 30
+}
+
+variable "expiring_prefixes" {
+  description = "Days after which objects under a prefix are deleted, such as `{ \"rejections/\" = 90 }`."
+  type        = map(number)
+  default     = {}
+}
+
+variable "upload_origins" {
+  description = "Web origins whose pages may PUT objects with a presigned URL."
+  type        = list(string)
+  default     = []
+}
+
+variable "service_readers" {
+  description = "AWS services that may read objects under prefixes on behalf of one resource; the key is the statement's id."
+  type = map(object({
+    service    = string
+    source_arn = string
+    prefixes   = list(string)
+  }))
+  default = {}
+}
+
+variable "deny_insecure_transport" {
+  description = "Refuse requests that don't come over TLS."
+  type        = bool
+  default     = true
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete the bucket with everything in it."
+  type        = bool
+  default     = false
+}

@@ -1,0 +1,19 @@
+variable "hosted_zone_name" {
+  description = "Name of the public hosted zone, which exists already."
+  type        = string
+}
+
+variable "aliases" {
+  description = "Names in the zone that stand for an AWS resource."
+  type = map(object({
+    name           = string
+    type           = optional(string, "A")
+    target         = string
+    target_zone_id = string
+  }))
+
+  validation {
+    condition     = alltrue([for alias in var.aliases : contains(["A", "AAAA"], alias.type)])
+    error_message = "An alias is of type A or AAAA."
+  }
+}

@@ -1,0 +1,88 @@
+# uploads bucket ─► queue ─► resize function ─► assets bucket ─► topic ─► subscribers
+#                     └─► dead letters
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
+
+locals {
+  queue_name        = "${var.name}-uploads"
+  dead_letters_name = "${local.queue_name}-dead-letters"
+
+  # Composed, so that each queue is created with its policy: the provider waits 25 s after
+  # each change of a queue, and policies of their own would make it four waits in a row.
+  queue_arn = join(":", [
+    "arn", data.aws_partition.this.partition, "sqs", data.aws_region.this.name,
+    data.aws_caller_identity.this.account_id, local.queue_name,
+  ])
+}
+
+resource "aws_sqs_queue" "this" {
+  name = local.queue_name
+
+  # Six times the function's timeout, as AWS advises: a batch that is throttled and retried
+  # must not appear to a second consumer meanwhile.
+  visibility_timeout_seconds = 6 * var.resize_timeout
+  message_retention_seconds  = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled    = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = 3
+  })
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "TellOfUploads"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = local.queue_arn
+        Condition = {
+          ArnEquals    = { "aws:SourceArn" = var.uploads_bucket.arn }
+          StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.this.account_id }
+        }
+      }
+    ]
+  })
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  name = local.dead_letters_name
+
+  message_retention_seconds = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [local.queue_arn]
+  })
+}
+
+resource "aws_s3_bucket_notification" "uploads" {
+  bucket = var.uploads_bucket.name
+
+  queue {
+    id        = "uploads"
+    queue_arn = aws_sqs_queue.this.arn
+    events    = ["s3:ObjectCreated:*"]
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "this" {
+  event_source_arn = aws_sqs_queue.this.arn
+  function_name    = var.resize_function_arn
+
+  # Few at a time: a batch of the slowest pictures still ends well within the function's
+  # timeout, and the death of the process costs only these few another try.
+  batch_size              = 5
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = var.maximum_concurrency
+  }
+}

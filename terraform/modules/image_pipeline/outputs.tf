@@ -1,0 +1,29 @@
+output "queue_url" {
+  description = "URL of the queue of new uploads."
+  value       = aws_sqs_queue.this.url
+}
+
+output "queue_arn" {
+  description = "ARN of the queue of new uploads."
+  value       = aws_sqs_queue.this.arn
+}
+
+output "queue_name" {
+  description = "Name of the queue of new uploads."
+  value       = aws_sqs_queue.this.name
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of the queue of uploads that failed three times."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "dead_letter_queue_name" {
+  description = "Name of the queue of uploads that failed three times."
+  value       = aws_sqs_queue.dead_letters.name
+}
+
+output "topic_arn" {
+  description = "ARN of the topic that tells of new and removed avatars."
+  value       = aws_sns_topic.this.arn
+}

@@ -1,0 +1,104 @@
+locals {
+  function_alarms = merge(
+    {
+      for key, function in var.functions : "${key}-errors" => {
+        function    = function.name
+        description = "A call of ${function.name} failed. Its log group says why."
+        metric_name = "Errors"
+        statistic   = "Sum"
+        percentile  = null
+        threshold   = 0
+        periods     = 1
+      }
+    },
+    {
+      for key, function in var.functions : "${key}-throttles" => {
+        function    = function.name
+        description = "Calls of ${function.name} were refused: the account's concurrent executions are used up."
+        metric_name = "Throttles"
+        statistic   = "Sum"
+        percentile  = null
+        threshold   = 0
+        periods     = 1
+      }
+    },
+    {
+      for key, function in var.functions : "${key}-duration" => {
+        function    = function.name
+        description = "One call in a hundred of ${function.name} takes longer than ${function.slow_ms} ms."
+        metric_name = "Duration"
+        statistic   = null
+        percentile  = "p99"
+        threshold   = function.slow_ms
+        periods     = 3
+      }
+    },
+  )
+}
+
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  alarm_name          = "${var.name}-dead-letters"
+  alarm_description   = "An upload failed three times. The console's dead letters page shows it."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.dead_letter_queue_name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "queue_age" {
+  alarm_name          = "${var.name}-queue-age"
+  alarm_description   = "An upload waits for longer than ${var.queue_age_seconds} s to be resized."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = var.queue_name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.queue_age_seconds
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "function" {
+  for_each = local.function_alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = "AWS/Lambda"
+  metric_name         = each.value.metric_name
+  dimensions          = { FunctionName = each.value.function }
+  statistic           = each.value.statistic
+  extended_statistic  = each.value.percentile
+  period              = 300
+  evaluation_periods  = each.value.periods
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "api_errors" {
+  alarm_name          = "${var.name}-api-errors"
+  alarm_description   = "The API answered with 5xx. Its access log says for which route."
+  namespace           = "AWS/ApiGateway"
+  metric_name         = "5xx"
+  dimensions          = { ApiId = var.api_id }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}

@@ -1,0 +1,49 @@
+variable "name" {
+  description = "Name of the dashboard and prefix of the alarms' names."
+  type        = string
+}
+
+variable "region" {
+  description = "Region of the queues, functions and API."
+  type        = string
+}
+
+variable "queue_name" {
+  description = "Name of the queue of new uploads."
+  type        = string
+}
+
+variable "dead_letter_queue_name" {
+  description = "Name of the queue of uploads that failed for good."
+  type        = string
+}
+
+variable "queue_age_seconds" {
+  description = "Seconds that an upload may wait before an alarm."
+  type        = number
+  default     = 300
+}
+
+variable "functions" {
+  description = "Functions to watch, and the milliseconds above which 1 % of the calls is too slow."
+  type = map(object({
+    name    = string
+    slow_ms = number
+  }))
+}
+
+variable "api_id" {
+  description = "Id of the API."
+  type        = string
+}
+
+variable "distribution_id" {
+  description = "Id of the CloudFront distribution."
+  type        = string
+}
+
+variable "alarm_actions" {
+  description = "Topics in the region that are told when an alarm goes on and off."
+  type        = list(string)
+  default     = []
+}

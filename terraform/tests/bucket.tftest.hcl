@@ -1,0 +1,178 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name = "avatars-test"
+}
+
+run "is_private_and_encrypted" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.this.block_public_acls,
+      aws_s3_bucket_public_access_block.this.block_public_policy,
+      aws_s3_bucket_public_access_block.this.ignore_public_acls,
+      aws_s3_bucket_public_access_block.this.restrict_public_buckets,
+    ])
+    error_message = "Some way of making the bucket public is open."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_ownership_controls.this.rule[0].object_ownership == "BucketOwnerEnforced"
+    error_message = "ACLs are in force."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+    error_message = "Objects are not encrypted by default."
+  }
+
+  assert {
+    condition     = !aws_s3_bucket.this.force_destroy
+    error_message = "A destroy would delete objects without being told to."
+  }
+
+  assert {
+    condition     = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement[*].Sid == ["RefusePlainHttp"]
+    error_message = "The policy should refuse plain HTTP, and say nothing else."
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_versioning.this) == 0 && length(aws_s3_bucket_cors_configuration.this) == 0
+    error_message = "Versions and browser uploads should be off unless asked for."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_lifecycle_configuration.this.rule).id == "abort-unfinished-multipart-uploads"
+    error_message = "Unfinished multipart uploads should be the only thing to go."
+  }
+}
+
+run "keeps_old_versions_for_a_while" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    versioned               = true
+    noncurrent_version_days = 12
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.this[0].versioning_configuration[0].status == "Enabled"
+    error_message = "Versions are not kept."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[1].noncurrent_version_expiration[0].noncurrent_days == 12
+    error_message = "Old versions should go after the days asked for."
+  }
+}
+
+run "expires_prefixes" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    expiring_prefixes = { "rejections/" = 90 }
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].filter[0].prefix == "rejections/" &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].days == 90
+    )
+    error_message = "Rejections should expire after 90 days, and nothing else."
+  }
+}
+
+run "takes_uploads_from_the_front_ends_only" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    upload_origins = ["https://app.example.com"]
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).allowed_origins == toset(["https://app.example.com"])
+    error_message = "CORS should admit the given origins only."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).allowed_methods == toset(["PUT"])
+    error_message = "A page may do nothing but PUT."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).expose_headers == toset(["ETag"])
+    error_message = "A page needs to read the ETag of what it uploaded."
+  }
+}
+
+run "lets_a_service_read_some_prefixes" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    deny_insecure_transport = false
+
+    service_readers = {
+      ReadByDistribution = {
+        service    = "cloudfront.amazonaws.com"
+        source_arn = "arn:aws:cloudfront::123456789012:distribution/E1"
+        prefixes   = ["avatars/"]
+      }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement == [
+      {
+        Sid       = "ReadByDistribution"
+        Effect    = "Allow"
+        Principal = { Service = "cloudfront.amazonaws.com" }
+        Action    = "s3:GetObject"
+        Resource  = ["arn:aws:s3:::bucket/avatars/*"]
+        Condition = { StringEquals = { "aws:SourceArn" = "arn:aws:cloudfront::123456789012:distribution/E1" } }
+      }
+    ]
+    error_message = "The service should read that prefix for that resource, and nothing else."
+  }
+}
+
+run "needs_no_policy_without_statements" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    deny_insecure_transport = false
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_policy.this) == 0
+    error_message = "A policy without statements is refused by S3."
+  }
+}
+
+run "refuses_a_bad_name" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    name = "Avatars_"
+  }
+
+  expect_failures = [var.name]
+}

@@ -1,0 +1,188 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                = "faces-test"
+  resize_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize"
+  resize_timeout      = 30
+  maximum_concurrency = 2
+
+  uploads_bucket = {
+    name = "uploads"
+    arn  = "arn:aws:s3:::uploads"
+  }
+
+  assets_bucket = {
+    name = "assets"
+    arn  = "arn:aws:s3:::assets"
+  }
+}
+
+run "loses_no_upload" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 180
+    error_message = "An upload should stay invisible for six times the function's timeout."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 3
+    error_message = "An upload should be tried three times."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:faces-test-uploads"]
+    error_message = "The dead letters should come from the uploads' queue only."
+  }
+
+  assert {
+    condition = alltrue([
+      for queue in [aws_sqs_queue.this, aws_sqs_queue.dead_letters] :
+      queue.message_retention_seconds == 1209600 && queue.sqs_managed_sse_enabled
+    ])
+    error_message = "Both queues should keep messages encrypted, and for 14 days."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "One bad upload would send its whole batch back."
+  }
+
+  assert {
+    condition     = one(aws_lambda_event_source_mapping.this.scaling_config).maximum_concurrency == 2
+    error_message = "The function should work on as many batches at once as asked for."
+  }
+}
+
+run "hears_of_the_uploads_bucket_only" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue.this.policy).Statement == [
+      {
+        Sid       = "TellOfUploads"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = "arn:aws:sqs:eu-central-1:123456789012:faces-test-uploads"
+        Condition = {
+          ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::uploads" }
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+        }
+      }
+    ]
+    error_message = "Only the uploads bucket may send to the queue."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_notification.uploads.queue).events == toset(["s3:ObjectCreated:*"])
+    error_message = "Each new upload, and nothing else, should be put on the queue."
+  }
+}
+
+run "tells_of_avatars_to_nobody_by_default" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  assert {
+    condition = jsondecode(aws_sns_topic_policy.this.policy).Statement == [
+      {
+        Sid       = "TellOfAvatars"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = "arn:aws:sns:eu-central-1:123456789012:topic"
+        Condition = {
+          ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::assets" }
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+        }
+      }
+    ]
+    error_message = "Only the assets bucket may publish to the topic."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_notification.assets.topic).filter_prefix == "avatars/"
+    error_message = "Variants and rejections are nobody's news."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_notification.assets.topic).events == toset(["s3:ObjectCreated:*", "s3:ObjectRemoved:*"])
+    error_message = "The topic should tell of new and of removed avatars."
+  }
+
+  assert {
+    condition     = length(aws_sns_topic_subscription.function) == 0 && length(aws_sns_topic_subscription.webhook) == 0
+    error_message = "Without functions and webhook there is nobody to tell."
+  }
+}
+
+run "tells_functions_and_the_webhook" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  variables {
+    webhook_url = "https://hooks.example.com/avatars"
+
+    subscriber_functions = {
+      profiles = {
+        name = "faces-test-profiles"
+        arn  = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-profiles"
+      }
+    }
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic_subscription.function["profiles"].protocol == "lambda" &&
+      aws_lambda_permission.subscriber["profiles"].principal == "sns.amazonaws.com" &&
+      aws_lambda_permission.subscriber["profiles"].source_arn == aws_sns_topic.this.arn
+    )
+    error_message = "The function should be subscribed, and callable by this topic only."
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic_subscription.webhook[0].protocol == "https" &&
+      aws_sns_topic_subscription.webhook[0].endpoint == "https://hooks.example.com/avatars"
+    )
+    error_message = "The webhook should be subscribed over HTTPS."
+  }
+}
+
+run "reaches_a_webhook_on_ones_own_machine" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  variables {
+    webhook_url = "http://localhost:9000/"
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.webhook[0].protocol == "http"
+    error_message = "The protocol should be the URL's."
+  }
+}
+
+run "refuses_a_concurrency_of_one" {
+  command = plan
+
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  variables {
+    maximum_concurrency = 1
+  }
+
+  expect_failures = [var.maximum_concurrency]
+}

@@ -1,0 +1,151 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                   = "faces-test"
+  region                 = "eu-central-1"
+  queue_name             = "faces-test-uploads"
+  dead_letter_queue_name = "faces-test-uploads-dead-letters"
+  api_id                 = "api123"
+  distribution_id        = "E1EXAMPLE"
+
+  functions = {
+    resize = { name = "faces-test-resize", slow_ms = 24000 }
+  }
+}
+
+run "watches_everything_and_tells_nobody" {
+  module {
+    source = "./modules/observability"
+  }
+
+  assert {
+    condition = output.alarm_names == tolist([
+      "faces-test-api-errors",
+      "faces-test-dead-letters",
+      "faces-test-queue-age",
+      "faces-test-resize-duration",
+      "faces-test-resize-errors",
+      "faces-test-resize-throttles",
+    ])
+    error_message = "An alarm is missing or too many."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.dead_letters.threshold == 0 &&
+      aws_cloudwatch_metric_alarm.dead_letters.dimensions == tomap({ QueueName = "faces-test-uploads-dead-letters" })
+    )
+    error_message = "The first dead letter should raise the alarm."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.queue_age.dimensions == tomap({ QueueName = "faces-test-uploads" })
+    error_message = "The age to watch is that of the uploads' queue."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.function["resize-duration"].extended_statistic == "p99" &&
+      aws_cloudwatch_metric_alarm.function["resize-duration"].threshold == 24000
+    )
+    error_message = "The slowest call in a hundred should be watched."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.function["resize-errors"].statistic == "Sum" && aws_cloudwatch_metric_alarm.function["resize-errors"].threshold == 0
+    error_message = "The first failed call should raise the alarm."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == 0
+    error_message = "There is nobody to tell."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 8
+    error_message = "The dashboard should have its eight charts."
+  }
+}
+
+run "tells_the_topics_of_every_alarm" {
+  module {
+    source = "./modules/observability"
+  }
+
+  variables {
+    alarm_actions = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(
+        [
+          aws_cloudwatch_metric_alarm.dead_letters,
+          aws_cloudwatch_metric_alarm.queue_age,
+          aws_cloudwatch_metric_alarm.api_errors,
+        ],
+        values(aws_cloudwatch_metric_alarm.function),
+      ) : alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
+    ])
+    error_message = "Every alarm should tell the region's topic when it goes on and off."
+  }
+}
+
+run "watches_cloudfront_in_us_east_1" {
+  module {
+    source = "./modules/cdn_alarm"
+  }
+
+  variables {
+    alarm_actions = ["arn:aws:sns:us-east-1:123456789012:alarms"]
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this.dimensions == tomap({ DistributionId = "E1EXAMPLE", Region = "Global" })
+    error_message = "CloudFront's metrics have these two dimensions."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this.alarm_actions == toset(var.alarm_actions) &&
+      aws_cloudwatch_metric_alarm.this.ok_actions == toset(var.alarm_actions)
+    )
+    error_message = "CloudFront's alarm should tell the topic in us-east-1."
+  }
+}
+
+run "lets_this_environments_alarms_publish" {
+  module {
+    source = "./modules/alarm_topic"
+  }
+
+  variables {
+    name              = "faces-test-alarms"
+    alarm_name_prefix = "faces-test-"
+    email             = "operators@example.com"
+  }
+
+  assert {
+    condition = jsondecode(aws_sns_topic_policy.this.policy).Statement == [
+      {
+        Sid       = "TellOfAlarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = "arn:aws:sns:eu-central-1:123456789012:topic"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:faces-test-*" }
+        }
+      }
+    ]
+    error_message = "Only this environment's alarms may publish to the topic."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.this.protocol == "email" && aws_sns_topic_subscription.this.endpoint == "operators@example.com"
+    error_message = "The operators should be told by mail."
+  }
+}

@@ -1,0 +1,327 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "us_east_1"
+  source = "./tests/mocks"
+}
+
+override_resource {
+  target = module.uploads.aws_s3_bucket.this
+  values = {
+    id  = "uploads"
+    arn = "arn:aws:s3:::uploads"
+  }
+}
+
+override_resource {
+  target = module.assets.aws_s3_bucket.this
+  values = {
+    id                          = "assets"
+    arn                         = "arn:aws:s3:::assets"
+    bucket_regional_domain_name = "assets.s3.eu-central-1.amazonaws.com"
+  }
+}
+
+variables {
+  environment         = "test"
+  region              = "eu-central-1"
+  front_end_origins   = ["https://app.example.com"]
+  artifacts_directory = "tests/artifacts"
+
+  # A shell that was set up for an emulator has these in its environment.
+  service_urls = null
+  jwks_url     = null
+}
+
+run "stands_without_domain_database_and_webhook" {
+  assert {
+    condition = (
+      output.api_url == "https://api123.execute-api.eu-central-1.amazonaws.com" &&
+      output.assets_url == "https://d111111abcdef8.cloudfront.net"
+    )
+    error_message = "Without a domain the services' own addresses should be given, without a slash at the end."
+  }
+
+  assert {
+    condition = output.function_names == {
+      authorizer = "avatar-ops-test-authorizer"
+      presign    = "avatar-ops-test-presign"
+      resize     = "avatar-ops-test-resize"
+    }
+    error_message = "Without a database there should be no function for profiles."
+  }
+
+  assert {
+    condition     = output.user_pool_id == "eu-central-1_MadeHere1" && output.user_pool_client_id == "clientmadehere"
+    error_message = "A user pool should be made."
+  }
+
+  assert {
+    condition = (
+      length(module.dns) == 0 && length(module.api_certificate) == 0 && length(module.assets_certificate) == 0 &&
+      length(module.alarm_topic) == 0 && length(module.cdn_alarm_topic) == 0
+    )
+    error_message = "What wasn't asked for should not be made."
+  }
+}
+
+run "gives_each_role_what_it_needs" {
+  variables {
+    database = { url_parameter_name = "/faces/database-url", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/one" }
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.presign.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+    } == { UploadOriginals = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]] }
+    error_message = "presign may put originals, and nothing else."
+  }
+
+  assert {
+    condition     = jsondecode(module.authorizer.policy).Statement[*].Sid == ["WriteLogs"]
+    error_message = "The authorizer may write its logs, and nothing else."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ConsumeQueue          = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
+      ReadOriginals         = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::uploads/*"]]
+      MarkRejectedOriginals = [["s3:PutObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]
+      SeeCurrentAvatar      = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
+      SeeMissingAvatar      = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
+      WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
+    }
+    error_message = "resize may read originals, mark them, and write images; never list uploads, never touch banners."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.profiles[0].policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ReadDatabaseUrl    = [["ssm:GetParameter"], ["arn:aws:ssm:eu-central-1:123456789012:parameter/faces/database-url"]]
+      DecryptDatabaseUrl = [["kms:Decrypt"], ["arn:aws:kms:eu-central-1:123456789012:key/one"]]
+      SeeCurrentAvatar   = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
+      SeeMissingAvatar   = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
+    }
+    error_message = "profiles may read one parameter and see avatars, and nothing else."
+  }
+}
+
+run "serves_under_a_domain" {
+  variables {
+    domain_name = "example.com"
+  }
+
+  assert {
+    condition     = output.api_url == "https://api.example.com" && output.assets_url == "https://assets.example.com"
+    error_message = "With a domain its names should be given."
+  }
+
+  assert {
+    condition = module.dns[0].names == {
+      api         = module.dns[0].names["api"]
+      assets      = module.dns[0].names["assets"]
+      assets-ipv6 = module.dns[0].names["assets-ipv6"]
+    }
+    error_message = "API and images should have their names."
+  }
+}
+
+run "serves_where_an_emulator_does" {
+  variables {
+    domain_name = "avatars.test"
+
+    service_urls = {
+      api    = "http://localhost:4566/_aws/execute-api/%s/$default"
+      assets = "http://%s.cloudfront.localhost:4566"
+    }
+  }
+
+  assert {
+    condition     = output.api_url == "http://localhost:4566/_aws/execute-api/api123/$default"
+    error_message = "The API's address should hold its id."
+  }
+
+  assert {
+    condition     = output.assets_url == "http://d111111abcdef8.cloudfront.localhost:4566"
+    error_message = "The images' address should hold the first label of the distribution's name."
+  }
+}
+
+run "takes_the_applications_own_pool" {
+  variables {
+    user_pool = { id = "eu-central-1_TheirPool", client_id = "theirclient" }
+  }
+
+  assert {
+    condition     = length(module.identity) == 0
+    error_message = "No second pool should be made."
+  }
+
+  assert {
+    condition     = output.user_pool_id == "eu-central-1_TheirPool" && output.user_pool_client_id == "theirclient"
+    error_message = "The pool given should be the one used."
+  }
+}
+
+run "has_profiles_with_a_database" {
+  variables {
+    database = { url_parameter_name = "/faces/database-url" }
+  }
+
+  assert {
+    condition     = output.function_names["profiles"] == "avatar-ops-test-profiles"
+    error_message = "With a database there should be a function for profiles."
+  }
+
+  assert {
+    condition     = !contains(jsondecode(module.profiles[0].policy).Statement[*].Sid, "DecryptDatabaseUrl")
+    error_message = "AWS's own key needs no permission."
+  }
+}
+
+run "tells_the_operators" {
+  variables {
+    alarm_email      = "operators@example.com"
+    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:pager"]
+  }
+
+  assert {
+    condition     = length(module.alarm_topic) == 1 && length(module.cdn_alarm_topic) == 1
+    error_message = "Alarms of both regions should reach the address."
+  }
+}
+
+run "refuses_malformed_names" {
+  command = plan
+
+  variables {
+    project           = "Avatars"
+    environment       = "production-in-frankfurt"
+    region            = "eu-central-1a"
+    domain_name       = "https://example.com"
+    front_end_origins = ["*"]
+  }
+
+  expect_failures = [
+    var.project,
+    var.environment,
+    var.region,
+    var.domain_name,
+    var.front_end_origins,
+  ]
+}
+
+run "refuses_a_hosted_zone_of_someone_else_and_no_origin" {
+  command = plan
+
+  variables {
+    domain_name       = "example.com"
+    hosted_zone_name  = "ample.com"
+    front_end_origins = []
+  }
+
+  expect_failures = [var.hosted_zone_name, var.front_end_origins]
+}
+
+run "refuses_wrong_function_settings" {
+  command = plan
+
+  variables {
+    runtime                = "nodejs22.x"
+    architecture           = "arm"
+    resize                 = { maximum_concurrency = 1 }
+    authorizer_ttl_seconds = 7200
+    api_throttling         = { rate_limit = 0 }
+  }
+
+  expect_failures = [
+    var.runtime,
+    var.architecture,
+    var.resize,
+    var.authorizer_ttl_seconds,
+    var.api_throttling,
+  ]
+}
+
+run "refuses_wrong_avatar_settings" {
+  command = plan
+
+  variables {
+    avatar_sizes     = [512, 512]
+    avatar_formats   = ["gif"]
+    max_upload_bytes = 0
+  }
+
+  expect_failures = [var.avatar_sizes, var.avatar_formats, var.max_upload_bytes]
+}
+
+run "refuses_wrong_addresses" {
+  command = plan
+
+  variables {
+    front_end_origins = ["https://example.com/"]
+    user_pool         = { id = "pool", client_id = "client" }
+    jwks_url          = "localhost/jwks.json"
+    webhook_url       = "http://hooks.example.com"
+    alarm_email       = "operators"
+    alarm_topic_arns  = ["arn:aws:sns:eu-west-1:123456789012:pager"]
+    service_urls      = { api = "http://localhost/", assets = "http://localhost/" }
+    database          = { url_parameter_name = "postgresql://user:password@host/database" }
+  }
+
+  expect_failures = [
+    var.front_end_origins,
+    var.database,
+    var.user_pool,
+    var.jwks_url,
+    var.webhook_url,
+    var.alarm_email,
+    var.alarm_topic_arns,
+    var.service_urls,
+  ]
+}
+
+run "takes_a_webhook_without_tls_when_told_to" {
+  command = plan
+
+  variables {
+    webhook_url        = "http://localhost:9000/avatars"
+    allow_http_webhook = true
+  }
+}
+
+run "refuses_subnets_without_security_groups" {
+  command = plan
+
+  variables {
+    database = { url_parameter_name = "/faces/database-url", subnet_ids = ["subnet-1"] }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "refuses_wrong_periods_and_choices" {
+  command = plan
+
+  variables {
+    log_retention_days      = 10
+    noncurrent_version_days = 0
+    price_class             = "PriceClass_1"
+    viewer_protocol_policy  = "http"
+  }
+
+  expect_failures = [
+    var.log_retention_days,
+    var.noncurrent_version_days,
+    var.price_class,
+    var.viewer_protocol_policy,
+  ]
+}

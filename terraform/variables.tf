@@ -1,0 +1,402 @@
+# Names
+
+variable "project" {
+  description = "First part of every name."
+  type        = string
+  default     = "avatar-ops"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.project))
+    error_message = "A project has 2 to 20 characters: lower-case letters, digits and inner hyphens, a letter first."
+  }
+}
+
+variable "environment" {
+  description = "Second part of every name, such as prod."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{0,14}[a-z0-9]$", var.environment))
+    error_message = "An environment has 2 to 16 characters: lower-case letters, digits and inner hyphens."
+  }
+}
+
+variable "region" {
+  description = "AWS region of everything but CloudFront and its certificate."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "A region is written like eu-central-1."
+  }
+}
+
+variable "domain_name" {
+  description = "Serve the API at api.<domain_name> and images at assets.<domain_name>; null for the services' own names."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z]{2,}$", var.domain_name))
+    error_message = "A domain name is written like example.com: lower case, no scheme, no slash, no dot at the end."
+  }
+}
+
+variable "hosted_zone_name" {
+  description = "Public Route 53 zone, which exists already, for the names under domain_name; null if it is named like the domain."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.hosted_zone_name == null || var.domain_name == null ||
+      endswith(".${coalesce(var.domain_name, "none")}", ".${trimsuffix(coalesce(var.hosted_zone_name, "none"), ".")}")
+    )
+    error_message = "The hosted zone doesn't hold the domain: domain_name must be the zone's name or end with it."
+  }
+}
+
+variable "front_end_origins" {
+  description = "Web origins whose pages may call the API, upload, and read images, such as https://example.com."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.front_end_origins) > 0
+    error_message = "Give at least one origin: without one no front end can upload."
+  }
+
+  validation {
+    condition     = alltrue([for origin in var.front_end_origins : can(regex("^https?://[a-z0-9.-]+(:[0-9]+)?$", origin))])
+    error_message = "An origin is written like https://example.com: scheme, host and perhaps a port, no slash at the end, no wildcard."
+  }
+}
+
+variable "console_origins" {
+  description = "Origins of the operators' console, whose profile page uploads as a front end does; none leaves that out."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.console_origins : can(regex("^https?://[a-z0-9.-]+(:[0-9]+)?$", origin))])
+    error_message = "An origin is written like http://127.0.0.1:8501: scheme, host and perhaps a port, no slash at the end, no wildcard."
+  }
+}
+
+# Functions
+
+variable "artifacts_directory" {
+  description = "Folder of the functions' zips, which `make build` fills."
+  type        = string
+  default     = "../build/aws"
+}
+
+variable "runtime" {
+  description = "Lambda runtime; the zips must be built for the same Python."
+  type        = string
+  default     = "python3.13"
+
+  validation {
+    condition     = can(regex("^python3[.][0-9]+$", var.runtime))
+    error_message = "A runtime is written like python3.13."
+  }
+}
+
+variable "architecture" {
+  description = "Processor of the functions, for which the zips must be built."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "The architecture is arm64 or x86_64."
+  }
+}
+
+variable "resize" {
+  description = "Memory in MB and timeout in seconds of the resize function, and how many batches of uploads it works on at once."
+  type = object({
+    memory_size         = optional(number, 1024)
+    timeout             = optional(number, 30)
+    maximum_concurrency = optional(number, 20)
+  })
+  default = {}
+
+  validation {
+    condition     = var.resize.memory_size >= 256 && var.resize.memory_size <= 10240
+    error_message = "The resize function needs 256 to 10240 MB; below that a large photo doesn't fit."
+  }
+
+  validation {
+    condition     = var.resize.timeout >= 5 && var.resize.timeout <= 900
+    error_message = "The resize function's timeout is 5 to 900 seconds."
+  }
+
+  validation {
+    condition     = var.resize.maximum_concurrency >= 2 && var.resize.maximum_concurrency <= 1000
+    error_message = "SQS lets the resize function work on 2 to 1000 batches at once."
+  }
+}
+
+# Avatars
+
+variable "avatar_sizes" {
+  description = "Edge lengths in pixels in which each avatar is made."
+  type        = list(number)
+  default     = [512, 128]
+
+  validation {
+    condition = length(var.avatar_sizes) > 0 && length(distinct(var.avatar_sizes)) == length(var.avatar_sizes) && alltrue([
+      for size in var.avatar_sizes : size >= 16 && size <= 2048 && floor(size) == size
+    ])
+    error_message = "Avatar sizes are whole numbers from 16 to 2048, at least one, none twice."
+  }
+}
+
+variable "avatar_formats" {
+  description = "Formats in which each size is made; each one more is one more PUT per size and upload."
+  type        = list(string)
+  default     = ["jpg", "webp"]
+
+  validation {
+    condition = length(var.avatar_formats) > 0 && length(distinct(var.avatar_formats)) == length(var.avatar_formats) && alltrue([
+      for format in var.avatar_formats : contains(["jpg", "webp", "avif"], format)
+    ])
+    error_message = "Avatar formats are jpg, webp and avif, at least one, none twice."
+  }
+}
+
+variable "max_upload_bytes" {
+  description = "Largest upload in bytes."
+  type        = number
+  default     = 10485760
+
+  validation {
+    condition     = var.max_upload_bytes >= 1024 && var.max_upload_bytes <= 104857600
+    error_message = "The largest upload is 1 KiB to 100 MiB, in bytes."
+  }
+}
+
+# Users
+
+variable "user_pool" {
+  description = "Cognito user pool of the application and its client's id; null to make a pool."
+  type = object({
+    id        = string
+    client_id = string
+  })
+  default = null
+
+  validation {
+    condition     = var.user_pool == null || can(regex("^[a-z0-9-]+_[0-9A-Za-z]+$", var.user_pool.id))
+    error_message = "A user pool's id is written like eu-central-1_AbCdEfGhI."
+  }
+}
+
+variable "user_pool_deletion_protection" {
+  description = "Refuse to delete the pool made here, and with it all its users."
+  type        = bool
+  default     = true
+}
+
+variable "jwks_url" {
+  description = "Where the pool's public keys are, with %s for the pool's id; null for Cognito's own address."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.jwks_url == null || can(regex("^https?://", var.jwks_url))
+    error_message = "The JWKS URL begins with https:// (or http:// on an emulator)."
+  }
+}
+
+# API
+
+variable "authorizer_ttl_seconds" {
+  description = "Seconds for which a token's verdict is remembered: longer saves calls, but a signed-out token works for so long."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.authorizer_ttl_seconds >= 0 && var.authorizer_ttl_seconds <= 3600
+    error_message = "API Gateway remembers a token's verdict for 0 to 3600 seconds."
+  }
+}
+
+variable "api_throttling" {
+  description = "Requests per second, and at once, that the API takes before it answers 429."
+  type = object({
+    rate_limit  = optional(number, 100)
+    burst_limit = optional(number, 200)
+  })
+  default = {}
+
+  validation {
+    condition     = var.api_throttling.rate_limit > 0 && var.api_throttling.burst_limit > 0
+    error_message = "The API's limits must be above 0; with 0 it refuses everything."
+  }
+}
+
+# Database
+
+variable "database" {
+  description = "Postgres for profiles: the SSM SecureString with its URL, the key if not AWS's own, the network if it is private; null for no profiles."
+  type = object({
+    url_parameter_name = string
+    kms_key_arn        = optional(string)
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.database == null || can(regex("^[0-9A-Za-z_./-]+$", var.database.url_parameter_name))
+    error_message = "The parameter's name is written like /avatar-ops/prod/database-url; it is not the URL itself."
+  }
+
+  validation {
+    condition     = var.database == null || (length(try(var.database.subnet_ids, [])) == 0) == (length(try(var.database.security_group_ids, [])) == 0)
+    error_message = "Subnets and security groups go together: give both or neither."
+  }
+}
+
+# Webhook
+
+variable "webhook_url" {
+  description = "HTTPS address that is told of each new or removed avatar; it must confirm the subscription. Null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.webhook_url == null || can(regex(var.allow_http_webhook ? "^https?://[^/]" : "^https://[^/]", var.webhook_url))
+    error_message = "The webhook begins with https:// (http:// only with allow_http_webhook, on one's own machine)."
+  }
+}
+
+variable "allow_http_webhook" {
+  description = "Accept a webhook without TLS."
+  type        = bool
+  default     = false
+}
+
+# Observability
+
+variable "alarm_email" {
+  description = "Address that is told of alarms, once it has confirmed; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_email == null || can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", var.alarm_email))
+    error_message = "The alarm address is written like operators@example.com."
+  }
+}
+
+variable "alarm_topic_arns" {
+  description = "Topics that exist already and are told of alarms: those in the region, and for CloudFront's alarm those in us-east-1."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition = alltrue([
+      for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:(${var.region}|us-east-1):[0-9]{12}:[^:]+$", arn))
+    ])
+    error_message = "An alarm reaches only SNS topics of its own region: give ARNs in `region` or, for CloudFront's, us-east-1."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days for which logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days,
+    )
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 days or some years more."
+  }
+}
+
+variable "log_kms_key_arn" {
+  description = "KMS key that encrypts the logs, whose policy admits CloudWatch Logs; null for CloudWatch's own encryption."
+  type        = string
+  default     = null
+}
+
+# Buckets
+
+variable "noncurrent_version_days" {
+  description = "Days for which a replaced or deleted original is kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.noncurrent_version_days >= 1
+    error_message = "Old versions are kept for at least 1 day."
+  }
+}
+
+variable "force_destroy_buckets" {
+  description = "Let a destroy delete buckets that still hold objects."
+  type        = bool
+  default     = false
+}
+
+variable "deny_insecure_transport" {
+  description = "Refuse requests to the buckets that don't come over TLS; false only where there is none, as on an emulator."
+  type        = bool
+  default     = true
+}
+
+variable "s3_use_path_style" {
+  description = "Name buckets in the path instead of the host name; for emulators."
+  type        = bool
+  default     = false
+}
+
+# CDN
+
+variable "price_class" {
+  description = "CloudFront's edge locations: PriceClass_100 (Europe, North America), PriceClass_200 (and Asia, Africa), PriceClass_All."
+  type        = string
+  default     = "PriceClass_100"
+
+  validation {
+    condition     = contains(["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.price_class)
+    error_message = "The price class is PriceClass_100, PriceClass_200 or PriceClass_All."
+  }
+}
+
+variable "viewer_protocol_policy" {
+  description = "What CloudFront does with plain HTTP; allow-all only where there is no TLS, as on an emulator."
+  type        = string
+  default     = "redirect-to-https"
+
+  validation {
+    condition     = contains(["redirect-to-https", "https-only", "allow-all"], var.viewer_protocol_policy)
+    error_message = "The viewer protocol policy is redirect-to-https, https-only or allow-all."
+  }
+}
+
+variable "wait_for_cdn" {
+  description = "End an apply only once all of CloudFront's edge locations know the distribution."
+  type        = bool
+  default     = true
+}
+
+variable "service_urls" {
+  description = "Where an emulator serves API and images, with %s for the API's id and for the first label of the distribution's name; null on AWS."
+  type = object({
+    api    = string
+    assets = string
+  })
+  default = null
+
+  validation {
+    condition = var.service_urls == null || alltrue([
+      for url in values(coalesce(var.service_urls, { api = "", assets = "" })) : can(regex("^https?://[^%]*%s[^%]*[^%/]$|^https?://[^%]*%s$", url))
+    ])
+    error_message = "A service URL begins with http:// or https://, holds %s once, and has no slash at the end."
+  }
+}

@@ -1,0 +1,42 @@
+"""The running system that tests share, and its test users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from console.operations import accounts, dead_letters
+from console.operations.accounts import SignIn
+from console.operations.deployment import Deployment
+from tests.integration.system import System
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """A running system of the tests' own, shared by all of them."""
+    running = System()
+    try:
+        running.up()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def here(system: System) -> Iterator[Deployment]:
+    """The running system; a dead letter that a test leaves is none of the next test's."""
+    deployment = system.deployment()
+    yield deployment
+    if dead_letters.counts(deployment)["dead"]:
+        deployment.sqs.purge_queue(QueueUrl=deployment.dead_letter_queue_url)
+
+
+@pytest.fixture(scope="session")
+def ada(system: System) -> SignIn:
+    return accounts.sign_in(system.deployment(), "ada")
+
+
+@pytest.fixture(scope="session")
+def grace(system: System) -> SignIn:
+    return accounts.sign_in(system.deployment(), "grace")

@@ -1,0 +1,32 @@
+"""The modules' own tests: every branch, planned with a mocked provider."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from console.operations.terraform import DIRECTORY, initialised_for_checks
+
+
+def test_every_branch_of_every_module_plans_as_it_should(tmp_path: Path) -> None:
+    terraform, environment = initialised_for_checks(tmp_path)
+    done = subprocess.run(
+        [terraform, f"-chdir={DIRECTORY}", "test", "-json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    problems = [line["@message"] for line in lines if line["@level"] == "error"]
+    assert done.returncode == 0, "\n".join(problems)
+    summary = next(line["test_summary"] for line in lines if line["type"] == "test_summary")
+    assert summary["passed"] > 0
+    assert not summary.get("skipped")
+
+
+def test_every_module_has_a_test() -> None:
+    tests = "".join(path.read_text() for path in DIRECTORY.glob("tests/*.hcl"))
+    for module in sorted(DIRECTORY.glob("modules/*")):
+        assert f"modules/{module.name}" in tests or module.name in tests, module.name
