@@ -1,0 +1,71 @@
+"""Gives a signed-in user a URL to PUT their picture to (API Gateway, payload 2.0)."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import json_log
+from presign import settings, upload_request
+from presign.sigv4 import presign_put
+
+SETTINGS = settings.from_environment()
+EXPIRES_IN = 300
+"""Seconds in which the upload must begin."""
+
+LOG = json_log.logger("presign")
+
+
+@json_log.with_request_id
+def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
+    """Answer with the URL, or with an error that says what to send instead."""
+    try:
+        key = _caller(event)
+        request = upload_request.read(
+            event.get("body"), event.get("isBase64Encoded") is True, SETTINGS.max_upload_bytes
+        )
+    except upload_request.RequestError as error:
+        LOG.info("refused", extra={"fields": {"code": error.code}})
+        return _respond(error.status, {"error": {"code": error.code, "message": error.message}})
+    url = presign_put(
+        SETTINGS.bucket_url,
+        key,
+        {"content-type": request.content_type, "content-length": str(request.size)},
+        region=SETTINGS.region,
+        credentials=SETTINGS.credentials,
+        expires_in=EXPIRES_IN,
+        now=datetime.now(UTC),
+    )
+    fields = {"key": key, "content_type": request.content_type, "size": request.size}
+    LOG.info("presigned", extra={"fields": fields})
+    return _respond(
+        200,
+        {
+            "url": url,
+            "method": "PUT",
+            "headers": {"Content-Type": request.content_type},
+            "key": key,
+            "expires_in": EXPIRES_IN,
+        },
+    )
+
+
+def _caller(event: dict[str, Any]) -> str:
+    """Return the caller's ``sub``, which only the authorizer writes."""
+    authorizer = event["requestContext"].get("authorizer") or {}
+    sub = (authorizer.get("lambda") or {}).get("sub")
+    # Letters that could make it a folder, or another avatar's name, are in no Cognito sub.
+    if not isinstance(sub, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", sub):
+        LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
+        raise upload_request.RequestError(401, "unauthorized", "Sign in first.")
+    return sub
+
+
+def _respond(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": json.dumps(body),
+    }

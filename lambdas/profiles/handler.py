@@ -1,0 +1,112 @@
+"""Serve profiles to the API, and record new avatars that the topic tells of."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+import env_settings
+from json_log import LambdaContext, logger, with_request_id
+from profiles import avatar, database, profile
+from profiles.errors import ApiError
+
+log = logger("profiles")
+
+
+@with_request_id
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    """Answer an HTTP API request (payload 2.0), or handle an SNS message.
+
+    Raises
+    ------
+    ApiError
+        For an SNS message only, when the database is away: Lambda then tries it again.
+    """
+    if "Records" in event:
+        for item in event["Records"]:
+            for name in avatar.names(item["Sns"]["Message"]):
+                version = database.run(functools.partial(_record, name))
+                log.info("avatar", extra={"fields": {"name": name, "version": version}})
+        return None
+    started = time.perf_counter()
+    try:
+        work = _work(event)
+        asked = time.perf_counter()
+        body = database.run(work)
+    except ApiError as error:
+        log.info("refused", extra={"fields": {"status": error.status, "code": error.code}})
+        return _answer(error.status, {"error": {"code": error.code, "message": error.message}})
+    answered = time.perf_counter()
+    answer = _answer(200, body)
+    fields = {
+        "route": event["routeKey"],
+        "database_ms": round((answered - asked) * 1000, 2),
+        "total_ms": round((time.perf_counter() - started) * 1000, 2),
+    }
+    log.info("served", extra={"fields": fields})
+    return answer
+
+
+def _work(event: dict[str, Any]) -> Callable[[database.Connection], dict[str, Any]]:
+    """Return what the request asks of the database."""
+    assets_url = env_settings.text("ASSETS_URL", pattern=r"https?://\S+[^/\s]")
+    match event["routeKey"]:
+        case "GET /api/activities/{handle}":
+            handle = unquote(event["pathParameters"]["handle"])
+            return lambda c: profile.read(c, handle, assets_url)
+        case "POST /api/profile/update":
+            sub = event["requestContext"]["authorizer"]["lambda"]["sub"]
+            change = profile.change(_json(event))
+            return lambda c: profile.update(c, sub, change, assets_url)
+    raise ApiError(404, "not_found", "There is no such address.")
+
+
+def _json(event: dict[str, Any]) -> dict[str, Any]:
+    text = event.get("body") or ""
+    try:
+        body = json.loads(base64.b64decode(text) if event.get("isBase64Encoded") else text)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(400, "invalid_request", "The body must be a JSON object.")
+    return body
+
+
+def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
+        "body": json.dumps(body, ensure_ascii=False),
+    }
+
+
+def _record(name: str, connection: database.Connection) -> str | None:
+    return avatar.record(connection, name, _current_version)
+
+
+def _current_version(name: str) -> str | None:
+    bucket = env_settings.text("ASSETS_BUCKET_NAME")
+    try:
+        answer = _s3().head_object(Bucket=bucket, Key=f"avatars/{name}.jpg")
+    except ClientError as error:
+        # Without the right to list the bucket, S3 would answer 403 here: that is a fault.
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+    return avatar.version_in(answer["Metadata"])
+
+
+@functools.cache
+def _s3() -> Any:
+    # A row is locked meanwhile: rather fail and be tried again than wait long.
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+    return boto3.client("s3", config=config)

@@ -1,0 +1,92 @@
+"""What the events that reach the resize function say: which uploads to process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+
+class EventError(Exception):
+    """The event is not one that S3 sends; it goes to the dead letters for an operator to see."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One version of an object in the uploads bucket.
+
+    Attributes
+    ----------
+    version_id
+        S3's version id, or None where the event names none (the newest version is meant).
+    sequencer
+        S3's order of the events of one key, a hexadecimal string; None for messages that did
+        not come from S3 itself.
+    event_time
+        When S3 took the upload, in ISO 8601 with milliseconds; None likewise.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    sequencer: str | None = None
+    event_time: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The avatar's name: the key without folder and extension (empty for a folder)."""
+        filename = self.key.rpartition("/")[2]
+        stem, dot, _ = filename.rpartition(".")
+        return stem if dot and stem else filename
+
+
+def uploads_in(event: Any) -> list[Upload]:
+    """Return the uploads that an S3 event notification announces.
+
+    S3's own test event, and records of other kinds than ``ObjectCreated``, announce none.
+
+    Raises
+    ------
+    EventError
+        If it is not an S3 event notification.
+
+    References
+    ----------
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+    """
+    if not isinstance(event, Mapping):
+        raise EventError("the message is not a JSON object")
+    if event.get("Event") == "s3:TestEvent":
+        return []
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise EventError("the message is no S3 event: it has no list of Records")
+    uploads = []
+    for record in records:
+        try:
+            if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
+                continue
+            entity = record["s3"]
+            stored = entity["object"]
+            uploads.append(
+                Upload(
+                    bucket=entity["bucket"]["name"],
+                    key=unquote_plus(stored["key"]),
+                    version_id=stored.get("versionId"),
+                    sequencer=stored.get("sequencer"),
+                    event_time=record.get("eventTime"),
+                )
+            )
+        except (AttributeError, KeyError, TypeError) as error:
+            raise EventError(f"a record of the S3 event has no usable {error}") from error
+    return uploads
+
+
+def is_later(sequencer: str, other: str) -> bool:
+    """Say whether a sequencer comes after another of the same key.
+
+    S3 documents the comparison: pad the shorter with zeros on the right, then compare as text.
+    """
+    width = max(len(sequencer), len(other))
+    return sequencer.lower().ljust(width, "0") > other.lower().ljust(width, "0")

@@ -1,0 +1,147 @@
+"""Turn the bytes that a user sent into square avatars, or say why that can't be done."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from math import ceil
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image
+
+from resize.colour import on_white, to_srgb
+from resize.decode import Box, decode
+from resize.header import read_header
+from resize.rejection import REJECTIONS, AvatarRejected
+
+__all__ = ["FORMATS", "REJECTIONS", "AvatarRejected", "render_avatar", "render_variants"]
+
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {"jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
+)
+"""Output formats by file extension, with their media types."""
+
+_SAVE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "jpg": ("JPEG", {"quality": 80}),
+    "webp": ("WEBP", {"quality": 75, "method": 2}),
+    "avif": ("AVIF", {"quality": 60, "speed": 8, "max_threads": 1}),
+}
+"""Chosen by bytes, time and PSNR: see docs/image-engine.md."""
+
+_UPRIGHT: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def render_avatar(data: bytes, size: int = 512) -> bytes:
+    """Render the avatar as a JPEG of quality 80.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG, PNG, WebP, GIF or AVIF file, from anyone.
+    size : int
+        Side of the square, in pixels.
+
+    Raises
+    ------
+    AvatarRejected
+        If the bytes aren't a picture that is accepted.
+    """
+    return render_variants(data, (size,), ("jpg",))[size, "jpg"]
+
+
+def render_variants(
+    data: bytes, sizes: Sequence[int], formats: Sequence[str]
+) -> dict[tuple[int, str], bytes]:
+    """Render every size in every format from one decode.
+
+    The picture is turned upright, cropped to its central square, converted to sRGB and freed
+    of metadata. Transparency is kept, and flattened on white in JPEG.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG, PNG, WebP, GIF or AVIF file, from anyone.
+    sizes : sequence of int
+        Sides of the squares, in pixels.
+    formats : sequence of str
+        Keys of `FORMATS`.
+
+    Returns
+    -------
+    dict
+        The files' bytes by (size, format).
+
+    Raises
+    ------
+    AvatarRejected
+        If the bytes aren't a picture that is accepted.
+    """
+    square = _square(data, max(sizes))
+    if square.mode == "YCbCr" and set(formats) != {"jpg"}:
+        square = square.convert("RGB")
+    rendered = {}
+    for size in sorted(set(sizes), reverse=True):
+        if square.width != size:
+            square = square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2)
+        for name in formats:
+            rendered[size, name] = _saved(on_white(square) if name == "jpg" else square, name)
+    return rendered
+
+
+def _saved(square: Image.Image, name: str) -> bytes:
+    codec, options = _SAVE[name]
+    file = io.BytesIO()
+    square.save(file, codec, **options)
+    return file.getvalue()
+
+
+def _square(data: bytes, side: int) -> Image.Image:
+    """Return the central square, upright and in sRGB, though in YCbCr if it came in that."""
+    header = read_header(data)
+    picture, (left, top, right, bottom) = decode(header, side)
+    width, height = right - left, bottom - top
+    short = min(width, height)
+    left, top = left + (width - short) / 2, top + (height - short) / 2
+    box = (left, top, left + short, top + short)
+    if max(width, height) > 2 * short:  # or conversions would take memory for what isn't shown
+        picture = picture.crop((int(left), int(top), ceil(box[2]), ceil(box[3])))
+        left, top = left % 1, top % 1
+        box = (left, top, left + short, top + short)
+    resize = (
+        _resized_planes if picture.mode == "YCbCr" and short > side and side % 2 == 0 else _resized
+    )
+    square = resize(picture, side, box)
+    del picture
+    if square.mode != "YCbCr" or header.profile:
+        square = to_srgb(square, header.profile)
+    square.info.clear()  # or an ICC profile would be saved
+    turn = _UPRIGHT.get(header.orientation)
+    return square if turn is None else square.transpose(turn)
+
+
+def _resized(picture: Image.Image, side: int, box: Box) -> Image.Image:
+    enlarged = box[2] - box[0] < side
+    kernel = Image.Resampling.BICUBIC if enlarged else Image.Resampling.LANCZOS
+    # The gap averages blocks of pixels first if that leaves nearly twice the avatar's: 0.03 dB.
+    return picture.resize((side, side), kernel, box, reducing_gap=1.9)
+
+
+def _resized_planes(picture: Image.Image, side: int, box: Box) -> Image.Image:
+    """Resize chroma to half of luma, as JPEG, WebP and AVIF will store it anyway."""
+    half = (side // 2, side // 2)
+    chroma = [
+        picture.getchannel(name)
+        .resize(half, Image.Resampling.LANCZOS, box, reducing_gap=1)
+        .resize((side, side), Image.Resampling.NEAREST)
+        for name in ("Cb", "Cr")
+    ]
+    return Image.merge("YCbCr", (_resized(picture.getchannel("Y"), side, box), *chroma))

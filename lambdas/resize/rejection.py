@@ -1,0 +1,44 @@
+"""Why a file can't become an avatar: stable codes, each with a sentence for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+REJECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "empty": "The file is empty. Choose another picture.",
+        "unsupported_format": (
+            "This file is not a picture that can be used. Send a JPEG, PNG, WebP, GIF or AVIF."
+        ),
+        "unsupported_heic": (
+            "HEIC pictures can't be used. Export the photo as JPEG and send that one."
+        ),
+        "too_many_bytes": "The file is too large. Save the picture smaller and send that one.",
+        "too_many_pixels": "The picture has too many pixels. Scale it down and send that one.",
+        "too_complex": (
+            "The file is built in an unusual way. Open the picture, save a copy and send that one."
+        ),
+        "damaged": (
+            "The file is damaged or incomplete. Open the picture, save a copy and send that one."
+        ),
+    }
+)
+"""Every code a rejection can carry, with the sentence for the user."""
+
+
+class AvatarRejected(Exception):
+    """The file can never become an avatar: a retry would end the same way.
+
+    Attributes
+    ----------
+    code : str
+        A key of `REJECTIONS`; stable, for programs.
+    message : str
+        A sentence that may be shown to the user.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.message = REJECTIONS[code]
+        super().__init__(f"{code}: {self.message}")

@@ -1,0 +1,269 @@
+"""Where avatars live: originals in the uploads bucket, what is served in the assets bucket.
+
+Everything a crash can interrupt is safe to do again: variants are named after the upload's
+ETag, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and only on
+the condition that nobody wrote it since it was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from resize.events import Upload, is_later
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+POINTER_CACHE = "public, max-age=60"
+VARIANT_CACHE = "public, max-age=31536000, immutable"
+REJECTION_TAG = "avatar-rejection"
+_POINTER_ATTEMPTS = 10
+
+
+class ContendedPointerError(Exception):
+    """Other workers kept writing the same avatar; the message is to be delivered again."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """An upload as it was found: its bytes, or none if it is longer than allowed.
+
+    Attributes
+    ----------
+    version
+        The ETag without quotes; names the variants.
+    uploaded
+        When S3 stored it, to the second.
+    """
+
+    data: bytes
+    size: int
+    version: str
+    version_id: str | None
+    uploaded: datetime
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What ``avatars/<name>.jpg`` says of the upload that it shows."""
+
+    etag: str
+    version: str
+    source_key: str
+    sequencer: str | None
+    uploaded: datetime
+
+
+class Store:
+    """Read originals and write avatars.
+
+    Parameters
+    ----------
+    max_bytes
+        Originals longer than this are not read.
+    """
+
+    def __init__(self, s3: S3Client, assets_bucket: str, max_bytes: int) -> None:
+        self._s3 = s3
+        self._assets = assets_bucket
+        self._max_bytes = max_bytes
+
+    def read_original(self, upload: Upload) -> Original | None:
+        """Return the upload, or None if that version has been deleted since."""
+        version: Any = {"VersionId": upload.version_id} if upload.version_id else {}
+        try:
+            found = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
+        except ClientError as error:
+            if _code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                return None
+            raise
+        with found["Body"] as body:
+            size = found["ContentLength"]
+            return Original(
+                data=body.read() if size <= self._max_bytes else b"",
+                size=size,
+                version=found["ETag"].strip('"'),
+                version_id=found.get("VersionId"),
+                uploaded=found["LastModified"],
+            )
+
+    def pointer(self, name: str) -> Pointer | None:
+        """Return what the avatar shows now, or None if there is none."""
+        try:
+            found = self._s3.head_object(Bucket=self._assets, Key=_pointer_key(name))
+        except ClientError as error:
+            if _code(error) in {"404", "NoSuchKey"}:
+                return None
+            raise
+        metadata = found["Metadata"]
+        return Pointer(
+            etag=found["ETag"],
+            version=metadata.get("version", ""),
+            source_key=metadata.get("source-key", ""),
+            sequencer=metadata.get("sequencer"),
+            # put there by hand, it gives way to any upload
+            uploaded=datetime.fromisoformat(metadata.get("uploaded", "0001-01-01T00:00:00+00:00")),
+        )
+
+    def is_known_stale(self, upload: Upload, pointer: Pointer | None) -> bool:
+        """Say, from the sequencers alone, whether the avatar shows this upload or a later one."""
+        return (
+            pointer is not None
+            and _same_order(upload, pointer)
+            and not is_later(upload.sequencer or "", pointer.sequencer or "")
+        )
+
+    def write_variants(
+        self,
+        name: str,
+        version: str,
+        variants: Mapping[tuple[int, str], bytes],
+        types: Mapping[str, str],
+    ) -> None:
+        """Write ``variants/<name>/<version>/<size>.<format>`` for each, at once."""
+
+        def write(item: tuple[tuple[int, str], bytes]) -> None:
+            (size, image_format), body = item
+            self._s3.put_object(
+                Bucket=self._assets,
+                Key=f"variants/{name}/{version}/{size}.{image_format}",
+                Body=body,
+                ContentType=types[image_format],
+                CacheControl=VARIANT_CACHE,
+            )
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(write, variants.items()))
+
+    def write_pointer(
+        self, upload: Upload, original: Original, picture: bytes, pointer: Pointer | None
+    ) -> bool:
+        """Make ``avatars/<name>.jpg`` show this upload, unless it shows a later one.
+
+        Parameters
+        ----------
+        pointer
+            What the avatar showed when it was last looked at.
+
+        Returns
+        -------
+        bool
+            False if a later upload is shown or about to be.
+
+        Raises
+        ------
+        ContendedPointerError
+            If it kept changing under us.
+        """
+        metadata = {
+            "version": original.version,
+            "source-key": quote(upload.key),
+            "uploaded": original.uploaded.isoformat(),
+        }
+        if upload.sequencer:
+            metadata["sequencer"] = upload.sequencer
+        body = _signed_with(picture, f"{original.version_id} {upload.sequencer}")
+        for _ in range(_POINTER_ATTEMPTS):
+            if not self._is_newer(upload, original, pointer):
+                return False
+            condition: dict[str, Any] = (
+                {"IfMatch": pointer.etag} if pointer else {"IfNoneMatch": "*"}
+            )
+            try:
+                self._s3.put_object(
+                    Bucket=self._assets,
+                    Key=_pointer_key(upload.name),
+                    Body=body,
+                    ContentType="image/jpeg",
+                    CacheControl=POINTER_CACHE,
+                    Metadata=metadata,
+                    **condition,
+                )
+            except ClientError as error:
+                # 409 and 404 are S3's answers to a write or delete at the same moment
+                if _code(error) not in {
+                    "PreconditionFailed",
+                    "ConditionalRequestConflict",
+                    "NoSuchKey",
+                }:
+                    raise
+                pointer = self.pointer(upload.name)
+            else:
+                return True
+        raise ContendedPointerError(f"avatars/{upload.name}.jpg changed {_POINTER_ATTEMPTS} times")
+
+    def write_rejection(self, upload: Upload, original: Original, code: str, message: str) -> None:
+        """Record why an upload was refused, for the user and for operators, and mark it."""
+        self._s3.put_object(
+            Bucket=self._assets,
+            Key=f"rejections/{upload.name}/{original.version}.json",
+            Body=json.dumps(
+                {
+                    "code": code,
+                    "message": message,
+                    "key": upload.key,
+                    "version_id": original.version_id,
+                    "size": original.size,
+                    "uploaded": original.uploaded.isoformat(),
+                }
+            ).encode(),
+            ContentType="application/json",
+            CacheControl=POINTER_CACHE,
+        )
+        version: Any = {"VersionId": original.version_id} if original.version_id else {}
+        self._s3.put_object_tagging(
+            Bucket=upload.bucket,
+            Key=upload.key,
+            Tagging={"TagSet": [{"Key": REJECTION_TAG, "Value": code}]},
+            **version,
+        )
+
+    def _is_newer(self, upload: Upload, original: Original, pointer: Pointer | None) -> bool:
+        if pointer is None:
+            return True
+        if _same_order(upload, pointer):
+            return not self.is_known_stale(upload, pointer)
+        # A message of our own, or an avatar of the same name from another key: the one uploaded
+        # last counts, and within one second the newest version of the key.
+        if pointer.uploaded != original.uploaded:
+            return original.uploaded > pointer.uploaded
+        try:
+            newest = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
+        except ClientError as error:
+            if _code(error) in {"404", "NoSuchKey"}:
+                return False
+            raise
+        return newest.get("VersionId") == original.version_id
+
+
+def _signed_with(picture: bytes, upload: str) -> bytes:
+    """Return the JPEG with a comment that is this upload's alone.
+
+    An ETag covers an object's bytes and not its metadata: were the same picture uploaded twice,
+    `If-Match` could not tell the second pointer from the first, and an upload that came between
+    them could overwrite the second.
+    """
+    comment = hashlib.sha256(upload.encode()).hexdigest()[:32].encode()
+    return picture[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + picture[2:]
+
+
+def _pointer_key(name: str) -> str:
+    return f"avatars/{name}.jpg"
+
+
+def _same_order(upload: Upload, pointer: Pointer) -> bool:
+    """Sequencers order the events of one key only."""
+    return bool(upload.sequencer and pointer.sequencer and pointer.source_key == quote(upload.key))
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])

@@ -1,0 +1,218 @@
+"""What the browser sends, and what it gets."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.presign.conftest import ENVIRONMENT, SUB, Ask
+
+MAX = 10 * 2**20
+
+
+def body(extension: Any = "jpg", size: Any = 12345, **more: Any) -> str:
+    return json.dumps({"extension": extension, "size": size, **more})
+
+
+def test_gives_a_url_for_the_callers_own_key_type_and_length(ask: Ask) -> None:
+    status, answer = ask(body())
+    assert status == 200
+    address = urlsplit(answer.pop("url"))
+    assert answer == {
+        "method": "PUT",
+        "headers": {"Content-Type": "image/jpeg"},
+        "key": SUB,
+        "expires_in": 300,
+    }
+    assert address.netloc == "avatar-uploads.s3.eu-west-1.amazonaws.com"
+    assert address.path == f"/{SUB}"
+    query = parse_qs(address.query)
+    assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host"]
+    assert query["X-Amz-Expires"] == ["300"]
+    assert query["X-Amz-Security-Token"] == [ENVIRONMENT["AWS_SESSION_TOKEN"]]
+
+
+@pytest.mark.parametrize(
+    ("extension", "content_type"),
+    [
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("png", "image/png"),
+        ("webp", "image/webp"),
+        ("gif", "image/gif"),
+        ("avif", "image/avif"),
+        ("JPG", "image/jpeg"),
+        (".jpg", "image/jpeg"),
+        (".WebP", "image/webp"),
+    ],
+)
+def test_knows_the_pipelines_formats_as_browsers_name_them(
+    extension: str, content_type: str, ask: Ask
+) -> None:
+    status, answer = ask(body(extension))
+    assert (status, answer["headers"]["Content-Type"]) == (200, content_type)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        "",
+        ".",
+        "svg",
+        "heic",
+        "exe",
+        "jpg.exe",
+        "..jpg",
+        " jpg",
+        "jpg\n",
+        "jpg\0",
+        "\uff4a\uff50\uff47",
+    ],
+)
+def test_names_the_formats_when_asked_for_another(extension: str, ask: Ask) -> None:
+    status, answer = ask(body(extension))
+    assert (status, answer["error"]["code"]) == (400, "unsupported_extension")
+    assert "jpg, jpeg, png, webp, gif, avif" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("size", [1, MAX])
+def test_takes_sizes_up_to_the_limit(size: int, ask: Ask) -> None:
+    assert ask(body(size=size))[0] == 200
+
+
+@pytest.mark.parametrize("size", [MAX + 1, 10**900])
+def test_a_larger_picture_is_told_the_limit(size: int, ask: Ask) -> None:
+    status, answer = ask(body(size=size))
+    assert (status, answer["error"]["code"]) == (413, "too_large")
+    assert str(MAX) in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("size", [0, -1, True, False, None, 12345.0, 1.5, "12345", [1], {}])
+def test_a_size_that_is_no_count_of_bytes_is_refused(size: Any, ask: Ask) -> None:
+    status, answer = ask(body(size=size))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert "size must be" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("extension", [None, 1, True, ["jpg"], {"jpg": 1}])
+def test_an_extension_that_is_no_text_is_refused(extension: Any, ask: Ask) -> None:
+    status, answer = ask(body(extension))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert "extension must be" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "jpg",
+        "null",
+        "[]",
+        '["jpg", 12345]',
+        "extension=jpg&size=12345",
+        '{"extension": "jpg", "size": NaN}',
+        '{"extension": "jpg", "size": Infinity}',
+        '{"extension": "jpg", "size": 1, "size": 99999}',
+        '{"extension": "jpg", "size": 12345',
+        '{"extension": "jpg", "size": 12345} {}',
+        "\ufeff" + body(),
+        "[" * 1000,
+        body(pad="x" * 2000),
+        body(size=10**2000),
+    ],
+)
+def test_a_body_that_is_no_small_json_object_is_refused(text: str | None, ask: Ask) -> None:
+    status, answer = ask(text)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert "body" in answer["error"]["message"]
+
+
+def test_a_binary_body_is_read_as_it_was_sent(ask: Ask) -> None:
+    assert ask(base64.b64encode(body().encode()).decode(), base64=True)[0] == 200
+
+
+@pytest.mark.parametrize("text", ["%%%", "e30", base64.b64encode(b"\xff\xfe").decode(), "\u00e9"])
+def test_a_broken_binary_body_is_refused(text: str, ask: Ask) -> None:
+    status, answer = ask(text, base64=True)
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+
+
+def test_the_key_never_comes_from_the_request(ask: Ask) -> None:
+    assert ask(body(key="someone-else", sub="someone-else"))[1]["key"] == SUB
+
+
+@pytest.mark.parametrize("sub", [None, "", 7, "a/b", "../x", "a.jpg", "a b", "\u00e9", "x" * 129])
+def test_without_a_caller_that_can_be_a_key_there_is_no_url(
+    sub: Any, ask: Ask, log: io.StringIO
+) -> None:
+    status, answer = ask(body(), sub=sub)
+    assert (status, answer["error"]["code"]) == (401, "unauthorized")
+    assert '"no_caller"' in log.getvalue()
+
+
+@pytest.mark.parametrize("context", [{}, {"authorizer": None}, {"authorizer": {"jwt": {}}}])
+def test_a_route_without_the_authorizer_gives_no_url(
+    context: dict[str, Any], function: Any, log: io.StringIO
+) -> None:
+    event = {"body": body(), "requestContext": context}
+    assert function.handler(event, SimpleNamespace(aws_request_id="r-1"))["statusCode"] == 401
+    assert '"no_caller"' in log.getvalue()
+
+
+def test_logs_who_and_what_but_neither_the_url_nor_a_credential(ask: Ask, log: io.StringIO) -> None:
+    _status, answer = ask(body())
+    line = json.loads(log.getvalue())
+    assert {"key": SUB, "size": 12345, "request_id": "r-1"}.items() <= line.items()
+    signature = parse_qs(urlsplit(answer["url"]).query)["X-Amz-Signature"][0]
+    for secret in (signature, "X-Amz", *(v for n, v in ENVIRONMENT.items() if n[:7] == "AWS_SEC")):
+        assert secret not in log.getvalue()
+    assert ENVIRONMENT["AWS_SESSION_TOKEN"] not in log.getvalue()
+
+
+FUZZ = settings(
+    max_examples=1000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+EXTENSIONS = st.sampled_from(["jpg", "PNG", ".gif"]) | ANY
+BODIES = (
+    st.text(max_size=80)
+    | ANY.map(json.dumps)
+    | st.fixed_dictionaries({}, optional={"extension": EXTENSIONS, "size": ANY}).map(json.dumps)
+)
+
+
+@FUZZ
+@given(text=st.none() | BODIES, binary=st.booleans())
+def test_answers_any_body_with_a_url_or_a_reason(text: str | None, binary: bool, ask: Ask) -> None:
+    status, answer = ask(text, base64=binary)
+    if status == 200:
+        assert answer["key"] == SUB
+    else:
+        assert (status, answer["error"]["code"]) in {
+            (400, "invalid_request"),
+            (400, "unsupported_extension"),
+            (413, "too_large"),
+        }
+        assert answer["error"]["message"].isprintable()
+
+
+@FUZZ
+@given(data=st.binary(max_size=80) | BODIES.map(lambda text: text.encode("utf-8", "replace")))
+def test_answers_any_bytes_with_a_url_or_a_reason(data: bytes, ask: Ask) -> None:
+    status, _answer = ask(base64.b64encode(data).decode(), base64=True)
+    assert status in {200, 400, 413}

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from env_settings import SettingsError
+from json_log import JsonFormatter
+from resize.rejection import REJECTIONS
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+CONTEXT = SimpleNamespace(aws_request_id="request-1")
+
+
+def picture(colour: str, size: tuple[int, int] = (600, 400)) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, colour).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def upload(s3: S3Client, key: str, body: bytes) -> dict[str, str]:
+    stored = s3.put_object(Bucket="uploads", Key=key, Body=body)
+    return {"key": key, "versionId": stored["VersionId"], "eTag": stored["ETag"].strip('"')}
+
+
+def s3_event(stored: dict[str, str], sequencer: str | None = "01") -> dict[str, Any]:
+    described = dict(stored) | ({"sequencer": sequencer} if sequencer else {})
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "uploads"}, "object": described},
+            }
+        ]
+    }
+
+
+def sqs_event(*bodies: str) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:sqs",
+                "messageId": f"message-{index}",
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": "1"},
+            }
+            for index, body in enumerate(bodies)
+        ]
+    }
+
+
+def colour_of(s3: S3Client, key: str) -> tuple[int, ...]:
+    body = s3.get_object(Bucket="assets", Key=key)["Body"].read()
+    pixel = Image.open(io.BytesIO(body)).convert("RGB").getpixel((5, 5))
+    assert isinstance(pixel, tuple)
+    return tuple(round(channel / 255) for channel in pixel)
+
+
+RED, GREEN, BLUE = (1, 0, 0), (0, 1, 0), (0, 0, 1)
+
+
+def test_sqs_and_direct_events_make_avatar_and_variants(s3: S3Client, resize: ModuleType) -> None:
+    first, second = upload(s3, "a/ada.jpg", picture("red")), upload(s3, "bob", picture("blue"))
+    assert resize.handler(sqs_event(json.dumps(s3_event(first))), CONTEXT) == {
+        "batchItemFailures": []
+    }
+    assert resize.handler(s3_event(second), CONTEXT) is None
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="assets")["Contents"]}
+    assert keys == {
+        f"variants/{name}/{version}/{size}.{extension}"
+        for name, version in (("ada", first["eTag"]), ("bob", second["eTag"]))
+        for size in (512, 128)
+        for extension in ("jpg", "webp")
+    } | {"avatars/ada.jpg", "avatars/bob.jpg"}
+    avatar = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")
+    assert avatar["Metadata"]["version"] == first["eTag"]
+    assert avatar["ContentType"] == "image/jpeg"
+
+
+def test_only_the_failed_messages_of_a_batch_come_again(s3: S3Client, resize: ModuleType) -> None:
+    logged = io.StringIO()
+    for handler in resize.log.handlers:
+        if isinstance(handler.formatter, JsonFormatter):
+            handler.setStream(logged)
+    good = json.dumps(s3_event(upload(s3, "good", picture("red"))))
+    test_event = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
+    lost_bucket = json.dumps(s3_event({"key": "other"})).replace("uploads", "elsewhere")
+    answer = resize.handler(sqs_event(test_event, "no JSON", good, lost_bucket), CONTEXT)
+    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == [
+        "message-1",
+        "message-3",
+    ]
+    assert colour_of(s3, "avatars/good.jpg") == RED
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert {line["request_id"] for line in lines} == {"request-1"}
+
+
+def test_the_newest_upload_wins_in_whatever_order_events_come(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    old, new = upload(s3, "ada", picture("red")), upload(s3, "ada", picture("blue"))
+    resize.handler(s3_event(new, "0B"), CONTEXT)
+    resize.handler(s3_event(old, "0A"), CONTEXT)
+    resize.handler(s3_event(new, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
+def test_messages_without_order_make_the_newest_version_the_avatar(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    old, new = upload(s3, "ada", picture("red")), upload(s3, "ada", picture("blue"))
+    resize.handler(s3_event({"key": "ada"}, None), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+    resize.handler(s3_event(old, "0A"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+    newest = upload(s3, "ada", picture("lime"))
+    resize.handler(s3_event(newest, "0C"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == GREEN
+    resize.handler(s3_event(new, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == GREEN
+
+
+def test_a_pointer_written_meanwhile_is_not_overwritten_by_an_older_upload(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = upload(s3, "ada", picture("red")), upload(s3, "ada", picture("blue"))
+    render = resize.render_variants
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(resize, "render_variants", render)
+        resize.handler(s3_event(new, "0B"), CONTEXT)
+        return render(*arguments)
+
+    monkeypatch.setattr(resize, "render_variants", overtaken)
+    resize.handler(s3_event(old, "0A"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
+def test_the_same_picture_sent_again_is_not_overwritten_by_one_sent_in_between(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resize.handler(s3_event(upload(s3, "ada", picture("red")), "0A"), CONTEXT)
+    between, again = upload(s3, "ada", picture("blue")), upload(s3, "ada", picture("red"))
+    render = resize.render_variants
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.setattr(resize, "render_variants", render)
+        resize.handler(s3_event(again, "0C"), CONTEXT)
+        return render(*arguments)
+
+    monkeypatch.setattr(resize, "render_variants", overtaken)
+    resize.handler(s3_event(between, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_a_good_upload_is_not_lost_between_a_reconciled_and_a_rejected_one(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(s3, "ada", picture("red"))
+    resize.handler(s3_event({"key": "ada"}, None), CONTEXT)
+    avatar = s3.get_object(Bucket="assets", Key="avatars/ada.jpg")
+    earlier = avatar["Metadata"] | {"uploaded": "2026-01-01T00:00:00+00:00"}
+    s3.put_object(
+        Bucket="assets", Key="avatars/ada.jpg", Body=avatar["Body"].read(), Metadata=earlier
+    )
+    good, bad = upload(s3, "ada", picture("blue")), upload(s3, "ada", b"no picture")
+    resize.handler(s3_event(bad, "0C"), CONTEXT)
+    resize.handler(s3_event(good, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
+def test_a_rejection_is_recorded_marked_and_final(s3: S3Client, resize: ModuleType) -> None:
+    good, bad = upload(s3, "ada", picture("red")), upload(s3, "ada", b"no picture")
+    resize.handler(s3_event(good, "0A"), CONTEXT)
+    answer = resize.handler(sqs_event(json.dumps(s3_event(bad, "0B"))), CONTEXT)
+    assert answer == {"batchItemFailures": []}
+    record = json.loads(
+        s3.get_object(Bucket="assets", Key=f"rejections/ada/{bad['eTag']}.json")["Body"].read()
+    )
+    assert record["code"] in REJECTIONS
+    assert record["message"]
+    tags = s3.get_object_tagging(Bucket="uploads", Key="ada", VersionId=bad["versionId"])
+    assert tags["TagSet"] == [{"Key": "avatar-rejection", "Value": record["code"]}]
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_a_good_upload_before_a_rejected_one_still_becomes_the_avatar(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    good, bad = upload(s3, "ada", picture("red")), upload(s3, "ada", b"no picture")
+    resize.handler(s3_event(bad, "0B"), CONTEXT)
+    resize.handler(s3_event(good, "0A"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_too_many_bytes_are_rejected_unread(s3: S3Client, resize: ModuleType) -> None:
+    large = upload(s3, "ada", b"\0" * 100_001)
+    resize.handler(s3_event(large), CONTEXT)
+    record = s3.get_object(Bucket="assets", Key=f"rejections/ada/{large['eTag']}.json")
+    assert json.loads(record["Body"].read())["code"] == "too_many_bytes"
+
+
+def test_folders_and_deleted_uploads_are_done_without_a_trace(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    gone = upload(s3, "ada", picture("red"))
+    s3.delete_object(Bucket="uploads", Key="ada", VersionId=gone["versionId"])
+    resize.handler(s3_event(gone), CONTEXT)
+    resize.handler(s3_event(upload(s3, "folder/", b"")), CONTEXT)
+    assert "Contents" not in s3.list_objects_v2(Bucket="assets")
+
+
+def test_the_stable_size_and_format_are_made_whatever_the_settings(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVATAR_SIZES", "64")
+    monkeypatch.setenv("AVATAR_FORMATS", "webp")
+    importlib.reload(resize)
+    stored = upload(s3, "ada", picture("red"))
+    resize.handler(s3_event(stored), CONTEXT)
+    assert colour_of(s3, f"variants/ada/{stored['eTag']}/512.jpg") == RED
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ASSETS_BUCKET_NAME", ""),
+        ("AVATAR_SIZES", "512,huge"),
+        ("AVATAR_SIZES", "512,512"),
+        ("AVATAR_FORMATS", "jpg,bmp"),
+        ("MAX_UPLOAD_BYTES", "10MB"),
+        ("MAX_UPLOAD_BYTES", "0"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    resize: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        importlib.reload(resize)
