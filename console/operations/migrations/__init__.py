@@ -1,0 +1,41 @@
+"""Change a live schema without fear: the operations behind ``make migrate`` and the console.
+
+Alembic keeps the revisions, their order and the database's version. Around it stand a lock that
+one run holds, timeouts with retries, a history with checksums, previews and rehearsals; see
+``docs/migrations.md``.
+"""
+
+from console.operations.migrations.adoption import Adoption, adopt, adoption
+from console.operations.migrations.files import DIRECTORY, create
+from console.operations.migrations.history import Entry
+from console.operations.migrations.listing import Migration, migrations, runs
+from console.operations.migrations.preview import Preview, preview
+from console.operations.migrations.runner import AdoptionNeededError, Run, migrate, rollback
+from console.operations.migrations.scratch import Rehearsed, rehearse
+from console.operations.migrations.seed import DEMO_USERS, profiles_url, seed
+from console.operations.migrations.session import Executed, Limits
+
+__all__ = [
+    "DEMO_USERS",
+    "DIRECTORY",
+    "Adoption",
+    "AdoptionNeededError",
+    "Entry",
+    "Executed",
+    "Limits",
+    "Migration",
+    "Preview",
+    "Rehearsed",
+    "Run",
+    "adopt",
+    "adoption",
+    "create",
+    "migrate",
+    "migrations",
+    "preview",
+    "profiles_url",
+    "rehearse",
+    "rollback",
+    "runs",
+    "seed",
+]

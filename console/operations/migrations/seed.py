@@ -1,0 +1,139 @@
+"""Demo users with activities, and the login of the role that the profiles function uses."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from urllib.parse import quote
+
+import psycopg
+from psycopg import conninfo, errors, sql
+
+from console.operations.errors import OperationError
+from console.operations.migrations.session import LOCK_KEY
+
+ROLE = "profiles"
+
+# handle: display name, bio, activities from the oldest to the newest
+DEMO_USERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "ada": (
+        "Ada Lovelace",
+        "Analyst of engines.",
+        ("The engine weaves algebraic patterns.", "Note G is done at last.", "Bernoulli sends."),
+    ),
+    "grace": (
+        "Grace Hopper",
+        "Amazing Grace. Nanoseconds by the foot.",
+        ("Found a moth in relay 70.", "It is easier to ask forgiveness than permission."),
+    ),
+    "alan": ("Alan Turing", "Can machines think?", ("Running to the next town for a meeting.",)),
+    "emilie": (
+        "Émilie du Châtelet",
+        "Énergie, ½mv² — non: mv².",
+        ("Principia, enfin en français.",),
+    ),
+}
+
+
+def seed(url: str, cognito_users: Mapping[str, str] | None = None) -> int:
+    """Add the demo users that are missing, and give users of `cognito_users` their ``sub``.
+
+    Rows that are there keep what they have: run again, it changes nothing.
+
+    Parameters
+    ----------
+    cognito_users
+        Cognito's ``sub`` by handle; a handle that is no demo user gets a row of its own.
+
+    Returns
+    -------
+    int
+        How many users were added.
+
+    Raises
+    ------
+    OperationError
+        If the tables are not there yet.
+    """
+    subs = dict(cognito_users or {})
+    added = 0
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY + 1,))
+            for handle in DEMO_USERS.keys() | subs.keys():
+                name, bio, messages = DEMO_USERS.get(handle, (handle, "", ()))
+                row = connection.execute(
+                    """
+                    INSERT INTO users (display_name, handle, email, cognito_user_id, bio)
+                    SELECT %(name)s, %(handle)s, %(email)s, gen_random_uuid()::text, %(bio)s
+                    WHERE NOT EXISTS (SELECT FROM users WHERE handle = %(handle)s)
+                    RETURNING uuid
+                    """,
+                    {"name": name, "handle": handle, "email": f"{handle}@example.com", "bio": bio},
+                ).fetchone()
+                if row is not None:
+                    added += 1
+                    for age, message in enumerate(reversed(messages)):
+                        connection.execute(
+                            "INSERT INTO activities (user_uuid, message, created_at)"
+                            " VALUES (%s, %s, now() - make_interval(hours => %s))",
+                            (row[0], message, age),
+                        )
+                if handle in subs:
+                    connection.execute(
+                        "UPDATE users SET cognito_user_id = %s"
+                        " WHERE handle = %s AND cognito_user_id <> %s",
+                        (subs[handle], handle, subs[handle]),
+                    )
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        raise OperationError(
+            f"The database can't be seeded yet: {str(error).splitlines()[0]}.",
+            "Run `make migrate` first.",
+        ) from None
+    except psycopg.Error as error:
+        raise OperationError(
+            f"The database could not be seeded: {str(error).strip().splitlines()[-1]}.",
+            "Check DATABASE_URL and that the server runs.",
+        ) from None
+    return added
+
+
+def profiles_url(url: str) -> str:
+    """Give the role of the profiles function a new password, and return its URL.
+
+    What the role may do is granted by a migration, so that it travels with the schema; only its
+    login is made here, since a password has no place in a file. Each call ends the last password:
+    a function that still has it reads the parameter again when Postgres refuses it.
+
+    Raises
+    ------
+    OperationError
+        If the role is not there yet, or the account may not change it.
+    """
+    password = secrets.token_urlsafe(24)
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            # Hashed on this side, so that no log of the server can ever show the password.
+            verifier = connection.pgconn.encrypt_password(
+                password.encode(), ROLE.encode(), b"scram-sha-256"
+            ).decode()
+            connection.execute(
+                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(verifier)
+                )
+            )
+    except errors.UndefinedObject:
+        raise OperationError(
+            f"The role {ROLE} does not exist yet.", "Run `make migrate` first; it makes the role."
+        ) from None
+    except psycopg.Error as error:
+        raise OperationError(
+            f"The role {ROLE} could not be given a login: {str(error).strip().splitlines()[-1]}.",
+            "Use a DATABASE_URL whose account may change roles (CREATEROLE).",
+        ) from None
+    parts = conninfo.conninfo_to_dict(url)
+    host = str(parts.get("host") or "localhost")
+    host = f"[{host}]" if ":" in host else host
+    database = quote(str(parts.get("dbname") or parts.get("user") or ""), safe="")
+    mode = f"?sslmode={parts['sslmode']}" if parts.get("sslmode") else ""
+    return f"postgresql://{ROLE}:{password}@{host}:{parts.get('port') or 5432}/{database}{mode}"

@@ -1,0 +1,157 @@
+"""Find originals that were never processed, and put them on the queue.
+
+S3's notifications are delivered at least once, but a queue can be purged, a mapping disabled or
+an emulator killed. The uploads bucket is the truth: every original whose newest version has
+neither become the avatar nor been rejected is queued again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from botocore.exceptions import ClientError
+
+from console.operations import avatars, progress
+from console.operations.deployment import Deployment, explained
+from console.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a walk through the uploads bucket found.
+
+    Attributes
+    ----------
+    queued
+        Originals put on the queue, or that would be in a dry run.
+    last_key
+        Where the walk stands: everything up to this key is done.
+    """
+
+    shown: int = 0
+    rejected: int = 0
+    queued: int = 0
+    last_key: str = ""
+
+    @property
+    def walked(self) -> int:
+        """How many originals were looked at."""
+        return self.shown + self.rejected + self.queued
+
+    def __str__(self) -> str:
+        return f"{self.queued} of {self.walked} queued"
+
+
+def reconcile(
+    deployment: Deployment,
+    report: progress.Report,
+    *,
+    dry_run: bool,
+    everything: bool = False,
+    after: str = "",
+) -> Iterator[Findings]:
+    """Walk the uploads bucket page by page, yielding the findings so far after each page.
+
+    Parameters
+    ----------
+    everything
+        Queue every original, as after a change of sizes.
+    after
+        Begin behind this key: where an interrupted walk stood.
+    """
+    findings = Findings()
+    with explained("walk through the uploads bucket"), ThreadPoolExecutor(_WORKERS) as pool:
+        pages = deployment.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=deployment.uploads_bucket, StartAfter=after
+        )
+        for page in pages:
+            originals = [item for item in page.get("Contents", []) if avatars.name_of(item["Key"])]
+            states = list(
+                pool.map(
+                    lambda item: "missing" if everything else _state(deployment, item), originals
+                )
+            )
+            missing = [
+                item for item, state in zip(originals, states, strict=True) if state == "missing"
+            ]
+            if not dry_run:
+                queue(deployment, [(item["Key"], None) for item in missing])
+            findings = replace(
+                findings,
+                shown=findings.shown + states.count("shown"),
+                rejected=findings.rejected + states.count("rejected"),
+                queued=findings.queued + len(missing),
+                last_key=originals[-1]["Key"] if originals else findings.last_key,
+            )
+            report(progress.Event("Reconcile", "advanced", findings.last_key, done=findings.walked))
+            yield findings
+
+
+def _state(deployment: Deployment, original: ObjectTypeDef) -> str:
+    """Say whether the newest version of an original is shown, rejected or missing."""
+    name, version = avatars.name_of(original["Key"]), original["ETag"].strip('"')
+    try:
+        shown = deployment.s3.head_object(
+            Bucket=deployment.assets_bucket, Key=f"avatars/{name}.jpg"
+        )
+        metadata = shown["Metadata"]
+        if metadata.get("version") == version:
+            return "shown"
+        # an avatar of the same name from another key, uploaded later
+        if (
+            metadata.get("source-key") != quote(original["Key"])
+            and metadata.get("uploaded", "") > original["LastModified"].isoformat()
+        ):
+            return "shown"
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
+            raise
+    return "rejected" if avatars.rejection(deployment, name, version) else "missing"
+
+
+def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -> None:
+    """Send S3's own event, without a sequencer, for each original.
+
+    Parameters
+    ----------
+    originals
+        Key and version id; None means the newest version.
+    """
+    for start in range(0, len(originals), 10):
+        entries = [
+            {"Id": str(index), "MessageBody": json.dumps(_event(deployment, key, version_id))}
+            for index, (key, version_id) in enumerate(originals[start : start + 10])
+        ]
+        answer = deployment.sqs.send_message_batch(
+            QueueUrl=deployment.queue_url,
+            Entries=entries,  # type: ignore[arg-type]
+        )
+        if answer.get("Failed"):
+            raise OperationError(
+                f"The queue refused {len(answer['Failed'])} messages: "
+                f"{answer['Failed'][0].get('Message')}.",
+                "Run `make reconcile` again: what was queued already is processed once only.",
+            )
+
+
+def _event(deployment: Deployment, key: str, version_id: str | None) -> dict[str, object]:
+    stored = {"key": quote_plus(key)} | ({"versionId": version_id} if version_id else {})
+    return {
+        "Records": [
+            {
+                "eventSource": "avatar-ops:reconcile",
+                "eventName": "ObjectCreated:Reconcile",
+                "s3": {"bucket": {"name": deployment.uploads_bucket}, "object": stored},
+            }
+        ]
+    }

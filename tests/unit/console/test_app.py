@@ -1,0 +1,169 @@
+"""Who gets into the console, and who may do what in it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from moto import mock_aws
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from console import session
+from console.operations import failures
+from console.operations.access import Actor
+from console.operations.deployment import ROOT, Deployment
+from console.operations.errors import OperationError
+from tests.unit.console import deployments
+
+OIDC = {"auth": {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}}
+Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    monkeypatch.setenv("AVATAR_OPS_STATE", str(tmp_path))
+    monkeypatch.setenv("ENV", "local")
+    st.cache_resource.clear()
+    with mock_aws():
+        yield deployments.make(tmp_path)
+
+
+@pytest.fixture
+def visit(here: Deployment) -> Iterator[Visit]:
+    """Return a function that opens the console at an address, as somebody."""
+
+    def open_console(
+        groups: list[str] | None = None, *, address: str = "127.0.0.1", oidc: bool = True
+    ) -> AppTest:
+        config.set_option("server.address", address)
+        app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=20)
+        if oidc:
+            app.secrets = OIDC  # type: ignore[assignment]
+        if groups is not None:
+            app.user = {"is_logged_in": True, "email": "ada@example.com", "cognito:groups": groups}
+        return app.run()
+
+    before = Path.cwd()
+    yield open_console
+    os.chdir(before)
+    config.set_option("server.address", "127.0.0.1")
+    st.cache_resource.clear()
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def texts(app: AppTest) -> str:
+    kinds: list[Any] = [app.title, app.markdown, app.caption, app.sidebar.caption, app.error]
+    return "\n".join(str(item.value) for kind in kinds for item in kind)
+
+
+def test_a_stranger_is_asked_to_sign_in_and_sees_nothing(visit: Visit) -> None:
+    app = visit()
+    assert labels(app) == ["Sign in"]
+    assert [title.value for title in app.title] == ["Avatar Ops"]
+    assert not app.metric
+
+
+def test_somebody_in_no_group_is_told_whom_to_ask(visit: Visit) -> None:
+    app = visit(["test-users"])
+    assert labels(app) == ["Sign out"]
+    assert "ada@example.com is in none of the groups" in app.error[0].value
+    assert not app.metric
+
+
+def test_an_address_that_others_reach_shows_nothing_without_oidc(visit: Visit) -> None:
+    app = visit(address="::", oidc=False)
+    assert "docs/console.md" in app.error[0].value
+    assert not labels(app)
+    assert not app.title
+
+
+def test_an_address_that_others_reach_asks_strangers_to_sign_in(visit: Visit) -> None:
+    assert labels(visit(address="::")) == ["Sign in"]
+
+
+def test_this_machines_user_needs_no_sign_in(visit: Visit) -> None:
+    app = visit(oidc=False)
+    assert "may operate" in texts(app)
+
+
+def test_a_viewer_sees_everything_and_every_action_is_disabled(
+    visit: Visit, here: Deployment
+) -> None:
+    deployments.bury(here, "ada.jpg")
+    app = visit(["viewers"])
+    assert "ada@example.com · may look, change nothing" in texts(app)
+    app.switch_page("pages/failures.py").run()
+    assert "1 dead" in texts(app)
+    assert app.button(key="redrive all").disabled
+    assert app.button(key="redrive chosen").disabled
+
+
+def test_a_viewers_forged_click_changes_nothing(visit: Visit, here: Deployment) -> None:
+    deployments.bury(here, "ada.jpg")
+    app = visit(["viewers"]).switch_page("pages/failures.py").run()
+    button = app.button(key="redrive all")
+    button.proto.disabled = False
+    button.click().run()
+    wait_for_jobs()
+    assert failures.letters(here).total == 1
+
+
+def test_the_operation_itself_refuses_a_viewer(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = Actor("ada", may_operate=False)
+    monkeypatch.setattr(session, "actor", lambda: viewer)
+    ran: list[str] = []
+    with pytest.raises(OperationError, match="change nothing"):
+        session.act("failures", "Redrive", "all", "key", lambda report: ran.append("act"))
+    with pytest.raises(OperationError, match="change nothing"):
+        session.the_audit().perform(viewer, "Redrive", "all", "key", lambda: ran.append("audit"))
+    assert not ran
+
+
+def test_an_operator_acts_and_the_audit_has_it(visit: Visit, here: Deployment) -> None:
+    deployments.bury(here, "ada.jpg")
+    app = visit(["operators"]).switch_page("pages/failures.py").run()
+    app.button(key="redrive all").click().run()
+    wait_for_jobs()
+    assert failures.letters(here).total == 0
+    assert [job.state for job in session.jobs().of("failures")] == ["done"]
+    waiting = (Path(os.environ["AVATAR_OPS_STATE"]) / "audit-waiting-local.jsonl").read_text()
+    assert waiting.count('"ada@example.com"') == 2
+    assert waiting.count("1 letter put back on the queue") == 1
+
+
+def wait_for_jobs() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("job "):
+            thread.join(20)
+
+
+def test_a_click_that_arrives_twice_is_one_action(here: Deployment) -> None:
+    def script() -> None:
+        from console import session
+
+        for _ in range(2):
+            session.act_once("kind", "Act", "it", "act on it", lambda report: None)
+
+    AppTest.from_function(script, default_timeout=20).run()
+    wait_for_jobs()
+    assert len(session.jobs().of("kind")) == 1
+
+
+def test_nothing_is_looked_up_for_a_stranger(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "actor", lambda: None)
+    with pytest.raises(OperationError, match="Nobody is signed in"):
+        session.here()
