@@ -1,0 +1,96 @@
+"""The operators' console: which pages there are, and who may see them."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from console import session
+
+_log = logging.getLogger(__name__)
+
+st.set_page_config(page_title="Avatar Ops", page_icon=":material/face:", layout="wide")
+
+_PAGES = {
+    "": [("overview", "Overview", ":material/monitor_heart:")],
+    "Avatars": [
+        ("test_avatars", "Test avatars", ":material/add_a_photo:"),
+        ("failures", "Failures", ":material/report:"),
+        ("profile", "Profile", ":material/account_circle:"),
+    ],
+    "System": [
+        ("environment", "Environment", ":material/checklist:"),
+        ("migrations", "Migrations", ":material/database:"),
+        ("cdn", "CDN", ":material/public:"),
+        ("audit", "Audit", ":material/history:"),
+    ],
+}
+
+
+def main() -> None:
+    """Let in whom this address allows, then draw the page."""
+    session.let_in(False)
+    if session.sign_in_is_demanded() and not session.sign_in_is_configured():
+        st.error(
+            "This console listens on more than this machine, and nobody needs to sign in.\n\n"
+            "**What to do:** set up OIDC in `.streamlit/secrets.toml` (docs/console.md), or start "
+            "it on 127.0.0.1.",
+            icon=":material/lock:",
+        )
+        return
+    who = session.actor()
+    pages = {
+        section: [
+            st.Page(
+                f"pages/{name}.py",
+                title=title,
+                icon=icon,
+                url_path=name.replace("_", "-"),
+                default=name == "overview",
+            )
+            for name, title, icon in entries
+        ]
+        for section, entries in _PAGES.items()
+    }
+    # A stranger gets the navigation too, unseen: the page asked for is there after signing in
+    page = st.navigation(pages, position="hidden" if who is None else "sidebar")
+    if who is None:
+        _welcome()
+        return
+    with st.sidebar:
+        st.caption(f"Environment **{session.env()}**")
+        rights = "may operate" if who.may_operate else "may look, change nothing"
+        st.caption(f"{who.name} · {rights}")
+        running = len(session.jobs().running())
+        if running:
+            st.caption(f":material/sync: {running} running")
+        if session.sign_in_is_configured():
+            st.button("Sign out", on_click=st.logout)
+    session.let_in(True)
+    try:
+        page.run()
+    except Exception:
+        _log.exception("a page failed")
+        st.error(
+            "This page met something that nobody foresaw.\n\n**What to do:** reload it. If it "
+            "stays so, report it with the console's log (`make logs FUNCTION=console`).",
+            icon=":material/bug_report:",
+        )
+
+
+def _welcome() -> None:
+    st.title("Avatar Ops")
+    if st.user.get("is_logged_in"):
+        st.error(
+            f"{st.user.get('email')} is in none of the groups that may use this console.\n\n"
+            "**What to do:** ask an administrator of the user pool to be added to `operators` or "
+            "`viewers`.",
+            icon=":material/lock:",
+        )
+        st.button("Sign out", on_click=st.logout)
+    else:
+        st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
+
+
+main()

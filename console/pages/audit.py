@@ -1,0 +1,162 @@
+"""Who did what, when, on what, with which outcome."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from console import session, widgets
+from console.operations import audit
+from console.operations.audit import Action, Filter
+from console.operations.errors import OperationError
+
+_SHOWN = 500
+_DOWNLOADED = 50_000
+_SPANS: dict[str, timedelta | None] = {
+    "Any time": None,
+    "Last hour": timedelta(hours=1),
+    "Last day": timedelta(days=1),
+    "Last week": timedelta(days=7),
+    "Last month": timedelta(days=30),
+}
+_OUTCOMES = {"done": "✓ done", "failed": "✗ failed", "running": "… running"}
+
+
+def main() -> None:
+    widgets.header(
+        "Audit",
+        "Who did what, when, on what, and how it ended. Entries are never changed or removed.",
+        refresh=("audit", "audit choices"),
+    )
+    waiting = session.the_audit().waiting()
+    if waiting:
+        st.warning(
+            f"{waiting} entries wait on this machine for the database. They follow by themselves "
+            "with the first action or look here once it is back.",
+            icon=":material/hourglass_top:",
+        )
+    with widgets.explained():
+        chosen = _filter()
+        looked = session.look(
+            "audit", 5, lambda: session.the_audit().actions(chosen, _SHOWN), chosen
+        )
+        _show(looked.value, chosen)
+        st.caption(f"{widgets.age(looked).capitalize()}. Times are this console's.")
+
+
+def _filter() -> Filter:
+    choices = session.look("audit choices", 60, lambda: session.the_audit().choices()).value
+    with st.container(border=True):
+        actors, actions, outcomes = st.columns(3)
+        who = actors.multiselect("Who", choices.actors, placeholder="Anybody", key="audit who")
+        what = actions.multiselect("Action", choices.actions, placeholder="Any", key="audit what")
+        how = outcomes.multiselect(
+            "Outcome",
+            _OUTCOMES,
+            format_func=_OUTCOMES.__getitem__,
+            placeholder="Any",
+            key="audit how",
+        )
+        target, span, since, until = st.columns([3, 2, 2, 2])
+        part = target.text_input(
+            "Target", key="audit target", placeholder="Part of it", autocomplete="off"
+        )
+        when = span.selectbox("When", [*_SPANS, "Between"], key="audit when")
+        start: datetime | None = None
+        end: datetime | None = None
+        if when == "Between":
+            first = since.date_input("From", value=None, key="audit from")
+            last = until.date_input("To", value=None, key="audit to")
+            start = _midnight(first) if first else None
+            end = _midnight(last) + timedelta(days=1) if last else None
+        elif (length := _SPANS[when]) is not None:
+            # to the minute, so that what was looked up a moment ago can serve again
+            start = datetime.now().astimezone().replace(second=0, microsecond=0) - length
+    return Filter(tuple(who), tuple(what), part.strip(), tuple(how), start, end)
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime(day.year, day.month, day.day).astimezone()
+
+
+def _show(found: list[Action], chosen: Filter) -> None:
+    if not found:
+        widgets.empty(
+            "Nothing was done yet. Whatever an operator changes, here or by a command, is listed."
+            if chosen == Filter()
+            else "Nothing fits. Take a filter away."
+        )
+        return
+    st.dataframe(
+        [
+            {
+                "Outcome": _OUTCOMES[action.outcome],
+                "When": f"{action.started.astimezone():%Y-%m-%d %H:%M:%S}",
+                "Who": action.actor,
+                "Action": action.action,
+                "Target": action.target,
+                "Took": _took(action),
+                "Detail": action.detail,
+            }
+            for action in found
+        ],
+        hide_index=True,
+        height=min(38 + 35 * len(found), 640),
+        column_config={
+            "Outcome": st.column_config.TextColumn(width="small"),
+            "Who": st.column_config.TextColumn(width="small"),
+            "Action": st.column_config.TextColumn(width="small"),
+            "Took": st.column_config.TextColumn(width="small"),
+            "Detail": st.column_config.TextColumn(width="large"),
+        },
+    )
+    count, running = len(found), sum(action.ended is None for action in found)
+    more = " newest" if count == _SHOWN else ""
+    st.caption(f"{count:,}{more} actions, {running} running.")
+    if running:
+        st.caption(
+            ":material/info: What runs for very long was cut off: its console or command ended "
+            "before it could say how."
+        )
+    _downloads(found, chosen)
+
+
+def _took(action: Action) -> str:
+    if action.seconds is not None:
+        return widgets.duration(action.seconds)
+    now = datetime.now().astimezone()
+    return f"{widgets.duration((now - action.started).total_seconds())} so far"
+
+
+def _downloads(found: list[Action], chosen: Filter) -> None:
+    def everything() -> list[Action]:
+        if len(found) < _SHOWN:
+            return found
+        return session.the_audit().actions(chosen, _DOWNLOADED)
+
+    name = f"audit-{session.env()}-{datetime.now().astimezone():%Y-%m-%d}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV",
+            lambda: audit.as_csv(everything()),
+            f"{name}.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "JSON lines",
+            lambda: audit.as_json_lines(everything()),
+            f"{name}.jsonl",
+            "application/x-ndjson",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+try:
+    main()
+except OperationError as error:
+    widgets.show_error(error)

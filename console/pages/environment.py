@@ -1,0 +1,133 @@
+"""Every setting compared, everything that can be probed, probed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import groupby
+
+import streamlit as st
+
+from console import session, widgets
+from console.jobs import Job
+from console.operations import database, deployment, migrations, progress
+from console.operations.doctor import Finding, examine
+from console.operations.doctor.database import Migrations
+from console.operations.errors import OperationError
+from console.operations.terraform import Workspace, state_directory
+
+_KIND = "examination"
+_WORDS: dict[widgets.Status, str] = {
+    "error": "broken",
+    "warning": "worth a look",
+    "unknown": "not known",
+    "ok": "as it should be",
+}
+
+
+def examination(report: progress.Report) -> list[Finding]:
+    """Examine this console's environment."""
+    env = session.env()
+
+    def workspace() -> Workspace:
+        return Workspace(env, deployment.read_access(env), state_directory())
+
+    return examine(env, workspace, report, migrations=_migrations())
+
+
+def _migrations() -> Migrations | None:
+    try:
+        here = session.here()
+    except OperationError:
+        return None
+    if not here.database_url_parameter:
+        return None
+    return lambda: migrations.migrations(database.operator_url(here))
+
+
+def latest() -> Job:
+    """Return the newest examination, begun now if there is none."""
+    found = session.jobs().of(_KIND)
+    return found[0] if found else begin()
+
+
+def begin() -> Job:
+    """Examine anew, in the background."""
+    return session.jobs().start(f"{_KIND} {time.time()}", _KIND, "Examine", examination)
+
+
+def draw(findings: list[Finding]) -> None:
+    """Draw the counts, then the findings by area, what is wrong first."""
+    counts = Counter(finding.state for finding in findings)
+    for column, (state, words) in zip(st.columns(4), _WORDS.items(), strict=True):
+        with column, st.container(border=True):
+            st.metric(words, counts[state])
+            st.markdown(widgets.badge(state, state))
+    wrong = [finding for finding in findings if finding.state != "ok"]
+    if wrong:
+        st.subheader("To be mended", anchor=False)
+        for finding in wrong:
+            with st.container(border=True):
+                st.markdown(
+                    f"{widgets.badge(finding.state, finding.state)} **{finding.area}** · "
+                    f"{finding.name}"
+                )
+                expected, found = st.columns(2)
+                expected.caption("expected")
+                expected.code(finding.expected or "none", language=None, wrap_lines=True)
+                found.caption("found")
+                found.code(finding.found or "nothing", language=None, wrap_lines=True)
+                st.markdown(f":material/build: {finding.remedy}")
+    else:
+        st.success("Everything is as it should be.", icon=":material/check_circle:")
+    st.subheader("Everything that was looked at", anchor=False)
+    for area, group in groupby(findings, key=lambda finding: finding.area):
+        lines = list(group)
+        good = sum(line.state == "ok" for line in lines)
+        with st.expander(f"{area} · {good} of {len(lines)} ok"):
+            st.dataframe(
+                [{"state": line.state, "what": line.name, "found": line.found} for line in lines],
+                hide_index=True,
+                width="stretch",
+            )
+
+
+def main() -> None:
+    widgets.header(
+        "Environment",
+        "Settings files, functions, permissions, buckets, users, API, CDN, DNS and database, "
+        "compared with what Terraform made and tried for real. `make doctor` prints the same.",
+    )
+    job = latest()
+    left, right = st.columns([1, 4], vertical_alignment="center")
+    busy = job.state == "running"
+    if left.button("Examine anew", icon=":material/refresh:", disabled=busy):
+        begin()
+        st.rerun()
+    right.caption(
+        "looking …" if busy else f"as of {widgets.duration(time.time() - (job.ended or 0))} ago"
+    )
+
+    if busy:
+
+        @st.fragment(run_every=0.5)
+        def live() -> None:
+            if job.state != "running":
+                st.rerun()
+            newest = job.events[-1] if job.events else None
+            if newest and newest.total:
+                st.progress((newest.done or 0) / newest.total, text=newest.detail or newest.step)
+            else:
+                st.progress(0.0, text="Asking Terraform what it made …")
+
+        live()
+        done = [other for other in session.jobs().of(_KIND) if other.state == "done"]
+        if done:
+            draw(done[0].result)
+    elif job.error:
+        widgets.show_error(job.error)
+    else:
+        draw(job.result)
+
+
+main()

@@ -1,0 +1,206 @@
+"""Is it well, at a glance."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import altair
+import streamlit as st
+
+from console import session, widgets
+from console.operations import database, dead_letters, health, migrations
+from console.operations.deployment import Deployment, explained
+from console.operations.errors import OperationError
+from console.operations.health import Alarm, Certificate, Processed
+
+_EXPIRY_DAYS = 30
+_OLD_SECONDS = 300
+
+
+def last_migration(here: Deployment) -> tuple[migrations.Migration | None, int]:
+    """Return the migration that was applied last, and how many are pending."""
+    lines = migrations.migrations(database.operator_url(here))
+    applied = [line for line in lines if line.applied_at]
+    pending = sum(line.state not in {"applied", "baseline"} for line in lines)
+    newest = max(applied, key=lambda line: line.revision, default=None)
+    return newest, pending
+
+
+def last_invalidation(here: Deployment) -> datetime | None:
+    """Return when the caches were last told to forget something."""
+    with explained("list the invalidations"):
+        listed = here.cloudfront.list_invalidations(
+            DistributionId=here.distribution_id, MaxItems="1"
+        )["InvalidationList"]
+    items = listed.get("Items") or []
+    return items[0]["CreateTime"] if items else None
+
+
+def card(title: str, found: Any, draw: Callable[[Any], None], page: str, link: str) -> None:
+    """Draw one card, or why it can't be drawn, and the way to where it is dealt with."""
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{title}**")
+        if isinstance(found, OperationError):
+            st.markdown(widgets.badge("unknown", "not known"))
+            st.caption(f"{found.message} {found.remedy}")
+        else:
+            draw(found.value)
+        st.page_link(f"pages/{page}.py", label=link, icon=":material/arrow_forward:")
+
+
+def draw_queue(found: tuple[dict[str, int], float | None]) -> None:
+    counts, oldest = found
+    waiting = counts["waiting"] + counts["in_flight"]
+    slow = oldest is not None and oldest > _OLD_SECONDS
+    st.markdown(widgets.badge("warning" if slow else "ok", "slow" if slow else "flowing"))
+    st.metric("Waiting or in work", waiting)
+    st.caption(
+        f"Oldest waits {widgets.duration(oldest)}" if oldest else "No message has waited lately"
+    )
+
+
+def draw_failures(found: tuple[dict[str, int], list[Processed]]) -> None:
+    counts, lines = found
+    rejected = sum(bool(line.code) for line in lines)
+    dead = counts["dead"]
+    st.markdown(widgets.badge("error" if dead else "ok", "dead letters" if dead else "none dead"))
+    st.metric("Dead letters", dead)
+    st.caption(f"Rejected in the last day: {rejected}")
+
+
+def draw_alarms(found: list[Alarm]) -> None:
+    ringing = [alarm for alarm in found if alarm.state == "ALARM"]
+    st.markdown(widgets.badge("error" if ringing else "ok", "ringing" if ringing else "quiet"))
+    st.metric("Alarms ringing", f"{len(ringing)} of {len(found)}")
+    st.caption(", ".join(alarm.name for alarm in ringing) or "Everything within its bounds")
+
+
+def draw_migration(found: tuple[migrations.Migration | None, int]) -> None:
+    newest, pending = found
+    st.markdown(
+        widgets.badge("warning" if pending else "ok", "pending" if pending else "up to date")
+    )
+    st.metric("Pending migrations", pending)
+    if newest and newest.applied_at:
+        st.caption(f"Last: {newest.name.partition('_')[2]}, {_ago(newest.applied_at)}")
+
+
+def draw_invalidation(found: datetime | None) -> None:
+    st.markdown(widgets.badge("ok", "serving"))
+    st.metric("Last invalidation", _ago(found) if found else "never")
+    st.caption("New avatars show without one")
+
+
+def draw_certificate(found: Certificate | None) -> None:
+    if found is None:
+        st.markdown(widgets.badge("ok", "CloudFront's own"))
+        st.caption("No domain of its own is configured")
+        return
+    days = (found.expires - datetime.now(UTC)).days if found.expires else 0
+    good = found.status == "ISSUED" and days > _EXPIRY_DAYS
+    st.markdown(widgets.badge("ok" if good else "error", found.status.lower()))
+    st.metric("Expires in", f"{days} days")
+    st.caption(found.domain)
+
+
+def _ago(when: datetime) -> str:
+    return f"{widgets.duration(time.time() - when.timestamp())} ago"
+
+
+def draw_arrivals(lines: list[Processed]) -> None:
+    """Draw how many came, and how long they took."""
+    arrived = [line for line in lines if not line.code]
+    hour = [line for line in arrived if line.at > time.time() - 3600]
+    known = [(line.at, line.seconds) for line in arrived if line.seconds is not None]
+    middle = health.percentiles([seconds for _, seconds in known])
+    first, second, third, fourth = st.columns(4)
+    first.metric("Uploads, last hour", f"{len(hour):,}", border=True)
+    second.metric("Uploads, last day", f"{len(arrived):,}", border=True)
+    third.metric(
+        "Upload to avatar, median",
+        widgets.duration(middle[0]) if middle else "none yet",
+        border=True,
+    )
+    fourth.metric(
+        "Upload to avatar, p95", widgets.duration(middle[1]) if middle else "none yet", border=True
+    )
+    if not known:
+        widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
+        return
+    points = [{"at": round(at * 1000), "seconds": seconds} for at, seconds in known]
+    chart = (
+        altair.Chart(altair.Data(values=points))  # type: ignore[no-untyped-call]
+        .mark_circle(size=60, opacity=0.6)
+        .encode(
+            x=altair.X("at:T", title=None),
+            y=altair.Y("seconds:Q", title="seconds from upload to avatar"),
+            tooltip=[altair.Tooltip("at:T", format="%H:%M:%S"), "seconds:Q"],
+        )
+        .properties(height=220)
+    )
+    st.altair_chart(chart, width="stretch")
+
+
+def main() -> None:
+    widgets.header(
+        "Overview",
+        "Is it well? Each card leads to where its matter is dealt with.",
+        refresh=(
+            "queues",
+            "age",
+            "processed",
+            "alarms",
+            "migration",
+            "invalidation",
+            "certificate",
+        ),
+    )
+    with widgets.explained():
+        here = session.here()
+        found = session.look_all(
+            15, {name: functools.partial(find, here) for name, find in _LOOKUPS.items()}
+        )
+        if isinstance(found["processed"], OperationError):
+            widgets.show_error(found["processed"])
+        else:
+            draw_arrivals(found["processed"].value)
+        upper, lower = st.columns(3), st.columns(3)
+        for column, (title, names, draw, page, link) in zip([*upper, *lower], _CARDS, strict=True):
+            with column:
+                card(title, joined([found[name] for name in names]), draw, page, link)
+        ages = [looked.at for looked in found.values() if not isinstance(looked, OperationError)]
+        if ages:
+            st.caption(f"as of {widgets.duration(time.time() - min(ages))} ago")
+
+
+def joined(found: list[Any]) -> Any:
+    """Return several lookups as one: a tuple of values, or the first error."""
+    errors = [item for item in found if isinstance(item, OperationError)]
+    if errors or len(found) == 1:
+        return errors[0] if errors else found[0]
+    return session.Looked(tuple(item.value for item in found), min(item.at for item in found))
+
+
+_LOOKUPS: dict[str, Callable[[Deployment], Any]] = {
+    "processed": health.processed,
+    "queues": dead_letters.counts,
+    "age": health.queue_age,
+    "alarms": health.alarms,
+    "migration": last_migration,
+    "invalidation": last_invalidation,
+    "certificate": health.certificate,
+}
+_CARDS: list[tuple[str, list[str], Callable[[Any], None], str, str]] = [
+    ("Queue", ["queues", "age"], draw_queue, "failures", "Failures"),
+    ("Failures", ["queues", "processed"], draw_failures, "failures", "Deal with them"),
+    ("Alarms", ["alarms"], draw_alarms, "environment", "Check the environment"),
+    ("Database", ["migration"], draw_migration, "migrations", "Migrations"),
+    ("CDN", ["invalidation"], draw_invalidation, "cdn", "CDN"),
+    ("Certificate", ["certificate"], draw_certificate, "environment", "Check the environment"),
+]
+
+main()

@@ -1,0 +1,194 @@
+"""A user's page as the user sees it, and as a test user changes it."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from console import session, widgets
+from console.operations import migrations, profiles
+from console.operations.accounts import SignIn
+from console.operations.deployment import Deployment
+from console.operations.profiles import Profile
+
+KIND = "profile"
+SIGNED_IN = "signed in as"
+_COMPONENT = Path(__file__).resolve().parent.parent / "components"
+_STYLE = """<style>
+.banner { height: 180px; width: 100%; object-fit: cover; border-radius: .6rem; display: block;
+  background: color-mix(in srgb, currentColor 10%, transparent); }
+.who { display: flex; gap: 1.2rem; align-items: flex-end; margin: -56px 0 0 1.4rem; }
+.who img { width: 128px; height: 128px; border-radius: 50%; object-fit: cover; flex: none;
+  border: 4px solid var(--st-background-color, canvas); background: #8884; }
+.who .name { font-size: 1.5rem; font-weight: 700; line-height: 1.2; }
+.who .handle { opacity: .7; }
+.who > div { padding-bottom: .6rem; min-width: 0; overflow-wrap: anywhere; }
+.bio { margin: 1rem 1.4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.activity { padding: .8rem 1.4rem; border-top: 1px solid #8883; overflow-wrap: anywhere; }
+.activity small { opacity: .7; }
+.activities { margin-top: 1.2rem; }
+</style>"""
+
+
+def main() -> None:
+    """Draw the page."""
+    widgets.header(
+        "Profile", "A user's page, as the user sees it, through the real API.", refresh=("profile",)
+    )
+    page, controls = st.columns([3, 2], gap="large")
+    with controls:
+        handle = _choose_user()
+    with widgets.explained():
+        here = session.here()
+        ended = sum(job.ended is not None for job in session.jobs().of(KIND))
+        with page:
+            looked = session.look("profile", 30, lambda: profiles.read(here, handle), handle, ended)
+            with st.container(border=True):
+                st.html(_STYLE + _page(here, looked.value))
+            st.caption(f"From `{here.api_url}` · {widgets.age(looked)}")
+        with controls:
+            _as_the_user(here, looked.value)
+    with controls:
+        widgets.show_jobs(KIND, result=_show_result, newest=2)
+
+
+def _choose_user() -> str:
+    chosen = st.selectbox(
+        "User",
+        list(migrations.DEMO_USERS),
+        accept_new_options=True,
+        format_func=lambda name: f"@{name.removeprefix('@')}",
+        help="A demo user, or type another handle.",
+    )
+    return str(chosen).removeprefix("@")
+
+
+def _page(here: Deployment, profile: Profile) -> str:
+    activities = "".join(
+        f'<div class="activity">{escape(item.message)}<br><small>'
+        f"{widgets.duration(max(0, time.time() - item.created_at))} ago · "
+        f"{item.replies} replies · {item.reposts} reposts · {item.likes} likes</small></div>"
+        for item in profile.activities
+    )
+    nothing = '<div class="activity"><small>No activity yet.</small></div>'
+    return (
+        f'<img class="banner" src="{escape(profiles.banner_url(here))}" alt="Banner">'
+        f'<div class="who"><img src="{escape(profile.avatar_url)}" '
+        f'alt="Avatar of {escape(profile.handle)}">'
+        f'<div><div class="name">{escape(profile.display_name)}</div>'
+        f'<div class="handle">@{escape(profile.handle)}</div></div></div>'
+        f'<div class="bio">{escape(profile.bio) or "<i>No bio yet.</i>"}</div>'
+        f'<div class="activities">{activities or nothing}</div>'
+    )
+
+
+def _as_the_user(here: Deployment, profile: Profile) -> None:
+    user = _signed_in(profile)
+    if user is None:
+        _sign_in(here, profile)
+        return
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    rest = widgets.duration(user.expires_at - time.time())
+    left.markdown(widgets.badge("ok", f"signed in as @{profile.handle}") + f" :gray[for {rest}]")
+    if right.button("Leave", help="Forget the sign-in", width="stretch"):
+        del st.session_state[SIGNED_IN]
+        st.rerun()
+    _new_avatar(here, profile, user)
+    _edit(here, profile, user)
+
+
+def _signed_in(profile: Profile) -> SignIn | None:
+    """Return this profile's sign-in, unless it has ended."""
+    user: SignIn | None = (st.session_state.get(SIGNED_IN) or [None])[0]
+    if user is None or user.sub != profile.sub or user.expires_at < time.time() + 60:
+        return None
+    return user
+
+
+def _sign_in(here: Deployment, profile: Profile) -> None:
+    st.markdown(
+        ":gray[Sign in as this test user to change their bio or picture. It sets their account a "
+        "new random password; accounts of real users can't be signed in to.]"
+    )
+    if widgets.button(
+        f"Sign in as @{profile.handle}", key="sign in", icon=":material/login:", type="primary"
+    ):
+        # The token goes into this session alone: not into the job, its result or the audit
+        box: list[SignIn] = st.session_state.setdefault(SIGNED_IN, [])
+
+        def work(_report: Any) -> str:
+            box[:] = [profiles.sign_in(here, profile)]
+            return f"Signed in as @{profile.handle}."
+
+        session.act_once(
+            KIND, "Sign in as a test user", f"@{profile.handle}", f"sign in {profile.sub}", work
+        )
+        st.rerun()
+
+
+def _edit(here: Deployment, profile: Profile, user: SignIn) -> None:
+    with st.container(border=True):
+        st.markdown("**Edit the profile**")
+        name = st.text_input("Display name", profile.display_name, key=f"name {profile}")
+        bio = st.text_area("Bio", profile.bio, key=f"bio {profile}", height=100)
+        same = (name, bio) == (profile.display_name, profile.bio)
+        if widgets.button("Save", key="save", icon=":material/save:", type="primary") and not same:
+
+            def work(_report: Any) -> str:
+                changed = profiles.update(here, user, name, bio)
+                return f"@{changed.handle} is now “{changed.display_name}”: {changed.bio}"
+
+            change = f"edit {profile.sub} {profile.display_name} {profile.bio} {name} {bio}"
+            session.act_once(KIND, "Edit a test user's profile", f"@{profile.handle}", change, work)
+            st.rerun()
+
+
+@st.cache_resource
+def _component() -> Any:
+    html, css, js = (
+        (_COMPONENT / f"avatar_upload.{kind}").read_text() for kind in ("html", "css", "js")
+    )
+    return st.components.v2.component("avatar_upload", html=html, css=css, js=js)
+
+
+def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
+    with st.container(border=True):
+        st.markdown("**New avatar** :gray[sent by this browser itself]")
+        who = session.actor()
+        if who is None or not who.may_operate:
+            widgets.empty("You may look, and change nothing.")
+            return
+        result = _component()(
+            key="avatar upload",
+            data={"api_url": here.api_url, "token": user.token},
+            on_uploaded_change=lambda: None,
+            on_failed_change=lambda: None,
+        )
+        if result.failed:
+            widgets.show_error(profiles.explain(here, profiles.BrowserFailure(**result.failed)))
+        if result.uploaded:
+            version = str(result.uploaded["version"])
+            session.act_once(
+                KIND,
+                "Upload an avatar from the browser",
+                f"@{profile.handle} {version}",
+                f"upload {user.sub} {version}",
+                lambda report: profiles.wait_until_shown(
+                    here, profile.handle, user, version, report
+                ),
+            )
+            st.rerun()
+
+
+def _show_result(result: str) -> None:
+    if result.startswith("http"):
+        st.caption(f"The new picture: `{result}`")
+    else:
+        st.text(result)
+
+
+main()

@@ -1,0 +1,225 @@
+"""Send test avatars and watch them come; find any avatar, go back, take it down."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import random
+import time
+from typing import Any
+
+import streamlit as st
+from PIL import Image, ImageFilter
+
+from console import session, widgets
+from console.operations import avatars, cdn, logs, progress
+from console.operations.avatars import Arrival, Version
+from console.operations.deployment import Deployment
+from console.operations.errors import OperationError
+
+_USERS = ("ada", "grace", "alan", "emilie")
+_EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
+
+
+def generated(seed: int) -> bytes:
+    """Return a picture of soft colours, 1600 by 1200 pixels, as a JPEG; a seed gives the same."""
+    choose = random.Random(seed)  # noqa: S311
+    small = Image.new("RGB", (8, 6))
+    small.putdata([tuple(choose.randrange(40, 255) for _ in range(3)) for _ in range(48)])
+    stream = io.BytesIO()
+    large = small.resize((1600, 1200), Image.Resampling.BICUBIC)
+    large.filter(ImageFilter.GaussianBlur(8)).save(stream, "JPEG", quality=88)
+    return stream.getvalue()
+
+
+def send(here: Deployment) -> None:
+    """Draw what is sent, as whom, and how it arrives."""
+    left, right = st.columns([3, 2])
+    with left:
+        files = st.file_uploader(
+            "Pictures", type=_EXTENSIONS, accept_multiple_files=True, help="One or several"
+        )
+        seed = st.session_state.setdefault("seed", int(time.time()))
+        use_generated = st.checkbox("A generated picture", value=not files)
+    with right:
+        way = st.radio(
+            "Send",
+            ["As a user", "Directly"],
+            captions=["token, presigned URL, PUT, as a browser does", "into the uploads bucket"],
+        )
+        user = st.selectbox("User", _USERS) if way == "As a user" else ""
+        prefix = st.text_input("Folder", placeholder="none") if way == "Directly" else ""
+    pictures = [(file.name, file.getvalue()) for file in files]
+    if use_generated:
+        pictures.append((f"generated-{seed}.jpg", generated(seed)))
+    if not pictures:
+        widgets.empty("Choose a picture above, or tick *A generated picture*.")
+    else:
+        st.caption("This will be sent:")
+        columns = st.columns(6)
+        for index, (name, data) in enumerate(pictures):
+            with columns[index % 6]:
+                widgets.picture(data)
+                st.caption(f"{name} · {widgets.size(len(data))}")
+    label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
+    if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
+        for name, data in pictures:
+            # a version is the MD5 of its bytes
+            digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            st.session_state.setdefault("sent", {})[digest] = data
+            target = f"{name} as {user}" if user else f"{prefix}{name}"
+            work = functools.partial(_send, here, name, data, user, prefix)
+            with widgets.explained():
+                session.act_once("avatar", "Send", target, f"send {target}", work)
+        st.session_state["seed"] = seed + 1
+        st.rerun()
+    widgets.show_jobs("avatar", show_arrival, newest=6)
+
+
+def _send(
+    here: Deployment, name: str, data: bytes, user: str, prefix: str, report: progress.Report
+) -> Arrival:
+    if user:
+        return avatars.send_as_user(here, data, name.rpartition(".")[2].lower(), user, report)
+    return avatars.send_directly(here, data, f"{prefix}{name}", report)
+
+
+def show_arrival(arrival: Arrival) -> None:
+    """Draw before and after side by side, with the bytes saved."""
+    data = st.session_state.get("sent", {}).get(arrival.version)
+    if data is None:  # another operator's
+        st.code(arrival.url, language=None)
+        return
+    columns = st.columns(len(arrival.variants) + 1)
+    with columns[0]:
+        widgets.picture(data)
+        st.caption(f"**sent** · {widgets.size(len(data))}")
+    for column, variant in zip(columns[1:], arrival.variants, strict=True):
+        with column:
+            st.image(variant.url)
+            saved = 1 - variant.size / len(data)
+            name = variant.url.rpartition("/")[2]
+            st.caption(f"**{name}** · {widgets.size(variant.size)} · {saved:.0%} saved")
+    st.code(arrival.url, language=None)
+
+
+def find(here: Deployment) -> None:
+    """Draw an avatar's versions and what happened to it."""
+    name = st.text_input(
+        "Avatar's name", placeholder="a user's sub, or a file's name without extension", key="find"
+    ).strip()
+    if not name:
+        widgets.empty("Give the name of an avatar to see its versions and what happened to it.")
+        return
+    with widgets.explained():
+        found = session.look("versions", 5, lambda: avatars.versions(here, name), name)
+        if not found.value:
+            widgets.empty(f"Nothing is stored of **{name}**. Case matters; no extension.")
+            return
+        left, right = st.columns([1, 3])
+        with left:
+            st.image(f"{here.assets_url}/avatars/{name}.jpg?{found.value[0].version}")
+            st.caption(f"what users see · {widgets.age(found)}")
+        with right:
+            for version in found.value:
+                _version(here, name, version)
+    with widgets.explained():
+        _timeline(here, name)
+    _take_down(here, name)
+    widgets.show_jobs("version")
+
+
+def _version(here: Deployment, name: str, version: Version) -> None:
+    status: dict[str, widgets.Status] = {"shown": "ok", "kept": "unknown", "rejected": "error"}
+    with st.container(border=True):
+        what, action = st.columns([4, 1], vertical_alignment="center")
+        why = f" — {version.rejection.message}" if version.rejection else ""
+        what.markdown(
+            f"{widgets.badge(status[version.state], version.state)} "
+            f"{version.uploaded:%Y-%m-%d %H:%M:%S} UTC · {widgets.size(version.size)}{why}"
+        )
+        if version.state != "kept":
+            return
+        key = f"restore {version.key} {version.version_id}"
+        with action:
+            if widgets.button("Show again", key=key, help=f"{name} will show this version instead"):
+                work = functools.partial(avatars.restore, here, name, version)
+                with widgets.explained():
+                    session.act_once("version", "Restore", name, key, work)
+                st.rerun()
+
+
+def _timeline(here: Deployment, name: str) -> None:
+    found = session.look(
+        "timeline",
+        15,
+        lambda: logs.read(here, sorted(here.function_names), time.time() - 86_400, name),
+        name,
+    )
+    lines = [line for line in found.value if line.fields]
+    st.subheader("What happened in the last day", anchor=False)
+    if not lines:
+        widgets.empty("The functions' logs say nothing of it.")
+        return
+    rows = [
+        {
+            "at": time.strftime("%H:%M:%S", time.gmtime(line.time)),
+            "function": line.function,
+            "what": line.fields.get("message"),
+            "took": widgets.duration(line.fields["ms"] / 1000) if "ms" in line.fields else "",
+            "detail": str(line.fields.get("code") or line.fields.get("version") or ""),
+        }
+        for line in reversed(lines[-50:])
+    ]
+    st.dataframe(rows, hide_index=True, width="stretch")
+    st.caption(f"UTC, newest first · {widgets.age(found)}")
+
+
+def _take_down(here: Deployment, name: str) -> None:
+    st.subheader("Take it down", anchor=False)
+    with st.container(border=True), widgets.explained():
+        found = session.look("objects", 10, lambda: avatars.objects_of(here, name), name)
+        st.markdown(
+            f"This deletes **{len(found.value)} objects** for good, all originals and variants, "
+            "and drops them from the CDN's caches:"
+        )
+        st.dataframe(
+            [{"object": f"{item.bucket}/{item.key}", "bytes": item.size} for item in found.value],
+            hide_index=True,
+            width="stretch",
+            height=min(240, 38 * (len(found.value) + 1)),
+        )
+        sure = widgets.confirmed(name, key=f"confirm {name}", what="delete it for good")
+        if widgets.button("Take down", key="take-down", type="primary", disabled=not sure):
+            work = functools.partial(_remove, here, name)
+            session.act_once("version", "Take down", name, f"down {name}", work)
+            st.rerun()
+
+
+def _remove(here: Deployment, name: str, report: progress.Report) -> str:
+    objects = avatars.objects_of(here, name)
+    avatars.remove(here, objects, report)
+    cdn.invalidate(here, cdn.paths_of(name), report)
+    return f"{len(objects)} objects deleted"
+
+
+def main() -> None:
+    widgets.header(
+        "Test avatars",
+        "Send pictures as a user does and watch each step; find any avatar, go back, take it down.",
+        refresh=("versions", "timeline", "objects"),
+    )
+    try:
+        here = session.here()
+    except OperationError as error:
+        widgets.show_error(error)
+        return
+    draw: Any = {"Send": send, "Find": find}
+    chosen = st.segmented_control(
+        "What", list(draw), default="Send", label_visibility="collapsed", required=True
+    )
+    draw[chosen or "Send"](here)
+
+
+main()

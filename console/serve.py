@@ -1,0 +1,130 @@
+"""Run the console (`make console`): here only, or elsewhere behind a sign-in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+from console import terminal
+from console.operations import access, deployment, web
+from console.operations.deployment import ROOT
+from console.operations.errors import OperationError
+
+READY_SECONDS = 60
+_FLAGS = (
+    "--server.headless=true",
+    "--server.fileWatcherType=none",
+    "--browser.gatherUsageStats=false",
+)
+
+
+def where() -> tuple[str, int]:
+    """Return the address and port to listen on (``CONSOLE_ADDRESS``, ``CONSOLE_PORT``).
+
+    Raises
+    ------
+    OperationError
+        If the port is none or taken, or strangers could reach the console without a sign-in.
+    """
+    address = os.environ.get("CONSOLE_ADDRESS") or "127.0.0.1"
+    port = os.environ.get("CONSOLE_PORT") or "8501"
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise OperationError(
+            f"CONSOLE_PORT is {port!r}, which is no port.",
+            "Set CONSOLE_PORT to a number from 1 to 65535.",
+        )
+    if not access.is_loopback(address) and not sign_in_is_configured():
+        raise OperationError(
+            f"CONSOLE_ADDRESS is {address}: others could reach the console without signing in.",
+            "Set up OIDC in .streamlit/secrets.toml (docs/console.md), or don't set it.",
+        )
+    _check_free(address, int(port))
+    return address, int(port)
+
+
+def sign_in_is_configured() -> bool:
+    """Say whether a ``secrets.toml`` that Streamlit reads has a section ``[auth]``."""
+    for folder in (ROOT, Path.home()):
+        path = folder / ".streamlit/secrets.toml"
+        try:
+            if "auth" in tomllib.loads(path.read_text()):
+                return True
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise OperationError(
+                f"{path} can't be read: {error}.", "Mend it: docs/console.md shows an example."
+            ) from error
+    return False
+
+
+def is_ready(port: int, address: str = "127.0.0.1") -> bool:
+    """Say whether a console answers there."""
+    try:
+        answer = web.request("GET", f"http://{_reachable(address)}:{port}/_stcore/health")
+    except OperationError:
+        return False
+    return answer.status == 200
+
+
+def main() -> None:
+    """Check the place, then run the console until it is stopped."""
+    address, port = where()
+    env = os.environ.get("ENV") or "local"
+    deployment.check_name(env)
+    os.chdir(ROOT)  # Streamlit looks for .streamlit/ here
+    threading.Thread(target=_announce, args=(env, address, port), daemon=True).start()
+    # Pages that import these in several threads at once could find one half-made
+    import altair  # noqa: F401
+    import numpy  # noqa: F401
+    import pandas  # noqa: F401
+    from streamlit.runtime.pages_manager import PagesManager
+    from streamlit.web import cli
+
+    # Else Streamlit takes console/pages/ for its older kind of pages until the first visit
+    PagesManager.uses_pages_directory = False
+    place = [f"--server.address={address}", f"--server.port={port}"]
+    sys.argv = ["streamlit", "run", str(ROOT / "console/app.py"), *place, *_FLAGS]
+    cli.main()
+
+
+def _announce(env: str, address: str, port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_ready(port, address):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
+    terminal.out.print(
+        f"The console of [bold]{env}[/] is at [bold]http://{_reachable(address)}:{port}[/]     "
+        "Stop: Ctrl-C"
+    )
+
+
+def _reachable(address: str) -> str:
+    if address in {"0.0.0.0", "::"}:  # noqa: S104  # nosec B104 - not listened on
+        return "127.0.0.1"
+    return f"[{address}]" if ":" in address else address
+
+
+def _check_free(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise OperationError(
+                f"The console can't listen on {address}:{port}: {error.strerror}.",
+                "Stop what listens there (`make down` stops the local console), or choose another "
+                "port: CONSOLE_PORT=8502.",
+            ) from error
+
+
+if __name__ == "__main__":
+    with terminal.errors_explained():
+        main()

@@ -1,0 +1,46 @@
+"""A real browser on the console of the tests' own system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.chromium import executable
+from tests.integration.system import System
+
+PageAt = Callable[[str], Page]
+# Chromium's own housekeeping has no business on a test machine's network
+_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = executable()
+    assert found, "no Chromium: run `python -m tests.browser.chromium`"
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=found, args=_FLAGS.split(), timeout=60_000
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page_at(system: System, browser: Browser) -> Iterator[PageAt]:
+    """Return a function that opens an address of the console and waits until it is drawn."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(30_000)
+
+    def opened(path: str) -> Page:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{system.console_port}{path}")
+        page.locator("h1").first.wait_for()
+        return page
+
+    yield opened
+    context.close()

@@ -1,0 +1,68 @@
+"""Failures, in a browser on the running system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from console.operations import avatars, failures
+from console.operations.deployment import Deployment
+from tests.integration.system import picture, wait_until
+
+
+def test_a_dead_letter_is_seen_and_redriven_once_by_a_double_click(
+    page_at: Callable[[str], Page], here: Deployment
+) -> None:
+    key = "redriven-in-browser.jpg"
+    stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=picture(3001))
+    version = stored["ETag"].strip('"')
+    name = avatars.name_of(key)
+    wait_until(lambda: avatars.shown_version(here, name) == version, "the first avatar")
+    here.s3.delete_object(Bucket=here.assets_bucket, Key=f"avatars/{name}.jpg")
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": here.uploads_bucket}, "object": {"key": key}},
+    }
+    here.sqs.send_message(
+        QueueUrl=here.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]})
+    )
+    page = page_at("/failures")
+    page.get_by_role("button", name="Refresh").click()
+    letter = (
+        page.locator('[data-testid="stVerticalBlock"]')
+        .filter(has_text=key)
+        .filter(has=page.get_by_text("Details"))
+        .last
+    )
+    expect(page.get_by_text(key).first).to_be_visible(timeout=15_000)
+    letter.get_by_text("Details").first.click()
+    expect(page.locator("img").first).to_be_visible(timeout=15_000)
+    page.get_by_text(key).first.click()
+    page.get_by_role("button", name="Redrive 1 chosen").dblclick()
+    expect(page.get_by_text("1 letter put back on the queue.")).to_have_count(1, timeout=20_000)
+    wait_until(lambda: avatars.shown_version(here, name) == version, "the avatar")
+    assert all(key not in letter.keys for letter in failures.letters(here).shown)
+    expect(page.get_by_text("Redrive dead letters")).to_have_count(1)
+
+
+def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
+    page_at: Callable[[str], Page], here: Deployment
+) -> None:
+    key = "words-in-browser.jpg"
+    stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=b"no picture")
+    version = stored["ETag"].strip('"')
+    name = avatars.name_of(key)
+    wait_until(lambda: avatars.rejection(here, name, version), "the rejection")
+    page = page_at("/failures?show=rejected")
+    page.get_by_text(key).first.click()
+    expect(page.get_by_text("unsupported_format").first).to_be_visible()
+    page.get_by_text("Discard the chosen records").click()
+    discard = page.get_by_role("button", name="Discard records")
+    expect(discard).to_be_disabled()
+    page.get_by_label("Type").fill(key)
+    page.keyboard.press("Enter")
+    discard.click()
+    expect(page.get_by_text("1 record discarded.")).to_be_visible(timeout=20_000)
+    assert not avatars.rejection(here, name, version)

@@ -1,0 +1,73 @@
+"""The audit page: filters, downloads, what runs, and without a database."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from console import session
+from console.operations import audit
+from console.operations.access import Actor
+from tests.unit.console.pages.conftest import Show, text
+
+ADA = Actor("ada", may_operate=True)
+
+
+@pytest.fixture
+def record(settings: Path, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> audit.Audit:
+    """The console's own audit, on an empty database."""
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    return session.the_audit()
+
+
+def test_it_says_what_will_be_listed_while_nothing_is(show: Show, record: audit.Audit) -> None:
+    assert "Nothing was done yet" in text(show("audit"))
+
+
+def test_actions_are_filtered_and_ended_ones_show_how_long_they_took(
+    show: Show, record: audit.Audit
+) -> None:
+    record.perform(ADA, "clear", "data", "1", lambda: None)
+    record.perform(Actor("grace", may_operate=True), "invalidate", "/a", "2", lambda: "I1")
+    app = show("audit", group="viewers")
+    rows = app.dataframe[0].value
+    assert list(rows["Who"]) == ["grace", "ada"]
+    assert list(rows["Outcome"]) == ["✓ done", "✓ done"]
+    assert rows["Took"][0].endswith("ms")
+    assert rows["Detail"][0] == "I1"
+    app.multiselect(key="audit who").set_value(["ada"]).run()
+    assert list(app.dataframe[0].value["Target"]) == ["data"]
+    app.text_input(key="audit target").set_value("nothing like it").run()
+    assert "Take a filter away" in text(app)
+
+
+def test_what_runs_is_shown_as_running(show: Show, record: audit.Audit) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        may_end.wait(60)
+
+    thread = threading.Thread(target=lambda: record.perform(ADA, "migrate", "head", "1", work))
+    thread.start()
+    try:
+        assert begun.wait(60)
+        app = show("audit")
+        assert list(app.dataframe[0].value["Outcome"]) == ["… running"]
+        assert app.dataframe[0].value["Took"][0].endswith("so far")
+    finally:
+        may_end.set()
+        thread.join()
+
+
+def test_without_a_database_it_says_so_and_what_waits(
+    show: Show, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://x@127.0.0.1:1/x")
+    session.the_audit().perform(ADA, "clear", "data", "1", lambda: None)
+    app = show("audit")
+    assert "2 entries wait" in text(app)
+    assert "can't be reached" in text(app)
+    assert not app.exception

@@ -1,0 +1,150 @@
+"""The migrations page on a real database, and without one."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
+
+from console import session
+from console.jobs import Job
+from console.operations import migrations
+from tests.integration.system import wait_until
+from tests.unit.console.pages.conftest import Show, text
+
+
+@pytest.fixture
+def database(settings: object, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database that the page works on."""
+    monkeypatch.setenv("DATABASE_URL", empty_database)
+    return empty_database
+
+
+def button(app: AppTest, label: str) -> Button:
+    return next(item for item in app.button if item.label.startswith(label))
+
+
+def ended(kind: str) -> Job:
+    job = session.jobs().of(kind)[0]
+    wait_until(lambda: job.ended, job.title)
+    return job
+
+
+def states(url: str) -> list[str]:
+    return [line.state for line in migrations.migrations(url)]
+
+
+def test_nothing_is_applied_before_its_preview_was_seen(show: Show, database: str) -> None:
+    app = show("migrations")
+    assert "7 pending" in text(app)
+    app.selectbox(key="migrate to").set_value("1790000100_add_bio").run()
+    assert button(app, "Apply 2").disabled
+    button(app, "Preview").click().run()
+    ended("preview")
+    app.run()
+    shown = "\n".join(code.value for code in app.code)
+    assert "ALTER TABLE users ADD COLUMN bio text;" in shown
+    assert "prefer-bigint-over-int" in text(app)
+    # the preview is of these two alone
+    assert not button(app, "Apply 2").disabled
+    app.selectbox(key="migrate to").set_value("1790000000_existing_schema").run()
+    assert button(app, "Apply 1").disabled
+    app.selectbox(key="migrate to").set_value("1790000100_add_bio").run()
+    button(app, "Apply 2").click().run()
+    assert ended("migrations").state == "done"
+    app.run()
+    assert states(database)[:3] == ["applied", "applied", "pending"]
+    assert "2 applied" in text(app)
+    found = session.the_audit().actions()[0]
+    assert (found.action, found.target, found.outcome) == ("migrate", "1790000100_add_bio", "done")
+
+
+def test_a_rollback_wants_the_targets_name_typed(show: Show, database: str) -> None:
+    migrations.migrate(database)
+    app = show("migrations")
+    assert "Up to date" in text(app)
+    app.selectbox(key="rollback to").set_value("1790000000_existing_schema").run()
+    assert "not rows" in text(app)
+    button(app, "Preview").click().run()
+    ended("preview")
+    app.run()
+    assert button(app, "Roll back 6").disabled
+    name = next(item for item in app.text_input if "existing_schema" in item.label)
+    name.set_value("existing_schem").run()
+    assert button(app, "Roll back 6").disabled
+    name.set_value("existing_schema").run()
+    button(app, "Roll back 6").click().run()
+    assert ended("migrations").state == "done"
+    assert states(database) == ["applied"] + ["pending"] * 6
+
+
+def test_a_rehearsal_changes_nothing_and_says_how_it_went(show: Show, database: str) -> None:
+    migrations.migrate(database, "add_avatar_version")
+    app = show("migrations")
+    button(app, "Rehearse").click().run()
+    assert ended("migrations").state == "done"
+    app.run()
+    assert "4 rehearsed, each with its way back" in text(app)
+    assert states(database).count("pending") == 4
+
+
+def test_tables_without_a_history_are_adopted_after_a_name_is_typed(
+    show: Show, database: str
+) -> None:
+    migrations.migrate(database, "add_bio")
+    with psycopg.connect(database) as connection:
+        connection.execute("DROP TABLE alembic_version, migration_history")
+    app = show("migrations")
+    assert "1790000100_add_bio" in text(app)
+    assert button(app, "Adopt").disabled
+    next(item for item in app.text_input if "adopt" in item.label).set_value("local").run()
+    button(app, "Adopt").click().run()
+    assert ended("migrations").state == "done"
+    assert states(database)[:3] == ["baseline", "baseline", "pending"]
+
+
+def test_a_viewer_may_preview_but_change_nothing(show: Show, database: str) -> None:
+    app = show("migrations", group="viewers")
+    button(app, "Preview").click().run()
+    assert ended("preview").state == "done"
+    app.run()
+    for label in ("Rehearse", "Apply 7", "Write the file"):
+        assert button(app, label).disabled
+    assert set(states(database)) == {"pending"}
+
+
+def test_a_file_that_changed_is_shown_with_its_difference(show: Show, database: str) -> None:
+    migrations.migrate(database)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE migration_history SET checksum = 'other', source = 'what was applied'"
+            " WHERE name LIKE '%add_bio'"
+        )
+    app = show("migrations")
+    assert "was changed after it was applied" in text(app)
+    assert any("-what was applied" in code.value for code in app.code)
+    assert "1 not as it should be" in text(app)
+
+
+def test_every_try_is_listed_with_its_error(show: Show, database: str) -> None:
+    migrations.migrate(database, "add_bio", who="ada")
+    migrations.rollback(database, steps=1, who="grace")
+    rows = show("migrations").dataframe[-1].value
+    assert list(rows["What"]) == ["taken back", "applied", "applied"]
+    assert list(rows["By"]) == ["grace", "ada", "ada"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [("", "No database is configured"), ("postgresql://x@127.0.0.1:1/x", "can't be reached")],
+)
+def test_without_a_database_it_says_so_and_a_file_can_still_be_written(
+    show: Show, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    app = show("migrations")
+    assert said in text(app)
+    assert "What to do" in text(app)
+    assert button(app, "Write the file")
+    assert not app.exception
