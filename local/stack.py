@@ -1,0 +1,229 @@
+"""The whole local system: brought up, stopped, deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from console import serve
+from console.operations import (
+    accounts,
+    database,
+    deployment,
+    environment,
+    migrations,
+    progress,
+)
+from console.operations.deployment import Deployment
+from console.operations.errors import OperationError
+from console.operations.terraform import DIRECTORY, Workspace
+from local import emulator, postgres, zips
+from local.emulator import Emulator
+from local.process import BackgroundProcess
+from local.settings import HOSTED_ZONE, ROOT, LocalSettings, is_listening
+
+ENV = "local"
+DEMO_USERS = tuple(migrations.DEMO_USERS)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `up` brought up.
+
+    Attributes
+    ----------
+    lost_messages
+        Whether the emulator had been killed, so that queued messages are gone.
+    """
+
+    deployment: Deployment
+    lost_messages: bool
+
+
+class Stack:
+    """The local system of one state folder."""
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.settings = settings
+        self.emulator = Emulator(settings)
+        self._applied = settings.state / "applied"
+        self._postgres = settings.state / "postgres"
+        self._console = BackgroundProcess("console", settings.state)
+
+    def up(self, report: progress.Report) -> Started:
+        """Bring everything up, doing only what isn't done yet.
+
+        Raises
+        ------
+        OperationError
+            Saying what is in the way and how to clear it.
+        """
+        workspace = Workspace(ENV, self.settings.environment(), self.settings.state)
+        with self._exclusively():
+            with progress.timed(report, "Emulator's packages"):
+                emulator.install()
+            with progress.timed(report, "Function zips"):
+                built = zips.build("local", workspace.artifacts, report)
+            with progress.timed(report, "Postgres") as detail:
+                url = self.settings.database_url
+                if url:
+                    detail.append("the server of DATABASE_URL")
+                else:
+                    url = postgres.start(self._postgres, self.settings.postgres_port)
+                    detail.append(f"127.0.0.1:{self.settings.postgres_port}")
+            lost_messages, current = self._start_emulator(report)
+            wanted = self._fingerprint(built)
+            if not (current and self._applied.exists() and self._applied.read_text() == wanted):
+                self._apply(workspace, report)
+                self._applied.write_text(wanted)
+            environment.write(ENV, workspace.outputs(), self.settings.environment())
+            here = deployment.load(ENV)
+            with progress.timed(report, "Demo users") as detail:
+                subs = {name: accounts.ensure_test_user(here, name) for name in DEMO_USERS}
+                detail.append(", ".join(DEMO_USERS))
+            with progress.timed(report, "Database") as detail:
+                applied = migrations.migrate(url, None)
+                migrations.seed(url, subs)
+                database.keep_operator_url(here, url)
+                database.ensure_login(here, url)
+                detail.append(f"{len(applied.names)} migrations applied")
+            with progress.timed(report, "Console") as detail:
+                self._start_console()
+                detail.append(f"http://127.0.0.1:{self.settings.console_port}")
+            return Started(here, lost_messages)
+
+    def down(self, report: progress.Report) -> bool:
+        """Stop everything, keeping its state; return whether anything ran."""
+        ran = self._console.pid() is not None
+        if ran:
+            with progress.timed(report, "Stop the console"):
+                self._console.stop(seconds=5)
+        if self.emulator.pid() is not None:
+            ran = True
+            with progress.timed(report, "Stop the emulator") as detail:
+                detail.append("state saved" if self.emulator.stop() else "killed: it did not end")
+        if postgres.status(self._postgres).running:
+            ran = True
+            with progress.timed(report, "Stop Postgres"):
+                postgres.stop(self._postgres)
+        return ran
+
+    def reset(self, report: progress.Report) -> None:
+        """Stop everything and delete all that is in it."""
+        self.down(report)
+        shutil.rmtree(self.settings.state, ignore_errors=True)
+        for path in (deployment.settings_file(ENV), environment.front_end_file(ENV)):
+            path.unlink(missing_ok=True)
+
+    def _start_console(self) -> None:
+        """Start the console, anew if it runs already: its code may have changed."""
+        self._console.stop(seconds=5)
+        if is_listening(self.settings.console_port):
+            raise OperationError(
+                f"Port {self.settings.console_port} is taken by another program; all but the "
+                "console is up.",
+                "Stop that program, or choose another port: `make up CONSOLE_PORT=8502`.",
+            )
+        environment = {
+            name: value for name, value in os.environ.items() if name != "CONSOLE_ADDRESS"
+        }
+        self._console.start(
+            [sys.executable, "-m", "console.serve"],
+            environment
+            | {"CONSOLE_PORT": str(self.settings.console_port), "PYTHONPATH": str(ROOT)},
+        )
+        self._console.wait_until(lambda: serve.is_ready(self.settings.console_port), 60)
+
+    def _start_emulator(self, report: progress.Report) -> tuple[bool, bool]:
+        """Start it unless it runs.
+
+        Returns
+        -------
+        tuple of bool
+            Whether it had been killed, and whether its resources are those of the last apply.
+        """
+        if self.emulator.is_running():
+            return False, True
+        half_finished = not self._applied.exists()
+        killed = not half_finished and not self.emulator.state_was_saved()
+        with progress.timed(report, "Emulator") as detail:
+            self.emulator.stop()
+            if half_finished:
+                # What a first start left half-made holds nothing yet: begin anew
+                for name in ("aws", "s3"):
+                    shutil.rmtree(self.settings.state / name, ignore_errors=True)
+            self.emulator.start()
+            detail.append(self.settings.endpoint)
+        return killed, not killed and not half_finished
+
+    def _apply(self, workspace: Workspace, report: progress.Report) -> None:
+        with progress.timed(report, "Terraform init"):
+            workspace.bootstrap()
+            _make_hosted_zone(workspace)
+            _remove_stale_lock(workspace)
+            workspace.init()
+        with progress.timed(report, "Terraform plan") as detail:
+            plan_file, changes = workspace.plan(report)
+            detail.append(str(changes))
+        if changes:
+            with progress.timed(report, "Terraform apply") as detail:
+                detail.append(str(workspace.apply(plan_file, report)))
+            with progress.timed(report, "Save the state"):
+                # The emulator saves when it stops; killed later, it comes back with all of this
+                self.emulator.stop()
+                self.emulator.start()
+
+    def _fingerprint(self, built: list[Path]) -> str:
+        sources = [
+            path
+            for path in DIRECTORY.rglob("*")
+            if path.suffix in {".tf", ".tfvars", ".jpg", ".hcl"} and ".terraform" not in path.parts
+        ]
+        place = f"{self.settings.endpoint} {self.settings.console_port}"
+        digest = hashlib.sha256(place.encode())
+        for path in [*sorted(sources), *built]:
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        with (self.settings.state / "up.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OperationError(
+                    "Another `make up` is at work here.", "Wait until it has finished."
+                ) from error
+            yield
+
+
+def _make_hosted_zone(workspace: Workspace) -> None:
+    """Make the hosted zone that an account with a domain already has."""
+    route53 = workspace.client("route53")
+    with deployment.explained("make the hosted zone"):
+        zones = route53.list_hosted_zones_by_name(DNSName=HOSTED_ZONE)["HostedZones"]
+        if not any(zone["Name"] == f"{HOSTED_ZONE}." for zone in zones):
+            route53.create_hosted_zone(Name=HOSTED_ZONE, CallerReference=HOSTED_ZONE)
+
+
+def _remove_stale_lock(workspace: Workspace) -> None:
+    """Remove the state's lock: nobody else works here, so whoever held it was killed."""
+    s3, bucket = workspace.client("s3"), workspace.state_bucket()
+    try:
+        s3.delete_object(Bucket=bucket, Key=f"{workspace.state_key}.tflock")
+    except ClientError as error:
+        raise OperationError(
+            f"The state's lock can't be removed: {json.dumps(error.response['Error'])}",
+            "Run `make reset up`.",
+        ) from error

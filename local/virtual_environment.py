@@ -1,0 +1,52 @@
+"""Make this project's virtual environment; runs on a bare ``python3``, before any package is in.
+
+Usage: python3 local/virtual_environment.py product|development
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTORY = ROOT / ".venv"
+MINIMUM = (3, 11)
+
+
+def main(kind: str) -> None:
+    """Install the hashed requirements of that kind; say in one line what went wrong."""
+    if sys.version_info < MINIMUM:
+        sys.exit(
+            "error: Python {}.{} is too old; at least 3.11 is needed. Install it, or name one: "
+            "make PYTHON=python3.13".format(*sys.version_info[:2])
+        )
+    python = DIRECTORY / "bin" / "python"
+    print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)  # noqa: T201, UP032
+    if not (DIRECTORY / "bin" / "uv").exists():
+        run(
+            [sys.executable, "-m", "venv", "--clear", str(DIRECTORY)],
+            "Install Python's venv module (on Debian and Ubuntu: apt install python3-venv).",
+        )
+    requirements = ROOT / "requirements"
+    reachable = "Check that the package index can be reached, then run the command again."
+    run(
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "--require-hashes", "--requirement", str(requirements / "uv.txt")],
+        reachable,
+    )  # fmt: skip
+    run(
+        [str(DIRECTORY / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python),
+         "--require-hashes", "--requirements", str(requirements / (kind + ".txt"))],
+        reachable,
+    )  # fmt: skip
+
+
+def run(command: "list[str]", remedy: str) -> None:
+    """Run a command, or end with its last words and the remedy."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        lines = done.stdout.strip().splitlines() or ["no message"]
+        sys.exit("error: {}\n  → {}".format(" ".join(lines[-3:]), remedy))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,169 @@
+"""A whole system for the tests: its own ports, its own folder, gone afterwards."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from console.operations import avatars, deployment
+from console.operations.deployment import ROOT, Deployment
+
+T = TypeVar("T")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(look: Callable[[], T], what: str, seconds: float = 60) -> T:
+    """Return what `look` returns once it is true.
+
+    Raises
+    ------
+    AssertionError
+        If it doesn't become true in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.1)
+    return found
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (640, 480), image_format: str = "JPEG") -> bytes:
+    """Return a smooth random picture, encoded; the same seed gives the same bytes."""
+    small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(
+        stream, image_format, quality=90
+    )
+    return stream.getvalue()
+
+
+@dataclass
+class Webhook:
+    """An HTTP receiver that confirms its subscription and keeps what it is told."""
+
+    received: list[dict[str, object]] = field(default_factory=list)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        received = self.received
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.end_headers()
+                if message["Type"] == "SubscriptionConfirmation":
+                    urllib.request.urlopen(message["SubscribeURL"], timeout=10).close()
+                received.append(message)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class System:
+    """What `make up` makes, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="avatar-ops-test-"))
+        self.aws_port = free_port()
+        self.postgres_port = free_port()
+        self.console_port = free_port()
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "ENV": "local",
+            "AVATAR_OPS_STATE": str(self.directory / "state"),
+            "AVATAR_OPS_ENV_DIR": str(self.directory),
+            "AWS_PORT": str(self.aws_port),
+            "POSTGRES_PORT": str(self.postgres_port),
+            "CONSOLE_PORT": str(self.console_port),
+            "COLUMNS": "200",
+        }
+
+    def make(
+        self, *arguments: str, status: int = 0, env: str = "local", seconds: float = 400
+    ) -> str:
+        """Run make, check its exit status and return all it printed."""
+        done = subprocess.run(
+            [str(shutil.which("make")), *arguments],
+            cwd=ROOT,
+            env={**self.environment, "ENV": env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        output = ANSI.sub("", done.stdout)
+        assert (done.returncode != 0) == bool(status), output
+        assert "Traceback" not in output or "logs" in arguments
+        return output
+
+    def up(self) -> str:
+        """Bring it up."""
+        return self.make("up")
+
+    def deployment(self, env: str = "local") -> Deployment:
+        """Return what operations work on."""
+        os.environ["AVATAR_OPS_ENV_DIR"] = str(self.directory)
+        return deployment.load(env)
+
+    def emulator(self) -> psutil.Process:
+        """Return the emulator's process."""
+        pid = (self.directory / "state/emulator.pid").read_text().split()[0]
+        return psutil.Process(int(pid))
+
+    def close(self) -> None:
+        """Stop it and delete it; nothing of it may be left."""
+        self.make("down")
+        left = [
+            process.info["pid"]
+            for process in psutil.process_iter(["pid", "environ"])
+            if str(self.directory) in str((process.info["environ"] or {}).values())
+            and process.pid != os.getpid()
+        ]
+        shutil.rmtree(self.directory)
+        assert not left, f"processes left behind: {left}"
+
+
+def wait_for_version(here: Deployment, name: str, version: str, seconds: float = 60) -> None:
+    """Wait until the stable avatar shows that upload."""
+    wait_until(
+        lambda: avatars.shown_version(here, name) == version,
+        f"avatar {name} showing {version}",
+        seconds,
+    )
