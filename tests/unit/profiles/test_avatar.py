@@ -124,7 +124,7 @@ def test_of_two_messages_at_once_the_later_look_wins(url: str) -> None:
     """The first looks, then the second upload and its message come; the first writes last."""
     looked, second_waits = threading.Event(), threading.Event()
     state = {"version": ONE}
-    results: list[str | None] = []
+    recorded: dict[str, str | None] = {}
 
     def slow(_name: str) -> str:
         found = state["version"]
@@ -132,15 +132,15 @@ def test_of_two_messages_at_once_the_later_look_wins(url: str) -> None:
         assert second_waits.wait(10)
         return found
 
-    def work(current: avatar.CurrentVersion) -> None:
+    def work(which: str, current: avatar.CurrentVersion) -> None:
         with psycopg.connect(url, autocommit=True, row_factory=psycopg.rows.dict_row) as connection:
-            results.append(avatar.record(connection, ADA, current))
+            recorded[which] = avatar.record(connection, ADA, current)
 
-    first = threading.Thread(target=work, args=(slow,))
+    first = threading.Thread(target=work, args=("first", slow))
     first.start()
     assert looked.wait(10)
     state["version"] = TWO
-    second = threading.Thread(target=work, args=(lambda _name: state["version"],))
+    second = threading.Thread(target=work, args=("second", lambda _name: state["version"]))
     second.start()
     with psycopg.connect(url, autocommit=True) as watcher:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -149,5 +149,5 @@ def test_of_two_messages_at_once_the_later_look_wins(url: str) -> None:
     second_waits.set()
     first.join()
     second.join()
-    assert results == [ONE, TWO]
+    assert recorded == {"first": ONE, "second": TWO}
     assert column(url, "avatar_version") == TWO
