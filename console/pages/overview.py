@@ -136,7 +136,7 @@ def draw_arrivals(lines: list[Processed]) -> None:
         altair.Chart(altair.Data(values=points))  # type: ignore[no-untyped-call]
         .mark_circle(size=60, opacity=0.6)
         .encode(
-            x=altair.X("at:T", title=None),
+            x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M:%S", tickCount=6)),
             y=altair.Y("seconds:Q", title="seconds from upload to avatar"),
             tooltip=[altair.Tooltip("at:T", format="%H:%M:%S"), "seconds:Q"],
         )
