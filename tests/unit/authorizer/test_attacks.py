@@ -7,7 +7,9 @@ import functools
 import io
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from authorizer.tokens import Reason
 from tests.unit.authorizer.conftest import Authorize
 from tests.unit.authorizer.pool import ISSUER, Pool, b64, jwk, new_key, segment
 
+PAGE = Path(__file__).parents[3] / "docs/attacks.md"
 OTHER_KEY = new_key()
 MEGABYTE = 1_000_000
 
@@ -327,6 +330,21 @@ def test_every_reason_has_an_attack() -> None:
     assert set(Reason) - tried == {Reason.GROUP_MISSING, Reason.SCOPE_MISSING}
 
 
+def test_the_documented_table_is_this_one() -> None:
+    attacks = defaultdict(list)
+    for name, (reason, _make) in [*TOKENS.items(), *HEADERS.items()]:
+        attacks[reason].append(name)
+    rows = [
+        f"| `{reason.value}` | {len(attacks[reason])} | {'; '.join(attacks[reason])} |"
+        for reason in Reason
+        if reason in attacks
+    ]
+    table = "\n".join([*rows, f"| **in all** | **{len(ATTACKS)}** | |", ""])
+    assert table in PAGE.read_text(), f"make docs/attacks.md hold these rows:\n{table}"
+    fuzzed = f"**{3 * FUZZ.max_examples + FUZZ_OF_CLAIMS.max_examples:,}** fuzzed requests"
+    assert fuzzed in PAGE.read_text(), f"make docs/attacks.md say: {fuzzed}"
+
+
 @functools.cache
 def good_token(pool: Pool) -> str:
     return pool.token()
@@ -337,6 +355,8 @@ FUZZ = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+FUZZ_OF_CLAIMS = settings(FUZZ, max_examples=300)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
@@ -374,7 +394,7 @@ def test_answers_false_to_any_header_and_payload_that_the_pool_did_not_sign(
     assert authorize(f"Bearer {token}")["isAuthorized"] is False
 
 
-@settings(FUZZ, max_examples=300)
+@FUZZ_OF_CLAIMS
 @given(
     changes=st.dictionaries(
         st.sampled_from(["exp", "nbf", "iss", "token_use", "client_id", "sub", "username"]),

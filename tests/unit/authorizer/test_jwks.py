@@ -17,6 +17,7 @@ import pytest
 from authorizer.jwks import (
     MAX_AGE,
     MAX_DOCUMENT_BYTES,
+    REFETCH_INTERVAL,
     JwksCache,
     JwksError,
     JwksUnavailableError,
@@ -78,6 +79,36 @@ def test_a_rotation_drops_no_request_even_right_after_the_first_fetch(old: Pool,
     for kid in ("old", "new", "old", "new"):
         assert cache.get(kid), kid
     assert source.fetches == 2
+
+
+def test_no_request_is_dropped_over_a_rotation_while_strangers_guess_ids(
+    old: Pool, new: Pool, function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(old)
+    monkeypatch.setattr(function, "KEYS", source.cache())
+
+    def lets_in(token: str) -> bool:
+        event = {"headers": {"authorization": f"Bearer {token}"}}
+        return bool(function.handler(event, SimpleNamespace(aws_request_id="r"))["isAuthorized"])
+
+    of_old, of_new, guess = old.token(), new.token(), Pool(kid="guess", key=old.key).token()
+    published, signs = 1600, 1600 + REFETCH_INTERVAL
+    withdrawn = signs + 3600  # an hour, and the last token of the old key has expired
+    served = 0
+    for source.time in range(1000, 7000, 5):
+        if source.time == published:
+            source.publish(old, new)
+        if source.time == withdrawn:
+            source.publish(new)
+        assert not lets_in(guess)
+        if source.time < withdrawn:
+            assert lets_in(of_old), source.time
+            served += 1
+        if source.time >= signs:
+            assert lets_in(of_new), source.time
+            served += 1
+    assert served > 1500
+    assert source.fetches <= 1 + 6000 / REFETCH_INTERVAL
 
 
 def test_unknown_ids_cause_one_refetch_in_ten_seconds(old: Pool, new: Pool) -> None:

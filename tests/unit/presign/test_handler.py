@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -216,3 +217,8 @@ def test_answers_any_body_with_a_url_or_a_reason(text: str | None, binary: bool,
 def test_answers_any_bytes_with_a_url_or_a_reason(data: bytes, ask: Ask) -> None:
     status, _answer = ask(base64.b64encode(data).decode(), base64=True)
     assert status in {200, 400, 413}
+
+
+def test_the_number_of_fuzzed_bodies_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/attacks.md").read_text()
+    assert f"**{2 * FUZZ.max_examples:,}** fuzzed bodies" in page
