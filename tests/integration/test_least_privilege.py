@@ -243,11 +243,11 @@ def logs(function: str, action: str, scene: Scene) -> None:
     assert result["EvalDecision"] == "allowed"
 
 
-def callable_by(function: str, service: str, source: str, scene: Scene) -> None:
+def callable_by(here: Deployment, function: str, service: str, source: str) -> None:
     """Evaluate whether a function's policy lets a service call it on behalf of `source`."""
-    name = scene.here.function_names[function]
-    arn = scene.here.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
-    policy = json.loads(scene.here.functions.get_policy(FunctionName=name)["Policy"])
+    name = here.function_names[function]
+    arn = here.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+    policy = json.loads(here.functions.get_policy(FunctionName=name)["Policy"])
     if not any(
         statement["Effect"] == "Allow"
         and statement["Principal"] == {"Service": service}
@@ -264,7 +264,7 @@ def api_calls(function: str, route: str, scene: Scene) -> None:
     here = scene.here
     assert route in {item["RouteKey"] for item in here.apis.get_routes(ApiId=api(here))["Items"]}
     source = f"{execution_arn(here)}/$default/{route.replace(' ', '')}"
-    callable_by(function, "apigateway.amazonaws.com", source, scene)
+    callable_by(here, function, "apigateway.amazonaws.com", source)
 
 
 def api_authorizes(scene: Scene) -> None:
@@ -272,12 +272,12 @@ def api_authorizes(scene: Scene) -> None:
     here = scene.here
     (found,) = here.apis.get_authorizers(ApiId=api(here))["Items"]
     source = f"{execution_arn(here)}/authorizers/{found['AuthorizerId']}"
-    callable_by("authorizer", "apigateway.amazonaws.com", source, scene)
+    callable_by(here, "authorizer", "apigateway.amazonaws.com", source)
 
 
 def topic_calls(scene: Scene) -> None:
     """Evaluate whether the topic may call its subscriber."""
-    callable_by("profiles", "sns.amazonaws.com", scene.here.topic_arn, scene)
+    callable_by(scene.here, "profiles", "sns.amazonaws.com", scene.here.topic_arn)
 
 
 def api(here: Deployment) -> str:
