@@ -1,7 +1,7 @@
 """Least privilege: without any one grant of any policy, something that somebody needs fails.
 
 `PROOFS` names each action and resource that a live policy allows, with what fails without it;
-docs/least-privilege.md shows the same table.
+`PLANNED` those that only other settings have. docs/least-privilege.md shows the same tables.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ def execution_arn(here: Deployment) -> str:
 
 FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
-_REJECTION = Proof("a broken upload is rejected without a reason, then dead", "flow", rejected)
+_REJECTION = Proof("a broken upload ends as a dead letter", "flow", rejected)
 
 PROOFS = {
     "presign/UploadOriginals s3:PutObject": Proof("the browser's PUT is refused", "flow", uploaded),
@@ -379,6 +379,53 @@ PROOFS = {
         )
         for function in FUNCTIONS
         for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    },
+}
+
+
+@dataclass(frozen=True)
+class PlannedProof:
+    """What holds a grant that the local settings don't have: a run of a Terraform test."""
+
+    fails: str
+    file: str
+    run: str
+
+
+PLANNED = {
+    **{
+        f"profiles/AttachToNetwork {action}": PlannedProof(
+            "Lambda can't attach the function to the database's network",
+            "function",
+            "runs_in_a_network",
+        )
+        for action in (
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        )
+    },
+    "profiles/DecryptDatabaseUrl kms:Decrypt": PlannedProof(
+        "profiles answer 503 where the parameter has a key of its own",
+        "root",
+        "gives_each_role_what_it_needs",
+    ),
+    **{
+        f"{bucket} bucket/RefusePlainHttp s3:*": PlannedProof(
+            "a picture may be sent and read in the clear", "bucket", "is_private_and_encrypted"
+        )
+        for bucket in ("uploads", "assets")
+    },
+    **{
+        f"{topic} topic/TellOfAlarms sns:Publish": PlannedProof(
+            "no operator hears of an alarm",
+            "observability",
+            "lets_this_environments_alarms_publish",
+        )
+        for topic in ("alarms", "cdn-alarms")
     },
 }
 
