@@ -104,23 +104,37 @@ run "runs_in_a_network" {
   }
 
   assert {
-    condition = one([
-      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement if statement.Sid == "AttachToNetwork"
-      ]) == {
-      Sid    = "AttachToNetwork"
-      Effect = "Allow"
-      # What AWS's own policy for such functions, AWSLambdaVPCAccessExecutionRole, has besides logs.
-      Action = [
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:UnassignPrivateIpAddresses",
-      ]
-      Resource = ["*"]
-    }
-    error_message = "In a network a function needs to make its interfaces, and nothing else."
+    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 1, 3) == [
+      {
+        Sid    = "AttachToNetwork"
+        Effect = "Allow"
+        # What AWS's own policy for such functions, AWSLambdaVPCAccessExecutionRole, has besides logs.
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid    = "KeepNetworkFromCode"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource  = ["*"]
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-presign" } }
+      },
+    ]
+    error_message = "In a network a function needs Lambda to make its interfaces, and its code none of that."
   }
 
   assert {

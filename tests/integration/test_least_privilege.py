@@ -392,21 +392,23 @@ class PlannedProof:
     run: str
 
 
+NETWORK_ACTIONS = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+
 PLANNED = {
     **{
-        f"profiles/AttachToNetwork {action}": PlannedProof(
-            "Lambda can't attach the function to the database's network",
-            "function",
-            "runs_in_a_network",
+        f"profiles/{sid} {action}": PlannedProof(fails, "function", "runs_in_a_network")
+        for sid, fails in (
+            ("AttachToNetwork", "Lambda can't attach the function to the database's network"),
+            ("KeepNetworkFromCode", "the function's code may do that to the account's network"),
         )
-        for action in (
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:UnassignPrivateIpAddresses",
-        )
+        for action in NETWORK_ACTIONS
     },
     "profiles/DecryptDatabaseUrl kms:Decrypt": PlannedProof(
         "profiles answer 503 where the parameter has a key of its own",
