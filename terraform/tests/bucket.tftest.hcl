@@ -37,7 +37,16 @@ run "is_private_and_encrypted" {
   }
 
   assert {
-    condition     = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement[*].Sid == ["RefusePlainHttp"]
+    condition = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement == [
+      {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = ["arn:aws:s3:::bucket", "arn:aws:s3:::bucket/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }
+    ]
     error_message = "The policy should refuse plain HTTP, and say nothing else."
   }
 

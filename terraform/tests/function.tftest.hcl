@@ -30,8 +30,15 @@ run "may_write_its_logs_and_nothing_else" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal == { Service = "lambda.amazonaws.com" }
-    error_message = "Only Lambda may act as the role."
+    condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement == [
+      {
+        Sid       = "RunAsFunction"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "lambda.amazonaws.com" }
+      }
+    ]
+    error_message = "Lambda, and nobody else, may act as the role."
   }
 
   assert {
@@ -97,8 +104,37 @@ run "runs_in_a_network" {
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role_policy.this.policy).Statement[*].Sid, "AttachToNetwork")
-    error_message = "In a network a function needs to make its interfaces."
+    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 1, 3) == [
+      {
+        Sid    = "AttachToNetwork"
+        Effect = "Allow"
+        # What AWS's own policy for such functions, AWSLambdaVPCAccessExecutionRole, has besides logs.
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource = ["*"]
+      },
+      {
+        Sid    = "KeepNetworkFromCode"
+        Effect = "Deny"
+        Action = [
+          "ec2:CreateNetworkInterface",
+          "ec2:DeleteNetworkInterface",
+          "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSubnets",
+          "ec2:AssignPrivateIpAddresses",
+          "ec2:UnassignPrivateIpAddresses",
+        ]
+        Resource  = ["*"]
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-presign" } }
+      },
+    ]
+    error_message = "In a network a function needs Lambda to make its interfaces, and its code none of that."
   }
 
   assert {

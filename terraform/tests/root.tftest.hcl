@@ -112,6 +112,16 @@ run "gives_each_role_what_it_needs" {
     }
     error_message = "profiles may read one parameter and see avatars, and nothing else."
   }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.profiles[0].policy).Statement : statement.Sid => statement.Condition
+      if can(statement.Condition)
+      } == {
+      DecryptDatabaseUrl = { StringEquals = { "kms:EncryptionContext:PARAMETER_ARN" = "arn:aws:ssm:eu-central-1:123456789012:parameter/faces/database-url" } }
+    }
+    error_message = "The key should decrypt that parameter only."
+  }
 }
 
 run "serves_under_a_domain" {

@@ -22,23 +22,45 @@ locals {
     )
   ]
 
-  network_statements = length(var.subnet_ids) == 0 ? [] : [
+  network_actions = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+
+  network_statements = [for statement in [
     {
       Sid    = "AttachToNetwork"
       Effect = "Allow"
-      Action = [
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:UnassignPrivateIpAddresses",
-      ]
+      Action = local.network_actions
       # Lambda makes these interfaces itself; the actions know no narrower resource.
       Resource = ["*"]
-    }
-  ]
+    },
+    {
+      # What Lambda itself does carries no such key: only what the function's code tries does.
+      Sid       = "KeepNetworkFromCode"
+      Effect    = "Deny"
+      Action    = local.network_actions
+      Resource  = ["*"]
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+    },
+  ] : statement if length(var.subnet_ids) > 0]
+
+  # Composed, for the function needs its role first.
+  function_arn = join(":", [
+    "arn", data.aws_partition.this.partition, "lambda", data.aws_region.this.name,
+    data.aws_caller_identity.this.account_id, "function", var.name,
+  ])
 }
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+data "aws_region" "this" {}
 
 resource "aws_iam_role" "this" {
   name        = var.name

@@ -1,0 +1,520 @@
+"""Least privilege: without any one grant of any policy, something that somebody needs fails.
+
+`PROOFS` names each action and resource that a live policy allows, with what fails without it;
+`PLANNED` those that only other settings have. docs/least-privilege.md shows the same tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, Literal
+
+import pytest
+from botocore.exceptions import ClientError
+
+from console.operations import avatars, web
+from console.operations.accounts import SignIn
+from console.operations.deployment import Deployment
+from tests.integration.policies import (
+    Actors,
+    DeniedError,
+    account,
+    denials,
+    policies,
+    withdrawn,
+)
+from tests.integration.system import System, picture, wait_for_version, wait_until
+from tests.integration.test_uploads import grant
+
+GOOD, BROKEN, CDN = "least-privilege", "least-privilege-broken", "least-privilege-cdn"
+
+
+@dataclass(frozen=True)
+class Original:
+    """An upload that was processed before any grant was withdrawn."""
+
+    key: str
+    version: str
+    version_id: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a probe works with."""
+
+    here: Deployment
+    actors: Actors
+    ada: SignIn
+    good: Original
+    broken: Original
+
+
+Probe = Callable[[Scene], None]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What shows that a grant is needed.
+
+    Attributes
+    ----------
+    fails
+        What a user or operator notices without it.
+    how
+        `flow`: the flow itself is run. `role`: the call that Lambda or S3 makes, or decides by,
+        is made as the role, for the emulator's Lambda and S3 don't ask the role's policy.
+        `evaluated`: the live policy is evaluated, for nothing on the emulator asks it.
+    probe
+        Returns if all is well, raises DeniedError if a grant is missing.
+    """
+
+    fails: str
+    how: Literal["flow", "role", "evaluated"]
+    probe: Probe
+
+
+# Flows
+
+
+def uploaded(scene: Scene) -> None:
+    """Send a picture as a browser does, and see it become the avatar."""
+    here, data = scene.here, picture(90, (64, 64))
+    granted = grant(here, scene.ada, data)
+    stored = web.request("PUT", granted["url"], granted["headers"], data)
+    if stored.status == 403:
+        raise DeniedError(stored.body)
+    assert stored.status == 200, stored.body
+    wait_for_version(here, scene.ada.sub, stored.headers["etag"].strip('"'))
+
+
+def call(here: Deployment, function: str, event: dict[str, Any]) -> None:
+    """Call a function with an event, and wait for its end."""
+    answer = here.functions.invoke(
+        FunctionName=here.function_names[function], Payload=json.dumps(event)
+    )
+    if "FunctionError" in answer:
+        message = json.loads(answer["Payload"].read())["errorMessage"]
+        assert "AccessDenied" in message or "(403)" in message, message
+        raise DeniedError(message)
+
+
+def resize(here: Deployment, key: str, version_id: str | None) -> None:
+    """Have an original processed anew, by an event that names its version or, if None, none."""
+    forget(here, key)
+    entity = {"key": key} | ({"versionId": version_id} if version_id else {})
+    bucket = {"name": here.uploads_bucket}
+    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": entity}}
+    call(here, "resize", {"Records": [record]})
+
+
+def forget(here: Deployment, key: str) -> None:
+    """Delete what was made of an original, and its mark."""
+    made = [item for item in avatars.objects_of(here, key) if item.bucket == here.assets_bucket]
+    avatars.remove(here, made, lambda event: None)
+    here.s3.delete_object_tagging(Bucket=here.uploads_bucket, Key=key)
+
+
+def shown(scene: Scene) -> None:
+    """Make an avatar of an upload."""
+    resize(scene.here, scene.good.key, scene.good.version_id)
+    assert avatars.shown_version(scene.here, scene.good.key) == scene.good.version
+
+
+def reconciled(scene: Scene) -> None:
+    """Make an avatar of an upload that `make reconcile` found."""
+    resize(scene.here, scene.good.key, None)
+    assert avatars.shown_version(scene.here, scene.good.key) == scene.good.version
+
+
+def rejected(scene: Scene) -> None:
+    """Refuse a broken upload, with a reason for its user and a mark for operators."""
+    here, broken = scene.here, scene.broken
+    resize(here, broken.key, broken.version_id)
+    assert avatars.rejection(here, broken.key, broken.version)
+    assert here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=broken.key)["TagSet"]
+
+
+def profile_read(scene: Scene) -> None:
+    """Read a profile from a function that has just started."""
+    name = scene.here.function_names["profiles"]
+    timeout = scene.here.functions.get_function_configuration(FunctionName=name)["Timeout"]
+    # any change of its configuration, even none, ends the processes that know the database's URL
+    scene.here.functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+    answer = web.request("GET", f"{scene.here.api_url}/api/activities/ada")
+    if answer.status == 503:
+        raise DeniedError(answer.body)
+    assert answer.status == 200, answer.body
+
+
+def avatar_recorded(scene: Scene) -> None:
+    """Record a new avatar in its user's profile."""
+    record = {"s3": {"object": {"key": f"avatars/{scene.ada.sub}.jpg"}}}
+    message = json.dumps({"Records": [record]})
+    call(scene.here, "profiles", {"Records": [{"Sns": {"Message": message}}]})
+
+
+def served(key: str, scene: Scene) -> None:
+    """Fetch an image or record from the CDN."""
+    here = scene.here
+    answer = web.request("GET", f"{here.assets_url}/{key}")
+    if answer.status in {403, 404}:
+        raise DeniedError(answer.body[:100])
+    assert answer.status == 200
+    assert answer.body == here.s3.get_object(Bucket=here.assets_bucket, Key=key)["Body"].read()
+
+
+def told(bucket: Literal["uploads_bucket", "assets_bucket"], scene: Scene) -> None:
+    """Have S3 tell the queue or topic of the bucket's objects: it tries before it agrees."""
+    here, name = scene.here, getattr(scene.here, bucket)
+    wanted: Any = here.s3.get_bucket_notification_configuration(Bucket=name)
+    del wanted["ResponseMetadata"]
+    notify(here, name, wanted)
+
+
+def notify(here: Deployment, bucket: str, wanted: Any) -> None:
+    """Set a bucket's notifications."""
+    try:
+        here.s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration=wanted
+        )
+    except ClientError as error:
+        if "Unable to validate" not in str(error):
+            raise
+        raise DeniedError(str(error)) from error
+
+
+# Calls made as a role
+
+
+def assumed(function: str, scene: Scene) -> None:
+    """Take the role, as Lambda does to start the function."""
+    with denials():
+        scene.actors.assume(function)
+
+
+def lists_assets(function: str, scene: Scene) -> None:
+    """List the bucket: S3 says "not found" of a missing object only to who may."""
+    with denials():
+        scene.actors.client(function, "s3").head_bucket(Bucket=scene.here.assets_bucket)
+
+
+def receives(scene: Scene) -> None:
+    """Take messages from the queue, as Lambda's poller does."""
+    with denials():
+        scene.actors.client("resize", "sqs").receive_message(
+            QueueUrl=scene.here.queue_url, VisibilityTimeout=0
+        )
+
+
+def deletes(scene: Scene) -> None:
+    """Delete a message, as Lambda's poller does after success."""
+    sqs = scene.actors.client("resize", "sqs")
+    with denials(), contextlib.suppress(sqs.exceptions.ReceiptHandleIsInvalid):
+        sqs.delete_message(QueueUrl=scene.here.queue_url, ReceiptHandle="none")
+
+
+def measures(scene: Scene) -> None:
+    """Look at the queue, as Lambda's poller does to scale."""
+    with denials():
+        scene.actors.client("resize", "sqs").get_queue_attributes(
+            QueueUrl=scene.here.queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+
+
+# Policies evaluated
+
+
+def logs(function: str, action: str, scene: Scene) -> None:
+    """Ask IAM whether the role may do that to a stream of the function's log group."""
+    here, name = scene.here, scene.here.function_names[function]
+    group = f"arn:aws:logs:{here.region}:{account(here)}:log-group:/aws/lambda/{name}"
+    (result,) = here.iam.simulate_principal_policy(
+        PolicySourceArn=f"arn:aws:iam::{account(here)}:role/{name}",
+        ActionNames=[action],
+        ResourceArns=[f"{group}:log-stream:2026/01/31/[$LATEST]0123"],
+    )["EvaluationResults"]
+    if result["EvalDecision"] == "implicitDeny":
+        raise DeniedError(action)
+    assert result["EvalDecision"] == "allowed"
+
+
+def callable_by(here: Deployment, function: str, service: str, source: str) -> None:
+    """Evaluate whether a function's policy lets a service call it on behalf of `source`."""
+    name = here.function_names[function]
+    arn = here.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
+    policy = json.loads(here.functions.get_policy(FunctionName=name)["Policy"])
+    if not any(
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": service}
+        and statement["Action"] == "lambda:InvokeFunction"
+        and statement["Resource"] == arn
+        and fnmatchcase(source, statement["Condition"]["ArnLike"]["AWS:SourceArn"])
+        for statement in policy["Statement"]
+    ):
+        raise DeniedError(f"{service} may not call {name} for {source}")
+
+
+def api_calls(function: str, route: str, scene: Scene) -> None:
+    """Evaluate whether API Gateway may call the function for a route that there is."""
+    here = scene.here
+    assert route in {item["RouteKey"] for item in here.apis.get_routes(ApiId=api(here))["Items"]}
+    source = f"{execution_arn(here)}/$default/{route.replace(' ', '')}"
+    callable_by(here, function, "apigateway.amazonaws.com", source)
+
+
+def api_authorizes(scene: Scene) -> None:
+    """Evaluate whether API Gateway may call the authorizer."""
+    here = scene.here
+    (found,) = here.apis.get_authorizers(ApiId=api(here))["Items"]
+    source = f"{execution_arn(here)}/authorizers/{found['AuthorizerId']}"
+    callable_by(here, "authorizer", "apigateway.amazonaws.com", source)
+
+
+def topic_calls(scene: Scene) -> None:
+    """Evaluate whether the topic may call its subscriber."""
+    callable_by(scene.here, "profiles", "sns.amazonaws.com", scene.here.topic_arn)
+
+
+def api(here: Deployment) -> str:
+    return here.api_url.split("/")[-2]
+
+
+def execution_arn(here: Deployment) -> str:
+    return f"arn:aws:execute-api:{here.region}:{account(here)}:{api(here)}"
+
+
+# The table
+
+FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
+_AVATAR = Proof("an upload becomes no avatar", "flow", shown)
+_REJECTION = Proof("a broken upload ends as a dead letter", "flow", rejected)
+
+PROOFS = {
+    "presign/UploadOriginals s3:PutObject": Proof("the browser's PUT is refused", "flow", uploaded),
+    "resize/ReadOriginals s3:GetObjectVersion": _AVATAR,
+    "resize/ReadOriginals s3:GetObject": Proof(
+        "what `make reconcile` finds becomes no avatar", "flow", reconciled
+    ),
+    "resize/SeeCurrentAvatar s3:GetObject": _AVATAR,
+    "resize/WriteImages s3:PutObject avatars/*": _AVATAR,
+    "resize/WriteImages s3:PutObject variants/*": _AVATAR,
+    "resize/WriteImages s3:PutObject rejections/*": _REJECTION,
+    "resize/MarkRejectedOriginals s3:PutObjectVersionTagging": _REJECTION,
+    "resize/SeeMissingAvatar s3:ListBucket": Proof(
+        "a user's first upload becomes no avatar", "role", partial(lists_assets, "resize")
+    ),
+    "resize/ConsumeQueue sqs:ReceiveMessage": Proof("uploads stay on the queue", "role", receives),
+    "resize/ConsumeQueue sqs:DeleteMessage": Proof(
+        "uploads are processed three times, then dead", "role", deletes
+    ),
+    "resize/ConsumeQueue sqs:GetQueueAttributes": Proof(
+        "Lambda refuses the queue as event source", "role", measures
+    ),
+    "profiles/ReadDatabaseUrl ssm:GetParameter": Proof(
+        "profiles answer 503 from the next start on", "flow", profile_read
+    ),
+    "profiles/SeeCurrentAvatar s3:GetObject": Proof(
+        "profiles show the old avatar", "flow", avatar_recorded
+    ),
+    "profiles/SeeMissingAvatar s3:ListBucket": Proof(
+        "profiles show a removed avatar", "role", partial(lists_assets, "profiles")
+    ),
+    "assets bucket/ReadByDistribution s3:GetObject avatars/*": Proof(
+        "the CDN serves no avatar", "flow", partial(served, "avatars/_default.jpg")
+    ),
+    "assets bucket/ReadByDistribution s3:GetObject variants/*": Proof(
+        "the CDN serves no variant", "flow", partial(served, f"variants/{CDN}/1.txt")
+    ),
+    "assets bucket/ReadByDistribution s3:GetObject banners/*": Proof(
+        "the CDN serves no banner", "flow", partial(served, "banners/banner.jpg")
+    ),
+    "assets bucket/ReadByDistribution s3:GetObject rejections/*": Proof(
+        "users don't learn why a picture was refused",
+        "flow",
+        partial(served, f"rejections/{CDN}/1.txt"),
+    ),
+    "uploads queue/TellOfUploads sqs:SendMessage": Proof(
+        "S3 refuses the queue: no upload is processed", "flow", partial(told, "uploads_bucket")
+    ),
+    "avatars topic/TellOfAvatars sns:Publish": Proof(
+        "S3 refuses the topic: nobody hears of new avatars", "flow", partial(told, "assets_bucket")
+    ),
+    "authorizer callers/CallAsAuthorizer lambda:InvokeFunction": Proof(
+        "signed-in requests answer 500", "evaluated", api_authorizes
+    ),
+    "presign callers/CallForRoutePOSTAvatarsKeyUpload lambda:InvokeFunction": Proof(
+        "asking for an upload address answers 500",
+        "evaluated",
+        partial(api_calls, "presign", "POST /avatars/key_upload"),
+    ),
+    "profiles callers/CallForRouteGETApiActivitiesHandle lambda:InvokeFunction": Proof(
+        "reading a profile answers 500",
+        "evaluated",
+        partial(api_calls, "profiles", "GET /api/activities/{handle}"),
+    ),
+    "profiles callers/CallForRoutePOSTApiProfileUpdate lambda:InvokeFunction": Proof(
+        "changing a profile answers 500",
+        "evaluated",
+        partial(api_calls, "profiles", "POST /api/profile/update"),
+    ),
+    "profiles callers/CallOnNewAvatar lambda:InvokeFunction": Proof(
+        "profiles show the old avatar", "evaluated", topic_calls
+    ),
+    **{
+        f"{function} trust/RunAsFunction sts:AssumeRole": Proof(
+            "Lambda can't start the function", "role", partial(assumed, function)
+        )
+        for function in FUNCTIONS
+    },
+    **{
+        f"{function}/WriteLogs {action}": Proof(
+            "`make logs` shows nothing of the function",
+            "evaluated",
+            partial(logs, function, action),
+        )
+        for function in FUNCTIONS
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    },
+}
+
+
+@dataclass(frozen=True)
+class PlannedProof:
+    """What holds a grant that the local settings don't have: a run of a Terraform test."""
+
+    fails: str
+    file: str
+    run: str
+
+
+NETWORK_ACTIONS = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+
+PLANNED = {
+    **{
+        f"profiles/{sid} {action}": PlannedProof(fails, "function", "runs_in_a_network")
+        for sid, fails in (
+            ("AttachToNetwork", "Lambda can't attach the function to the database's network"),
+            ("KeepNetworkFromCode", "the function's code may do that to the account's network"),
+        )
+        for action in NETWORK_ACTIONS
+    },
+    "profiles/DecryptDatabaseUrl kms:Decrypt": PlannedProof(
+        "profiles answer 503 where the parameter has a key of its own",
+        "root",
+        "gives_each_role_what_it_needs",
+    ),
+    **{
+        f"{bucket} bucket/RefusePlainHttp s3:*": PlannedProof(
+            "a picture may be sent and read in the clear", "bucket", "is_private_and_encrypted"
+        )
+        for bucket in ("uploads", "assets")
+    },
+    **{
+        f"{topic} topic/TellOfAlarms sns:Publish": PlannedProof(
+            "no operator hears of an alarm",
+            "observability",
+            "lets_this_environments_alarms_publish",
+        )
+        for topic in ("alarms", "cdn-alarms")
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def scene(system: System, ada: SignIn) -> Iterator[Scene]:
+    here = system.deployment()
+
+    def original(key: str, data: bytes) -> Original:
+        stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=data)
+        return Original(key, stored["ETag"].strip('"'), stored["VersionId"])
+
+    good = original(GOOD, picture(91, (64, 64)))
+    broken = original(BROKEN, b"this is no picture")
+    for folder in ("variants", "rejections"):
+        here.s3.put_object(
+            Bucket=here.assets_bucket, Key=f"{folder}/{CDN}/1.txt", Body=folder.encode()
+        )
+    # what comes of S3's own messages must not meet a withdrawn grant
+    wait_for_version(here, good.key, good.version)
+    wait_until(
+        lambda: here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=broken.key)["TagSet"],
+        "the broken original's mark",
+    )
+    yield Scene(here, Actors(here), ada, good, broken)
+    for name in (GOOD, BROKEN, CDN):
+        avatars.remove(here, avatars.objects_of(here, name), lambda event: None)
+
+
+@pytest.mark.parametrize("grant_name", PROOFS)
+def test_without_it_something_fails(here: Deployment, scene: Scene, grant_name: str) -> None:
+    probe = PROOFS[grant_name].probe
+
+    def fails() -> bool:
+        try:
+            probe(scene)
+        except DeniedError:
+            return True
+        return False
+
+    with withdrawn(here, grant_name):
+        wait_until(fails, f"a failure without {grant_name}", seconds=10)
+    wait_until(lambda: not fails(), f"success with {grant_name} again", seconds=10)
+
+
+def test_the_table_names_every_grant_and_no_other(here: Deployment) -> None:
+    live = [name for policy in policies(here) for name in policy.grants()]
+    assert len(live) == len(set(live))
+    assert set(live) - set(PROOFS) == set(), "prove that they are needed, or cut them"
+    assert set(PROOFS) - set(live) == set(), "there is no such statement any more"
+
+
+def test_a_bucket_that_refuses_plain_http_refuses_it(here: Deployment, scene: Scene) -> None:
+    """RefusePlainHttp, as terraform/tests/bucket.tftest.hcl holds it, on a bucket of its own."""
+    bucket = f"{GOOD}-{account(here)}"
+    arn = f"arn:aws:s3:::{bucket}"
+    reader = f"arn:aws:iam::{account(here)}:role/{here.function_names['presign']}"
+    allow = {
+        "Sid": "Read",
+        "Effect": "Allow",
+        "Principal": {"AWS": reader},
+        "Action": "s3:GetObject",
+        "Resource": f"{arn}/*",
+    }
+    refuse = {
+        "Sid": "RefusePlainHttp",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+    def read(*statements: dict[str, Any]) -> None:
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        here.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        with denials():
+            scene.actors.client("presign", "s3").get_object(Bucket=bucket, Key="x")
+
+    here.s3.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    try:
+        here.s3.put_object(Bucket=bucket, Key="x", Body=b"x")
+        read(allow)
+        with pytest.raises(DeniedError):
+            read(allow, refuse)
+    finally:
+        here.s3.delete_object(Bucket=bucket, Key="x")
+        here.s3.delete_bucket(Bucket=bucket)
