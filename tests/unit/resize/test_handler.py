@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import time
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from env_settings import SettingsError
 from json_log import JsonFormatter
+from resize import store
 from resize.rejection import REJECTIONS
 
 if TYPE_CHECKING:
@@ -126,6 +128,25 @@ def test_messages_without_order_make_the_newest_version_the_avatar(
     assert colour_of(s3, "avatars/ada.jpg") == GREEN
     resize.handler(s3_event(new, "0B"), CONTEXT)
     assert colour_of(s3, "avatars/ada.jpg") == GREEN
+
+
+def test_a_message_without_order_waits_until_uploads_can_be_told_apart(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three uploads within a second, S3 says only which is the newest, here a rejected one."""
+    upload(s3, "ada", picture("red"))
+    later: list[dict[str, str]] = []
+
+    def meanwhile(seconds: float) -> None:
+        later.extend(upload(s3, "ada", body) for body in (picture("blue"), b"no picture"))
+        time.sleep(seconds)
+
+    monkeypatch.setattr(store, "time", SimpleNamespace(time=time.time, sleep=meanwhile))
+    resize.handler(s3_event({"key": "ada"}, None), CONTEXT)
+    good, bad = later[:2]
+    resize.handler(s3_event(bad, "0C"), CONTEXT)
+    resize.handler(s3_event(good, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
 
 
 def test_a_pointer_written_meanwhile_is_not_overwritten_by_an_older_upload(
