@@ -247,9 +247,12 @@ class Store:
         if _same_order(upload, pointer):
             return not self.is_known_stale(upload, pointer)
         # A message of our own, or an avatar of the same name from another key: the one uploaded
-        # last counts, and within one second the newest version of the key.
+        # last counts, and within one second the newest version of the key. Two keys have no order
+        # then, so the one that is shown stays: were it to and fro, an ETag could come back.
         if pointer.uploaded != original.uploaded:
             return original.uploaded > pointer.uploaded
+        if pointer.source_key != quote(upload.key):
+            return False
         try:
             newest = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
         except ClientError as error:

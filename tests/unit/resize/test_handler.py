@@ -182,6 +182,24 @@ def test_the_same_picture_sent_again_is_not_overwritten_by_one_sent_in_between(
     assert colour_of(s3, "avatars/ada.jpg") == RED
 
 
+def test_of_two_keys_in_the_same_second_the_one_that_is_shown_stays(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    first, second = upload(s3, "ada", picture("red")), upload(s3, "a/ada.png", picture("blue"))
+    resize.handler(s3_event(first, "0A"), CONTEXT)
+    shown = s3.get_object(Bucket="assets", Key="avatars/ada.jpg")
+    same_second = s3.head_object(Bucket="uploads", Key="a/ada.png")["LastModified"].isoformat()
+    s3.put_object(
+        Bucket="assets",
+        Key="avatars/ada.jpg",
+        Body=shown["Body"].read(),
+        Metadata=shown["Metadata"] | {"uploaded": same_second},
+    )
+    for stored, sequencer in ((second, "0B"), (first, "0A"), (second, "0B")):
+        resize.handler(s3_event(stored, sequencer), CONTEXT)
+        assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
 def test_a_good_upload_is_not_lost_between_a_reconciled_and_a_rejected_one(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
