@@ -52,7 +52,9 @@ def answers(s3: Any, uploads: str, assets: str) -> list[str]:
     said.append(put(b"4", IfMatch=etag))
     said.append(outcome(s3.head_object, **pointer))
 
-    original = {"Bucket": uploads, "Key": f"{NAME}.jpg"}
+    s3.delete_object(**pointer)
+
+    original = {"Bucket": uploads, "Key": f"{NAME}/"}  # resize passes folders over
     said.append(outcome(s3.get_object, **original))
     first, second = (s3.put_object(**original, Body=body)["VersionId"] for body in (b"1", b"2"))
     said.append(outcome(s3.get_object, **original))
