@@ -7,8 +7,9 @@ from collections.abc import Generator
 import pytest
 
 pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture"]
-# The property under which a test keeps a row for the summary
+# The properties under which tests keep rows for the summary
 DOCTOR = "What was broken, and what doctor said"
+ORDER = "The order of uploads, replayed"
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
@@ -24,14 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of what was broken by hand, whichever worker broke it."""
-    rows = [
-        row
+    """Print what tests kept for it, whichever worker ran them."""
+    kept = [
+        item
         for report in terminalreporter.getreports("passed")
-        for name, row in report.user_properties
-        if report.when == "call" and name == DOCTOR
+        for item in report.user_properties
+        if report.when == "call"
     ]
-    if rows:
-        terminalreporter.section(DOCTOR)
-        for row in rows:
-            terminalreporter.write_line(row)
+    for title in (DOCTOR, ORDER):
+        rows = [str(row) for name, row in kept if name == title]
+        if rows:
+            terminalreporter.section(title)
+            for row in rows:
+                terminalreporter.write_line(row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ POINTER_CACHE = "public, max-age=60"
 VARIANT_CACHE = "public, max-age=31536000, immutable"
 REJECTION_TAG = "avatar-rejection"
 _POINTER_ATTEMPTS = 10
+_SETTLED_SECONDS = 2
+"""After this no other version can have the same `LastModified`, with a second for clocks to differ.
+"""
 
 
 class ContendedPointerError(Exception):
@@ -78,14 +82,24 @@ class Store:
         self._max_bytes = max_bytes
 
     def read_original(self, upload: Upload) -> Original | None:
-        """Return the upload, or None if that version has been deleted since."""
+        """Return the upload, or None if that version has been deleted since.
+
+        Where neither version nor order is told, wait until the newest version is the last of its
+        second: it could not be told from another of the same second.
+        """
         version: Any = {"VersionId": upload.version_id} if upload.version_id else {}
-        try:
-            found = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
-        except ClientError as error:
-            if _code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
-                return None
-            raise
+        while True:
+            try:
+                found = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
+            except ClientError as error:
+                if _code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                    return None
+                raise
+            age = time.time() - found["LastModified"].timestamp()
+            if upload.sequencer or upload.version_id or age >= _SETTLED_SECONDS:
+                break
+            found["Body"].close()
+            time.sleep(min(_SETTLED_SECONDS, _SETTLED_SECONDS - age))
         with found["Body"] as body:
             size = found["ContentLength"]
             return Original(
@@ -233,9 +247,12 @@ class Store:
         if _same_order(upload, pointer):
             return not self.is_known_stale(upload, pointer)
         # A message of our own, or an avatar of the same name from another key: the one uploaded
-        # last counts, and within one second the newest version of the key.
+        # last counts, and within one second the newest version of the key. Two keys have no order
+        # then, so the one that is shown stays: were it to and fro, an ETag could come back.
         if pointer.uploaded != original.uploaded:
             return original.uploaded > pointer.uploaded
+        if pointer.source_key != quote(upload.key):
+            return False
         try:
             newest = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
         except ClientError as error:

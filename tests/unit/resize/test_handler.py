@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import time
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from env_settings import SettingsError
 from json_log import JsonFormatter
+from resize import store
 from resize.rejection import REJECTIONS
 
 if TYPE_CHECKING:
@@ -128,6 +130,25 @@ def test_messages_without_order_make_the_newest_version_the_avatar(
     assert colour_of(s3, "avatars/ada.jpg") == GREEN
 
 
+def test_a_message_without_order_waits_until_uploads_can_be_told_apart(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three uploads within a second, S3 says only which is the newest, here a rejected one."""
+    upload(s3, "ada", picture("red"))
+    later: list[dict[str, str]] = []
+
+    def meanwhile(seconds: float) -> None:
+        later.extend(upload(s3, "ada", body) for body in (picture("blue"), b"no picture"))
+        time.sleep(seconds)
+
+    monkeypatch.setattr(store, "time", SimpleNamespace(time=time.time, sleep=meanwhile))
+    resize.handler(s3_event({"key": "ada"}, None), CONTEXT)
+    good, bad = later[:2]
+    resize.handler(s3_event(bad, "0C"), CONTEXT)
+    resize.handler(s3_event(good, "0B"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
 def test_a_pointer_written_meanwhile_is_not_overwritten_by_an_older_upload(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +180,24 @@ def test_the_same_picture_sent_again_is_not_overwritten_by_one_sent_in_between(
     monkeypatch.setattr(resize, "render_variants", overtaken)
     resize.handler(s3_event(between, "0B"), CONTEXT)
     assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_of_two_keys_in_the_same_second_the_one_that_is_shown_stays(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    first, second = upload(s3, "ada", picture("red")), upload(s3, "a/ada.png", picture("blue"))
+    resize.handler(s3_event(first, "0A"), CONTEXT)
+    shown = s3.get_object(Bucket="assets", Key="avatars/ada.jpg")
+    same_second = s3.head_object(Bucket="uploads", Key="a/ada.png")["LastModified"].isoformat()
+    s3.put_object(
+        Bucket="assets",
+        Key="avatars/ada.jpg",
+        Body=shown["Body"].read(),
+        Metadata=shown["Metadata"] | {"uploaded": same_second},
+    )
+    for stored, sequencer in ((second, "0B"), (first, "0A"), (second, "0B")):
+        resize.handler(s3_event(stored, sequencer), CONTEXT)
+        assert colour_of(s3, "avatars/ada.jpg") == RED
 
 
 def test_a_good_upload_is_not_lost_between_a_reconciled_and_a_rejected_one(

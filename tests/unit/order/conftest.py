@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from resize import store
+from tests.unit.order.machine import NAME, RECORDING, World, render
+
+
+class OneAfterTheOther:
+    """A thread pool without threads, so that a worker can die between any two variants."""
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def __enter__(self) -> OneAfterTheOther:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(work, items)
+
+
+@pytest.fixture
+def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The functions as they are, but for the image engine, and a user's row."""
+    for name, value in {
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "ASSETS_BUCKET_NAME": "assets",
+        "AVATAR_SIZES": "512",
+        "AVATAR_FORMATS": "jpg,webp",
+        "MAX_UPLOAD_BYTES": "100000",
+    }.items():
+        monkeypatch.setenv(name, value)
+    resize = importlib.reload(importlib.import_module("resize.handler"))
+    profiles = importlib.import_module("profiles.handler")
+    monkeypatch.setattr(resize, "render_variants", render)
+    monkeypatch.setattr(resize.log, "disabled", True)
+    monkeypatch.setattr(resize, "store", None)
+    monkeypatch.setattr(profiles, "_s3", None)
+    monkeypatch.setattr(store, "ThreadPoolExecutor", OneAfterTheOther)
+    monkeypatch.setattr(store, "time", None)
+    connections = [
+        psycopg.connect(migrated_database, autocommit=True, row_factory=dict_row)
+        for _ in range(RECORDING + 2)
+    ]
+    connections[0].execute(
+        "INSERT INTO users (display_name, handle, email, cognito_user_id)"
+        " VALUES ('Ada', 'ada', 'ada@example.com', %s)",
+        (NAME,),
+    )
+    try:
+        yield World(
+            resize=resize,
+            profiles=profiles,
+            store=lambda client: store.Store(client, "assets", 100_000),  # type: ignore[arg-type]
+            watcher=connections[0],
+            connections=connections[1:],
+        )
+    finally:
+        for connection in connections:
+            connection.close()

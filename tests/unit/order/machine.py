@@ -1,0 +1,429 @@
+"""Everything that can happen to uploads of one avatar, in any order.
+
+The functions are the real ones, and so is Postgres; S3 is in memory, and making pictures is left
+out. Messages come twice, late and out of order; workers run at the same time, one call of S3
+after the other; calls fail, and workers die before any of them. At the end all that is
+outstanding is delivered, and the avatar must show the newest good upload.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+from urllib.parse import quote_plus
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from console.operations import reconcile
+from console.operations.deployment import Deployment
+from profiles import avatar
+from profiles.database import Connection
+from resize import store
+from resize.image import AvatarRejected
+from tests.unit.order.s3 import S3, START, Stored
+from tests.unit.order.workers import Client, Ending, Worker, current, pause
+
+NAME = "ada"
+KEYS = ("ada", "people/ada.png")
+PICTURES = (b"good 1", b"good 2", b"bad")
+CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
+RESIZING, RECORDING = 4, 3
+"""How many workers may be at work at the same time; one more when all is delivered at the end."""
+
+Message = dict[str, Any]
+
+
+class OrderError(AssertionError):
+    """The avatar does not show what it must."""
+
+
+@dataclass
+class World:
+    """What all runs share: the functions, the database, and the counts.
+
+    Attributes
+    ----------
+    client
+        Makes the functions' S3 client.
+    connections
+        One for each worker that records, and one for the test.
+    """
+
+    resize: ModuleType
+    profiles: ModuleType
+    store: Callable[[Client], Any]
+    connections: list[Connection]
+    watcher: Connection
+    client: Callable[[S3], Client] = Client
+    runs: int = 0
+    steps: int = 0
+    calls: int = 0
+    crashes: int = 0
+    uploads: int = 0
+    writes: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
+            f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written"
+        )
+
+
+def render(data: bytes, sizes: Iterable[int], formats: Iterable[str]) -> dict[Any, bytes]:
+    """Take the place of the image engine."""
+    if data.startswith(b"bad"):
+        raise AvatarRejected("damaged")
+    return {(size, name): b"\xff\xd8" + data for size in sizes for name in formats}
+
+
+def chosen_from(attribute: str) -> st.SearchStrategy[Any]:
+    """Draw one of a list that the machine keeps."""
+    return st.runner().flatmap(lambda machine: st.sampled_from(getattr(machine, attribute)))
+
+
+ENDINGS = st.sampled_from([*[Ending.OK] * 6, *Ending])
+
+
+class Order(RuleBasedStateMachine):
+    """Uploads of one avatar, and all that becomes of them.
+
+    Attributes
+    ----------
+    messages, delivered
+        Events of the uploads bucket, and messages to reconcile: those that must still come, and
+        those that may come again.
+    notices, told
+        What the topic tells the profiles function, likewise.
+    shown, newest_shown
+        The upload that the avatar shows, and of each key the newest that it has ever shown.
+    wrong
+        What a worker did that must never be.
+    """
+
+    world: World
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.s3 = S3()
+        self.s3.on_put, self.s3.on_delete = self._put, self._deleted
+        self.messages: list[Message] = []
+        self.delivered: list[Message] = []
+        self.notices: list[str] = []
+        self.told: list[str] = []
+        self.resizing: list[Worker] = []
+        self.recording: list[Worker] = []
+        self.uploads: list[Stored] = []
+        self.shown: Stored | None = None
+        self.newest_shown: dict[str, Stored] = {}
+        self.wrong = ""
+        self.idle = list(self.world.connections)
+        client = self.world.client(self.s3)
+        self.world.resize.store = self.world.store(client)  # type: ignore[attr-defined]
+        self.world.profiles._s3 = lambda: client  # type: ignore[attr-defined]
+        store.time = self  # type: ignore[assignment]
+        self.world.watcher.execute("UPDATE users SET avatar_version = NULL")
+        self.world.runs += 1
+
+    @property
+    def able_to_record(self) -> list[Worker]:
+        """Those that do not wait for the row's lock."""
+        return [worker for worker in self.recording if worker.at_gate]
+
+    def time(self) -> float:
+        """Return the functions' clock, which is S3's."""
+        return (START + timedelta(seconds=self.s3.seconds)).timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        """Let whatever may happen meanwhile happen."""
+        pause("sleep")
+        self.s3.seconds += math.ceil(seconds)
+
+    # What users and operators do
+
+    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
+    def upload(self, key: str, picture: bytes) -> None:
+        self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
+
+    @rule()
+    def a_second_passes(self) -> None:
+        self.s3.seconds += 1
+
+    @rule(everything=st.booleans())
+    def reconcile(self, everything: bool) -> None:
+        queue = SimpleNamespace(send_message_batch=self._queued)
+        deployment = SimpleNamespace(
+            s3=self.s3, sqs=queue, uploads_bucket="uploads", assets_bucket="assets", queue_url=""
+        )
+        for _ in reconcile.reconcile(
+            cast("Deployment", deployment), lambda _: None, dry_run=False, everything=everything
+        ):
+            pass
+
+    @precondition(lambda self: not self.resizing and self.uploads)
+    @rule()
+    def clear(self) -> None:
+        """Take the avatar down, as `make clear` does, originals first."""
+        for key in KEYS:
+            for stored in list(self.s3.buckets["uploads"].get(key, [])):
+                self.s3.delete_object(Bucket="uploads", Key=key, VersionId=stored.version_id)
+        for key in list(self.s3.buckets["assets"]):
+            self.s3.delete_object(Bucket="assets", Key=key)
+        self.uploads, self.shown, self.newest_shown = [], None, {}
+
+    # What AWS does
+
+    @precondition(lambda self: self.messages and len(self.resizing) < RESIZING)
+    @rule(message=chosen_from("messages"), by_queue=st.booleans())
+    def deliver(self, message: Message, by_queue: bool) -> None:
+        self._resize([message], by_queue)
+
+    @precondition(lambda self: len(self.messages) > 1 and len(self.resizing) < RESIZING)
+    @rule(first=chosen_from("messages"), second=chosen_from("messages"))
+    def deliver_a_batch(self, first: Message, second: Message) -> None:
+        """Two messages, perhaps the same one twice."""
+        self._resize([first, second], by_queue=True)
+
+    @precondition(lambda self: self.delivered and len(self.resizing) < RESIZING)
+    @rule(message=chosen_from("delivered"), by_queue=st.booleans())
+    def deliver_again(self, message: Message, by_queue: bool) -> None:
+        self._resize([message], by_queue)
+
+    @precondition(lambda self: self.notices and len(self.recording) < RECORDING)
+    @rule(notice=chosen_from("notices"))
+    def tell(self, notice: str) -> None:
+        self._record(notice)
+
+    @precondition(lambda self: self.told and len(self.recording) < RECORDING)
+    @rule(notice=chosen_from("told"))
+    def tell_again(self, notice: str) -> None:
+        self._record(notice)
+
+    @precondition(lambda self: self.resizing)
+    @rule(worker=chosen_from("resizing"), ending=ENDINGS)
+    def resize_on(self, worker: Worker, ending: Ending) -> None:
+        self._step(worker, ending)
+
+    @precondition(lambda self: self.resizing)
+    @rule(worker=chosen_from("resizing"), calls=st.integers(2, 8))
+    def resize_far(self, worker: Worker, calls: int) -> None:
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
+
+    @precondition(lambda self: self.able_to_record)
+    @rule(worker=chosen_from("able_to_record"), ending=ENDINGS)
+    def record_on(self, worker: Worker, ending: Ending) -> None:
+        self._step(worker, ending)
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        self.world.steps += 1
+        if self.wrong:
+            raise OrderError(self.wrong)
+
+    def teardown(self) -> None:
+        try:
+            if not self.wrong:
+                self._deliver_everything()
+                self.nothing_is_wrong()
+                self._check_the_end()
+        finally:
+            while left := [item for item in [*self.resizing, *self.recording] if not item.done]:
+                for worker in left:
+                    worker.settle()
+                    if worker.at_gate:
+                        worker.step(Ending.CRASH)
+
+    def _deliver_everything(self) -> None:
+        """Let the last come first, and who began first end last: the worst order."""
+        enough = self.world.calls + 10_000
+        while self.messages or self.resizing:
+            if self.messages and len(self.resizing) <= RESIZING:
+                self._resize([self.messages[-1]], by_queue=True)
+            else:
+                self._step(self.resizing[-1])
+            assert self.world.calls < enough, f"these never end: {self.messages}"
+        while self.notices or self.recording:
+            if self.notices and self.idle:
+                self._record(self.notices[-1])
+            else:
+                self._step(self.able_to_record[-1])
+
+    def _check_the_end(self) -> None:
+        newest = [
+            max(good, key=lambda stored: stored.number)
+            for key in KEYS
+            if (good := [item for item in self.uploads if item.key == key and is_good(item)])
+        ]
+        # of two keys in the same second, either
+        last = max((stored.uploaded for stored in newest), default=None)
+        allowed = [stored for stored in newest if stored.uploaded == last] or [None]
+        if self.shown not in allowed:
+            raise OrderError(f"the avatar ends at {self.shown}, not at one of {allowed}")
+        pointer = self.s3.newest("assets", f"avatars/{NAME}.jpg")
+        version = self.shown.version if self.shown else None
+        if version != (pointer.metadata["version"] if pointer else None):
+            raise OrderError(f"the avatar shows {pointer}, not {version}")
+        row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
+        if row is None or row["avatar_version"] != version:
+            raise OrderError(f"the database says {row}, the avatar shows {version}")
+        for upload in self.uploads:
+            later = self.newest_shown.get(upload.key, upload).number > upload.number
+            record = self.s3.newest("assets", f"rejections/{NAME}/{upload.version}.json")
+            if not (is_good(upload) or later or (record and upload.tags)):
+                raise OrderError(f"{upload} is lost: rejected without a record")
+
+    def _put(self, bucket: str, stored: Stored) -> None:
+        if bucket == "uploads":
+            self.world.uploads += 1
+            self.uploads.append(stored)
+            self.messages.append(_event(stored))
+        elif stored.key == f"avatars/{NAME}.jpg":
+            self.world.writes += 1
+            self.notices.append(_notice("ObjectCreated:Put", stored))
+            self._check_pointer()
+
+    def _check_pointer(self) -> None:
+        worker = current()
+        assert worker
+        (upload,) = (item for item in self.uploads if item.version_id == worker.read)
+        before = self.shown
+        newest = self.newest_shown.setdefault(upload.key, upload)
+        if upload.number < newest.number:
+            self.wrong = f"the avatar goes back to {upload} though it has shown {newest}"
+        elif before and upload.uploaded < before.uploaded:
+            self.wrong = f"the avatar goes back from {before} to {upload}"
+        elif not is_good(upload):
+            self.wrong = f"the avatar shows {upload}, which is rejected"
+        for image_format in ("jpg", "webp"):
+            key = f"variants/{NAME}/{upload.version}/512.{image_format}"
+            if not self.s3.newest("assets", key):
+                self.wrong = f"the avatar shows {upload} before {key} exists"
+        self.shown = self.newest_shown[upload.key] = upload
+
+    def _deleted(self, bucket: str, stored: Stored) -> None:
+        if bucket == "assets" and stored.key == f"avatars/{NAME}.jpg":
+            self.notices.append(_notice("ObjectRemoved:Delete", stored))
+
+    def _queued(self, *, Entries: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.messages += [json.loads(entry["MessageBody"]) for entry in Entries]
+        return {}
+
+    def _resize(self, messages: list[Message], by_queue: bool) -> None:
+        for message in messages:
+            _move(message, self.messages, self.delivered)
+
+        def work() -> list[Message]:
+            """Return the messages that come again."""
+            if not by_queue:
+                self.world.resize.handler(messages[0], CONTEXT)
+                return []
+            answer = self.world.resize.handler(_batch(messages), CONTEXT)
+            return [messages[int(item["itemIdentifier"])] for item in answer["batchItemFailures"]]
+
+        def ended(result: Any) -> None:
+            failed = messages if isinstance(result, BaseException) else result
+            for message in failed:
+                _move(message, self.delivered, self.messages)
+
+        self.resizing.append(Worker(work, ended))
+        self._tidy()
+
+    def _record(self, notice: str) -> None:
+        _move(notice, self.notices, self.told)
+        connection = self.idle.pop()
+        pid = connection.info.backend_pid
+
+        def look(name: str) -> str | None:
+            version = self.world.profiles._current_version(name)
+            pause("write the version")
+            return cast("str | None", version)
+
+        def work() -> None:
+            for name in avatar.names(notice):
+                avatar.record(connection, name, look)
+
+        def blocked() -> bool:
+            row = self.world.watcher.execute(
+                "SELECT cardinality(pg_blocking_pids(%s)) > 0 AS blocked", (pid,)
+            ).fetchone()
+            return bool(row and row["blocked"])
+
+        def ended(result: Any) -> None:
+            self.idle.append(connection)
+            if isinstance(result, BaseException):
+                _move(notice, self.told, self.notices)
+            for waiting in self.recording:
+                waiting.settle()
+
+        self.recording.append(Worker(work, ended, blocked))
+        self._tidy()
+
+    def _step(self, worker: Worker, ending: Ending = Ending.OK) -> None:
+        self.world.calls += 1
+        self.world.crashes += ending is Ending.CRASH
+        worker.step(ending)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        for workers in (self.resizing, self.recording):
+            for worker in [item for item in workers if item.done]:
+                workers.remove(worker)
+                worker.close()
+
+
+def _move(item: Any, source: list[Any], target: list[Any]) -> None:
+    if item in source:
+        source.remove(item)
+        target.append(item)
+
+
+def is_good(upload: Stored) -> bool:
+    """Whether a picture can be made of it."""
+    return not upload.body.startswith(b"bad")
+
+
+def _event(stored: Stored) -> Message:
+    described = {
+        "key": quote_plus(stored.key),
+        "versionId": stored.version_id,
+        "sequencer": stored.sequencer,
+    }
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "eventTime": stored.uploaded.isoformat(),
+                "s3": {"bucket": {"name": "uploads"}, "object": described},
+            }
+        ]
+    }
+
+
+def _notice(name: str, stored: Stored) -> str:
+    described = {"key": quote_plus(stored.key), "sequencer": stored.sequencer}
+    entity = {"bucket": {"name": "assets"}, "object": described}
+    return json.dumps({"Records": [{"eventName": name, "s3": entity}]})
+
+
+def _batch(messages: list[Message]) -> Message:
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:sqs",
+                "messageId": str(index),
+                "body": json.dumps(message),
+                "attributes": {"ApproximateReceiveCount": "1"},
+            }
+            for index, message in enumerate(messages)
+        ]
+    }

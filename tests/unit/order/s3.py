@@ -1,0 +1,187 @@
+"""S3 in memory, as far as the functions use it, with S3's rules of order and conditions.
+
+`tests/integration/test_s3_rules.py` holds it to the embedded AWS.
+"""
+
+# ruff: noqa: N803 — the names of arguments are boto3's
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+START = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One version of an object.
+
+    Attributes
+    ----------
+    number
+        Its place in the order in which S3 took all objects.
+    sequencer
+        What S3's event says of that order among the versions of this key.
+    """
+
+    key: str
+    body: bytes
+    number: int
+    uploaded: datetime
+    version_id: str | None
+    sequencer: str
+    metadata: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The ETag without quotes."""
+        return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
+
+
+def error(code: str, status: int, operation: str) -> ClientError:
+    """Return S3's answer to a call that fails."""
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, operation)
+
+
+class S3:
+    """Buckets in memory; `uploads` keeps versions.
+
+    Attributes
+    ----------
+    seconds
+        The clock: `LastModified` knows whole seconds only.
+    on_put, on_delete
+        Called with the bucket and the object after it was written or deleted.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0
+        self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}}
+        self.on_put: Callable[[str, Stored], None] = lambda _bucket, _stored: None
+        self.on_delete: Callable[[str, Stored], None] = lambda _bucket, _stored: None
+        self._count = 0
+
+    def newest(self, bucket: str, key: str) -> Stored | None:
+        """Return the newest version, or None if there is none."""
+        versions = self.buckets[bucket].get(key)
+        return versions[-1] if versions else None
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+        there = self.newest(Bucket, Key)
+        if "IfMatch" in more and there is None:
+            raise error("NoSuchKey", 404, "PutObject")
+        if ("IfMatch" in more and there and more["IfMatch"] != f'"{there.version}"') or (
+            "IfNoneMatch" in more and there
+        ):
+            raise error("PreconditionFailed", 412, "PutObject")
+        self._count += 1
+        versioned = Bucket == "uploads"
+        stored = Stored(
+            key=Key,
+            body=Body,
+            number=self._count,
+            uploaded=START + timedelta(seconds=self.seconds),
+            version_id=f"version-{self._count}" if versioned else None,
+            sequencer=_sequencer(Key, self._count),
+            metadata=dict(more.get("Metadata", {})),
+        )
+        kept = self.buckets[Bucket].get(Key, []) if versioned else []
+        self.buckets[Bucket][Key] = [*kept, stored]
+        self.on_put(Bucket, stored)
+        return _described(stored)
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        stored = self.newest(Bucket, Key)
+        if stored is None:
+            raise error("404", 404, "HeadObject")
+        return _described(stored) | {
+            "LastModified": stored.uploaded,
+            "Metadata": dict(stored.metadata),
+            "ContentLength": len(stored.body),
+        }
+
+    def get_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        VersionId: str | None = None,
+    ) -> dict[str, Any]:
+        stored = self._version(Bucket, Key, VersionId, "GetObject")
+        return _described(stored) | {
+            "LastModified": stored.uploaded,
+            "Metadata": dict(stored.metadata),
+            "ContentLength": len(stored.body),
+            "Body": io.BytesIO(stored.body),
+        }
+
+    def put_object_tagging(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        Tagging: Any,
+        VersionId: str | None = None,
+    ) -> dict[str, Any]:
+        stored = self._version(Bucket, Key, VersionId, "PutObjectTagging")
+        stored.tags.clear()
+        stored.tags.update({tag["Key"]: tag["Value"] for tag in Tagging["TagSet"]})
+        return {}
+
+    def delete_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        VersionId: str | None = None,
+    ) -> dict[str, Any]:
+        versions = self.buckets[Bucket].get(Key, [])
+        for stored in [item for item in versions if item.version_id == VersionId]:
+            versions.remove(stored)
+            self.on_delete(Bucket, stored)
+        return {}
+
+    def get_paginator(self, operation: str) -> S3:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, StartAfter: str) -> Iterator[dict[str, Any]]:
+        newest = [(key, self.newest(Bucket, key)) for key in sorted(self.buckets[Bucket])]
+        yield {
+            "Contents": [
+                {"Key": key, "ETag": f'"{stored.version}"', "LastModified": stored.uploaded}
+                for key, stored in newest
+                if stored and key > StartAfter
+            ]
+        }
+
+    def _version(self, bucket: str, key: str, version_id: str | None, operation: str) -> Stored:
+        if version_id is None:
+            stored = self.newest(bucket, key)
+            if stored is None:
+                raise error("NoSuchKey", 404, operation)
+            return stored
+        for stored in self.buckets[bucket].get(key, []):
+            if stored.version_id == version_id:
+                return stored
+        raise error("NoSuchVersion", 404, operation)
+
+
+def _described(stored: Stored) -> dict[str, Any]:
+    version = {"VersionId": stored.version_id} if stored.version_id else {}
+    return {"ETag": f'"{stored.version}"'} | version
+
+
+def _sequencer(key: str, number: int) -> str:
+    """Return a sequencer in S3's order: of different lengths, and of this key only."""
+    start = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()[:4].upper()
+    return f"00{start}{number:04X}" + "A1B2C3"[: number * 5 % 7]

@@ -1,0 +1,165 @@
+"""Workers that a test moves one call of S3 at a time.
+
+Each is a thread, of which only one ever runs: it stops at a gate before each call, and goes on
+when the test says how the call ends. Every wait is bounded.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from tests.unit.order.s3 import S3, error
+
+SECONDS = 60
+THREAD = "worker of the order tests"
+
+_running = threading.local()
+
+
+class Ending(enum.Enum):
+    """How a call of S3 ends."""
+
+    OK = "ok"
+    CONFLICT = "409: somebody else wrote at the same moment"
+    UNAVAILABLE = "503, and nothing was done"
+    ANSWER_LOST = "done, but the answer never came"
+    RETRIED = "done, the answer lost, and done again by the client"
+    CRASH = "the worker dies before the call"
+
+
+class Crashed(BaseException):
+    """The process is gone; no code catches that."""
+
+
+class Worker:
+    """One function instance at work.
+
+    Parameters
+    ----------
+    ended
+        To be called by the test, with what the work returned or raised.
+    blocked
+        Says whether the worker waits for a lock.
+
+    Attributes
+    ----------
+    read
+        The version id of the original that it read last.
+    call
+        The call before which it stands.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[], Any],
+        ended: Callable[[Any], None],
+        blocked: Callable[[], bool] | None = None,
+    ) -> None:
+        self.read: str | None = None
+        self.call = ""
+        self._ended = ended
+        self._result: Any = None
+        self._blocked = blocked
+        self._ending = Ending.OK
+        self._turn = threading.Semaphore(0)
+        self._quiet = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(work,), name=THREAD, daemon=True)
+        self._thread.start()
+        self.settle()
+
+    def __repr__(self) -> str:
+        return f"<worker before {self.call}>"
+
+    @property
+    def at_gate(self) -> bool:
+        """Whether it can make a step: it is neither done nor waiting for a lock."""
+        return self._quiet.is_set() and not self.done
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._quiet.is_set() and not self.call
+
+    def step(self, ending: Ending = Ending.OK) -> None:
+        """Let the call before which it stands end so, and wait until it stands still again."""
+        assert self.at_gate
+        self._ending = ending
+        self._quiet.clear()
+        self._turn.release()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until it stands before a call, waits for a lock, or has ended."""
+        deadline = time.monotonic() + SECONDS
+        while not self._quiet.wait(0.005 if self._blocked else SECONDS):
+            if self._blocked and self._blocked():
+                return
+            assert time.monotonic() < deadline, f"{self} hangs"
+        if self.done:
+            self._thread.join(SECONDS)
+
+    def close(self) -> None:
+        """Say that it has ended."""
+        self._ended(self._result)
+
+    def gate(self, call: str) -> Ending:
+        """Stand before a call of S3 until the next step; for the worker's own thread."""
+        self.call = call
+        self._quiet.set()
+        if not self._turn.acquire(timeout=SECONDS) or self._ending is Ending.CRASH:
+            raise Crashed
+        return self._ending
+
+    def _run(self, work: Callable[[], Any]) -> None:
+        _running.worker = self
+        try:
+            self._result = work()
+        except (Exception, Crashed) as failure:
+            self._result = failure
+        self.call = ""
+        self._quiet.set()
+
+
+class Client:
+    """The functions' S3 client; what no worker calls, goes through at once."""
+
+    def __init__(self, s3: S3) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda **arguments: self.call(operation, arguments)
+
+    def call(self, operation: str, arguments: dict[str, Any]) -> Any:
+        """Call S3 when it is the worker's turn, and let the call end as the test wants."""
+        worker = current()
+        ending = worker.gate(f"{operation} {arguments['Key']}") if worker else Ending.OK
+        if ending is Ending.CONFLICT and {"IfMatch", "IfNoneMatch"} & arguments.keys():
+            raise error("ConditionalRequestConflict", 409, operation)
+        if ending is Ending.UNAVAILABLE:
+            raise error("SlowDown", 503, operation)
+        answer = getattr(self._s3, operation)(**arguments)
+        if worker and operation == "get_object":
+            worker.read = answer["VersionId"]
+        if ending is Ending.ANSWER_LOST:
+            raise ReadTimeoutError(endpoint_url="https://s3")
+        if ending is Ending.RETRIED:
+            return getattr(self._s3, operation)(**arguments)
+        return answer
+
+
+def current() -> Worker | None:
+    """Return the worker whose thread this is."""
+    return getattr(_running, "worker", None)
+
+
+def pause(what: str) -> None:
+    """Stand still once more, between two calls of S3."""
+    worker = current()
+    assert worker
+    worker.gate(what)
