@@ -66,13 +66,6 @@ def test_clear_removes_everything_after_listing_it(
     assert "Nothing is stored" in system.make("clear", "NAME=gone", "YES=1", status=2)
 
 
-def test_writing_the_settings_anew_changes_nothing(system: System) -> None:
-    settings = system.directory / ".env.local"
-    before = settings.read_text()
-    assert "wrote .env.local" in system.make("env")
-    assert settings.read_text() == before
-
-
 def test_invalidate_checks_paths_and_waits(system: System) -> None:
     assert "✓ Invalidate" in system.make("invalidate", "PATHS=/avatars/* /banners/banner.jpg")
     assert "leading slash" in system.make("invalidate", "PATHS=avatars/*", status=2)
