@@ -396,6 +396,32 @@ def test_the_runbook_has_no_command_that_the_tests_do_not_run() -> None:
     assert not set(beside) - run, "tests/integration/test_alarms_runbook.py runs what is in fences"
 
 
+# Threats
+
+
+def test_every_test_that_holds_a_threat_exists() -> None:
+    page = without_fences(THREATS.read_text())
+    threats = re.findall(r"^\| (?!threat |boundary |-)[^|]+\|[^|]+\|([^|]+)\|$", page, re.MULTILINE)
+    held = [re.findall(r"`([^`]+)::(\w+)`", cell) for cell in threats]
+    assert sum(bool(tests) for tests in held) > 25
+    for file, name in itertools.chain(*held):
+        path = ROOT / file
+        assert path.exists(), f"docs/threat-model.md names {file}, which is not there"
+        written = rf'^run "{name}"' if path.suffix == ".hcl" else rf"^ *def {name}\("
+        assert re.search(written, path.read_text(), re.MULTILINE), f"{file} has no {name}"
+
+
+def test_every_threat_is_held_by_a_test() -> None:
+    page = THREATS.read_text()
+    section = page[page.index("\n## Threats") : page.index("\n## Accepted")]
+    rows = [
+        row for row in section.splitlines() if row.startswith("| ") and "| held by |" not in row
+    ]
+    assert len(rows) > 25
+    for row in rows:
+        assert "::" in row.rpartition(" | ")[2], f"no test holds: {row}"
+
+
 # Links
 
 
