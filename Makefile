@@ -92,7 +92,7 @@ console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.
 	@.venv/bin/python -m console.serve
 
 ##@ Avatars
-.PHONY: upload clear invalidate redrive reconcile
+.PHONY: upload clear invalidate redrive discard reconcile
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
@@ -104,6 +104,9 @@ invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS=
 
 redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
 	@$(OPS) redrive
+
+discard: .venv/product ## Delete the dead letters, after listing them; originals stay [YES=1]
+	@$(OPS) discard
 
 reconcile: .venv/product ## Queue originals that were never processed [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile

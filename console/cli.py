@@ -26,6 +26,7 @@ from console.operations import (
     dead_letters,
     deployment,
     environment,
+    failures,
     logs,
     migrations,
 )
@@ -290,15 +291,33 @@ def redrive(dry_run: DryRun = False) -> None:
     """Put the dead letters back on the queue."""
     here = _deployment()
     if dry_run:
-        letters = list(dead_letters.receive(here))
-        for letter in letters:
-            dead_letters.release(here, [letter])
-            out.print(f"{letter.message_id}  {', '.join(letter.keys) or 'no S3 event'}")
-        out.print(f"{len(letters)} dead letters.")
+        _list_dead_letters(here)
         return
     with terminal.Progress() as report:
         count = audited("redrive", "all", lambda: dead_letters.redrive_all(here, report))
         out.print(f"{count} dead letters put back.")
+
+
+@command
+def discard(yes: Yes = False) -> None:
+    """Delete the dead letters, after listing them; their originals stay."""
+    here = _deployment()
+    letters = _list_dead_letters(here)
+    if letters:
+        terminal.confirm(f"Delete these {len(letters)} for good?", here.name, yes=yes)
+        with terminal.Progress() as report:
+            handled = audited("discard", "all", lambda: failures.discard(here, letters, report))
+        out.print(handled)
+
+
+def _list_dead_letters(here: Deployment) -> list[str]:
+    """Print the dead letters, holding none back, and return their ids."""
+    letters = list(dead_letters.receive(here))
+    dead_letters.release(here, letters)
+    for letter in letters:
+        out.print(f"{letter.message_id}  {', '.join(letter.keys) or 'no S3 event'}")
+    out.print(f"{len(letters)} dead letters.")
+    return [letter.message_id for letter in letters]
 
 
 @command

@@ -190,6 +190,7 @@ module "observability" {
   region                 = var.region
   queue_name             = module.image_pipeline.queue_name
   dead_letter_queue_name = module.image_pipeline.dead_letter_queue_name
+  topic_name             = module.image_pipeline.topic_name
   api_id                 = module.api.id
   distribution_id        = module.cdn.distribution_id
 

@@ -44,7 +44,8 @@ def front_end_file(env: str) -> Path:
 
 def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of ``.env.<ENV>``; `access` is empty on AWS."""
-    return {name.upper(): _text(outputs.get(name)) for name in _CONSOLE} | dict(access)
+    settings = {name.upper(): _text(outputs.get(name)) for name in _CONSOLE}
+    return settings | ({"AWS_REGION": settings["REGION"], **access} if access else {})
 
 
 def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:

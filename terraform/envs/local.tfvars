@@ -16,6 +16,9 @@ resize = {
   timeout             = 15
 }
 
+# The alarm topics, so that they are there everywhere; no mail is sent.
+alarm_email = "operators@example.com"
+
 allow_http_webhook            = true
 log_retention_days            = 7
 user_pool_deletion_protection = false

@@ -7,6 +7,7 @@ variables {
   region                 = "eu-central-1"
   queue_name             = "faces-test-uploads"
   dead_letter_queue_name = "faces-test-uploads-dead-letters"
+  topic_name             = "faces-test-avatars"
   api_id                 = "api123"
   distribution_id        = "E1EXAMPLE"
 
@@ -24,6 +25,7 @@ run "watches_everything_and_tells_nobody" {
     condition = output.alarm_names == tolist([
       "faces-test-api-errors",
       "faces-test-dead-letters",
+      "faces-test-notifications",
       "faces-test-queue-age",
       "faces-test-resize-duration",
       "faces-test-resize-errors",
@@ -85,6 +87,7 @@ run "tells_the_topics_of_every_alarm" {
           aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.queue_age,
           aws_cloudwatch_metric_alarm.api_errors,
+          aws_cloudwatch_metric_alarm.notifications,
         ],
         values(aws_cloudwatch_metric_alarm.function),
       ) : alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)

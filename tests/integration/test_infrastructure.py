@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from console.operations import avatars, progress, web
-from console.operations.deployment import ROOT
+from console.operations import avatars, database, progress, web
+from console.operations.deployment import ROOT, Deployment
 from console.operations.terraform import Workspace
 from local.settings import CREDENTIALS
 from tests.integration.system import System, picture, wait_for_version
@@ -121,6 +123,30 @@ def test_a_second_plan_shows_no_drift_but_the_documented(
         if attribute not in KNOWN_DRIFT.get(change["type"], set())
     ]
     assert not unknown, "\n".join(unknown)
+
+
+def test_the_state_holds_no_secret(system: System, here: Deployment) -> None:
+    environment = {"AWS_ENDPOINT_URL": f"http://localhost:{system.aws_port}", **CREDENTIALS}
+    bucket = Workspace("local", environment, system.directory / "state").state_bucket()
+    objects = here.s3.list_objects_v2(Bucket=bucket)["Contents"]
+    states = [
+        here.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
+        for item in objects
+    ]
+    assert any(here.queue_url in state for state in states), "this is the state"
+    passwords = [
+        urlsplit(url).password
+        for url in (
+            database.operator_url(here),
+            here.parameters.get_parameter(Name=here.database_url_parameter, WithDecryption=True)[
+                "Parameter"
+            ]["Value"],
+        )
+    ]
+    assert all(passwords)
+    for state in states:
+        assert not any(password in state for password in passwords if password)
+        assert not re.search(r'"(client_secret|password|secret_string)": *"[^"]', state)
 
 
 def differences(change: dict[str, Any]) -> list[tuple[str, Any, Any]]:

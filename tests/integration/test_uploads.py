@@ -185,6 +185,16 @@ def test_the_cdn_serves_nothing_but_its_prefixes(here: Deployment) -> None:
     here.s3.delete_object(Bucket=here.assets_bucket, Key="private/secret.txt")
 
 
+def test_browsers_are_told_to_take_images_for_nothing_else(here: Deployment) -> None:
+    answer = web.request("GET", f"{here.assets_url}/avatars/_default.jpg")
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    assert headers["content-type"] == "image/jpeg"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["content-security-policy"].startswith("default-src 'none';")
+    assert headers["content-security-policy"].endswith("sandbox")
+
+
 def test_a_missing_avatar_shows_the_default_with_404(here: Deployment) -> None:
     answer = web.request("GET", f"{here.assets_url}/avatars/nobody.jpg")
     assert answer.status == 404

@@ -27,3 +27,8 @@ output "topic_arn" {
   description = "ARN of the topic that tells of new and removed avatars."
   value       = aws_sns_topic.this.arn
 }
+
+output "topic_name" {
+  description = "Name of that topic."
+  value       = aws_sns_topic.this.name
+}

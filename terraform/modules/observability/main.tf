@@ -3,7 +3,7 @@ locals {
     {
       for key, function in var.functions : "${key}-errors" => {
         function    = function.name
-        description = "A call of ${function.name} failed. Its log group says why."
+        description = "A call of ${function.name} failed. See docs/runbook.md#function-errors."
         metric_name = "Errors"
         statistic   = "Sum"
         percentile  = null
@@ -14,7 +14,7 @@ locals {
     {
       for key, function in var.functions : "${key}-throttles" => {
         function    = function.name
-        description = "Calls of ${function.name} were refused: the account's concurrent executions are used up."
+        description = "Calls of ${function.name} were refused: the account's concurrent executions are used up. See docs/runbook.md#function-throttles."
         metric_name = "Throttles"
         statistic   = "Sum"
         percentile  = null
@@ -25,7 +25,7 @@ locals {
     {
       for key, function in var.functions : "${key}-duration" => {
         function    = function.name
-        description = "One call in a hundred of ${function.name} takes longer than ${function.slow_ms} ms."
+        description = "One call in a hundred of ${function.name} takes longer than ${function.slow_ms} ms. See docs/runbook.md#function-duration."
         metric_name = "Duration"
         statistic   = null
         percentile  = "p99"
@@ -38,7 +38,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "An upload failed three times. The console's dead letters page shows it."
+  alarm_description   = "An upload failed three times. See docs/runbook.md#dead-letters."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = var.dead_letter_queue_name }
@@ -54,7 +54,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
   alarm_name          = "${var.name}-queue-age"
-  alarm_description   = "An upload waits for longer than ${var.queue_age_seconds} s to be resized."
+  alarm_description   = "An upload waits for longer than ${var.queue_age_seconds} s to be resized. See docs/runbook.md#queue-age."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = var.queue_name }
@@ -89,10 +89,27 @@ resource "aws_cloudwatch_metric_alarm" "function" {
 
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${var.name}-api-errors"
-  alarm_description   = "The API answered with 5xx. Its access log says for which route."
+  alarm_description   = "The API answered with 5xx. See docs/runbook.md#api-errors."
   namespace           = "AWS/ApiGateway"
   metric_name         = "5xx"
   dimensions          = { ApiId = var.api_id }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+# A function that fails has an alarm of its own; this is for a webhook that no longer answers.
+resource "aws_cloudwatch_metric_alarm" "notifications" {
+  alarm_name          = "${var.name}-notifications"
+  alarm_description   = "Somebody was not told of a new avatar. See docs/runbook.md#notifications."
+  namespace           = "AWS/SNS"
+  metric_name         = "NumberOfNotificationsFailed"
+  dimensions          = { TopicName = var.topic_name }
   statistic           = "Sum"
   period              = 300
   evaluation_periods  = 1

@@ -10,6 +10,7 @@ output "alarm_names" {
       aws_cloudwatch_metric_alarm.dead_letters.alarm_name,
       aws_cloudwatch_metric_alarm.queue_age.alarm_name,
       aws_cloudwatch_metric_alarm.api_errors.alarm_name,
+      aws_cloudwatch_metric_alarm.notifications.alarm_name,
     ],
     [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_name],
   ))

@@ -18,6 +18,11 @@ variable "dead_letter_queue_name" {
   type        = string
 }
 
+variable "topic_name" {
+  description = "Name of the topic that tells of new avatars."
+  type        = string
+}
+
 variable "queue_age_seconds" {
   description = "Seconds that an upload may wait before an alarm."
   type        = number

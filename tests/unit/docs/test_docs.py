@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
 CONFIGURATION = ROOT / "docs/configuration.md"
 CONTRACT = ROOT / "docs/contract.md"
+RUNBOOK = ROOT / "docs/runbook.md"
+THREATS = ROOT / "docs/threat-model.md"
 DIFFERENCES = ROOT / "docs/local-differences.md"
 
 
@@ -345,6 +347,79 @@ def test_the_documented_drift_is_what_the_test_of_a_second_plan_tolerates() -> N
         assert tolerated == documented, "docs/local-differences.md, Drift: make it the same"
     else:
         assert "local-differences.md" in source, "the test must read the list of the documentation"
+
+
+# Runbook
+
+
+def test_every_alarm_and_nothing_else_has_its_section_in_the_runbook() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "terraform/modules").rglob("*.tf"))
+    alarms = {
+        *re.findall(r'alarm_name += "\$\{var\.name\}-([\w-]+)"', text),
+        *(f"function-{name}" for name in re.findall(r'"\$\{key\}-(\w+)" =>', text)),
+    }
+    assert len(alarms) > 7
+    runbook = RUNBOOK.read_text()
+    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", runbook, re.MULTILINE | re.DOTALL))
+    assert sections.keys() == alarms, (
+        f"docs/runbook.md: add a section for {sorted(alarms - sections.keys())}, "
+        f"remove {sorted(sections.keys() - alarms)}"
+    )
+    for name, section in sections.items():
+        for part in ("**Rings** when", "**Means.**", "**Look.**", "**Do.**"):
+            assert part in section.replace("with the first", "when"), f"{name} has no {part}"
+        assert text.count(f"See docs/runbook.md#{name}.") == 1, (
+            f"let the description of {name} end with: See docs/runbook.md#{name}."
+        )
+        assert f"](#{name})" in runbook, f"link {name} at the top of docs/runbook.md"
+
+
+def test_the_runbook_knows_every_function_and_no_page_that_is_not_there() -> None:
+    runbook = RUNBOOK.read_text()
+    for function in sorted(path.parent.name for path in ROOT.glob("lambdas/*/handler.py")):
+        assert runbook.count(f"*{function}*") >= 3, f"docs/runbook.md: what if it is {function}?"
+    addresses = re.findall(r"`(/[a-z-]*)(?:\?[^`]*)?`", without_fences(runbook))
+    assert len(addresses) > 4
+    for address in addresses:
+        page = address[1:].replace("-", "_") or "overview"
+        assert (ROOT / f"console/pages/{page}.py").exists(), f"the console has no {address}"
+
+
+def test_the_runbook_has_no_command_that_the_tests_do_not_run() -> None:
+    runbook = RUNBOOK.read_text()
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", runbook, re.MULTILINE | re.DOTALL)
+    assert {language for language, _block in blocks} == {"sh"}
+    run = {line.strip() for _language, block in blocks for line in block.splitlines()}
+    beside = re.findall(
+        r"`(make [^`]+)`", re.sub(r"^ *```.*?^ *```$", "", runbook, flags=re.M | re.S)
+    )
+    assert not set(beside) - run, "tests/integration/test_alarms_runbook.py runs what is in fences"
+
+
+# Threats
+
+
+def test_every_test_that_holds_a_threat_exists() -> None:
+    page = without_fences(THREATS.read_text())
+    threats = re.findall(r"^\| (?!threat |boundary |-)[^|]+\|[^|]+\|([^|]+)\|$", page, re.MULTILINE)
+    held = [re.findall(r"`([^`]+)::(\w+)`", cell) for cell in threats]
+    assert sum(bool(tests) for tests in held) > 25
+    for file, name in itertools.chain(*held):
+        path = ROOT / file
+        assert path.exists(), f"docs/threat-model.md names {file}, which is not there"
+        written = rf'^run "{name}"' if path.suffix == ".hcl" else rf"^ *def {name}\("
+        assert re.search(written, path.read_text(), re.MULTILINE), f"{file} has no {name}"
+
+
+def test_every_threat_is_held_by_a_test() -> None:
+    page = THREATS.read_text()
+    section = page[page.index("\n## Threats") : page.index("\n## Accepted")]
+    rows = [
+        row for row in section.splitlines() if row.startswith("| ") and "| held by |" not in row
+    ]
+    assert len(rows) > 25
+    for row in rows:
+        assert "::" in row.rpartition(" | ")[2], f"no test holds: {row}"
 
 
 # Links
