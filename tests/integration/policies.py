@@ -16,6 +16,7 @@ from console.operations.deployment import Deployment, client
 
 #: What AWS's services call a request that a policy doesn't allow; HEAD has no body to say more.
 DENIALS = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
+CDN_REGION = "us-east-1"
 _MISSING = {"NoSuchBucketPolicy", "ResourceNotFoundException"}
 
 Statement = dict[str, Any]
@@ -90,6 +91,11 @@ def account(here: Deployment) -> str:
     return here.topic_arn.split(":")[4]
 
 
+def topics_in(here: Deployment, region: str) -> Any:
+    """Return the SNS client of a region; what rings for CloudFront is in us-east-1."""
+    return client("sns", region, tuple(sorted(here.access.items())))
+
+
 def policies(here: Deployment) -> Iterator[Policy]:
     """Yield every policy of everything in the account that bears the environment's name."""
     prefix = here.topic_arn.split(":")[-1].removesuffix("avatars")
@@ -103,10 +109,12 @@ def policies(here: Deployment) -> Iterator[Policy]:
             yield _of_bucket(here, bucket, f"{short} bucket")
     for url in here.sqs.list_queues(QueueNamePrefix=prefix)["QueueUrls"]:
         yield _of_queue(here, url, f"{url.rpartition('/')[2].removeprefix(prefix)} queue")
-    for topic in here.sns.list_topics()["Topics"]:
-        name = topic["TopicArn"].split(":")[-1]
-        if name.startswith(prefix):
-            yield _of_topic(here, topic["TopicArn"], f"{name.removeprefix(prefix)} topic")
+    for region in (here.region, CDN_REGION):
+        sns = topics_in(here, region)
+        for topic in sns.list_topics()["Topics"]:
+            name = topic["TopicArn"].split(":")[-1]
+            if name.startswith(prefix):
+                yield _of_topic(sns, topic["TopicArn"], f"{name.removeprefix(prefix)} topic")
     for page in here.functions.get_paginator("list_functions").paginate():
         for name in [function["FunctionName"] for function in page["Functions"]]:
             if name.startswith(prefix):
@@ -162,11 +170,11 @@ def _of_queue(here: Deployment, url: str, owner: str) -> Policy:
     )
 
 
-def _of_topic(here: Deployment, arn: str, owner: str) -> Policy:
+def _of_topic(sns: Any, arn: str, owner: str) -> Policy:
     return Policy(
         owner,
-        lambda: _statements(here.sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]),
-        lambda left: here.sns.set_topic_attributes(
+        lambda: _statements(sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]),
+        lambda left: sns.set_topic_attributes(
             TopicArn=arn, AttributeName="Policy", AttributeValue=_document(left)
         ),
     )
