@@ -7,6 +7,8 @@ from collections.abc import Generator
 import pytest
 
 pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture"]
+# The property under which a test keeps a row for the summary
+DOCTOR = "What was broken, and what doctor said"
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
@@ -19,3 +21,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         if "system" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("system"))
     return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of what was broken by hand, whichever worker broke it."""
+    rows = [
+        row
+        for report in terminalreporter.getreports("passed")
+        for name, row in report.user_properties
+        if report.when == "call" and name == DOCTOR
+    ]
+    if rows:
+        terminalreporter.section(DOCTOR)
+        for row in rows:
+            terminalreporter.write_line(row)

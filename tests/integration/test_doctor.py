@@ -23,9 +23,11 @@ from console.operations.environment import front_end_file
 from console.operations.errors import OperationError
 from console.operations.terraform import Workspace
 from local import postgres
+from tests.conftest import DOCTOR
 from tests.integration.system import System, wait_until
 
 Break = Callable[[Deployment], contextlib.AbstractContextManager[None]]
+Table = Callable[[str, list[Finding]], None]
 
 
 def workspace(system: System) -> Workspace:
@@ -51,18 +53,20 @@ def named(findings: list[Finding]) -> set[str]:
     return {f"{found.area}: {found.name}" for found in findings if found.state != "ok"}
 
 
-@pytest.fixture(scope="module")
-def table() -> Iterator[list[tuple[str, list[Finding]]]]:
-    rows: list[tuple[str, list[Finding]]] = []
-    yield rows
-    print(f"\n\n{'What was broken':<46} What doctor said")
-    for what, findings in rows:
+@pytest.fixture
+def table(record_property: Callable[[str, object], None]) -> Table:
+    """Return a function that adds a row to the table that the summary of the run prints."""
+
+    def add(what: str, findings: list[Finding]) -> None:
         for found in findings:
-            print(
+            record_property(
+                DOCTOR,
                 f"{what:<46} {found.state:<8} {found.area}: {found.name}"
-                f" | {found.expected} → {found.found}"
+                f" | {found.expected} → {found.found}",
             )
             what = ""
+
+    return add
 
 
 def test_all_is_well_on_a_new_system(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +134,7 @@ def test_each_fault_in_the_settings_is_named_and_nothing_else(
     name: str,
     value: str | None,
     found: str,
-    table: list[tuple[str, list[Finding]]],
+    table: Table,
 ) -> None:
     with settings_changed(system, name, value):
         findings = look(system)
@@ -138,7 +142,7 @@ def test_each_fault_in_the_settings_is_named_and_nothing_else(
     (fault,) = (item for item in findings if item.state != "ok")
     assert fault.found == found
     assert "make env" in fault.remedy
-    table.append((f".env.local: {name} {found.split(';')[0]}", [fault]))
+    table(f".env.local: {name} {found.split(';')[0]}", [fault])
 
 
 def test_a_variable_that_nothing_reads_is_a_warning(system: System) -> None:
@@ -149,9 +153,7 @@ def test_a_variable_that_nothing_reads_is_a_warning(system: System) -> None:
     }
 
 
-def test_a_missing_front_end_file_is_named(
-    system: System, table: list[tuple[str, list[Finding]]]
-) -> None:
+def test_a_missing_front_end_file_is_named(system: System, table: Table) -> None:
     path = front_end_file("local")
     text = path.read_text()
     path.unlink()
@@ -166,8 +168,8 @@ def test_a_missing_front_end_file_is_named(
     finally:
         path.write_text(text)
     assert named(stale) == {"Front-end settings: REACT_APP_CLIENT_ID"}
-    table.append(("the front end's file deleted", [f for f in findings if f.state != "ok"]))
-    table.append(("the front end's client id stale", [f for f in stale if f.state != "ok"]))
+    table("the front end's file deleted", [f for f in findings if f.state != "ok"])
+    table("the front end's client id stale", [f for f in stale if f.state != "ok"])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_without_access_one_thing_is_broken_and_the_rest_not_checked(
     name: str,
     value: str,
     says: str,
-    table: list[tuple[str, list[Finding]]],
+    table: Table,
 ) -> None:
     with settings_changed(system, name, value):
         findings = look(system)
@@ -190,11 +192,11 @@ def test_without_access_one_thing_is_broken_and_the_rest_not_checked(
     assert [(found.area, found.name) for found in broken] == [("Credentials", "AWS")]
     assert says in broken[0].remedy
     assert named(findings) == {"Credentials: AWS", "Not checked: because of: the credentials"}
-    table.append((f"{name} wrong", [f for f in findings if f.state != "ok"]))
+    table(f"{name} wrong", [f for f in findings if f.state != "ok"])
 
 
 def test_what_an_operator_may_not_see_is_unknown_and_the_rest_is_checked(
-    system: System, here: Deployment, table: list[tuple[str, list[Finding]]]
+    system: System, here: Deployment, table: Table
 ) -> None:
     policy = {
         "Version": "2012-10-17",
@@ -224,7 +226,7 @@ def test_what_an_operator_may_not_see_is_unknown_and_the_rest_is_checked(
         here.iam.delete_user_policy(UserName="viewer", PolicyName="view")
         here.iam.delete_user(UserName="viewer")
     unsure = [found for found in findings if found.state != "ok"]
-    table.append(("an operator who may not see all", unsure))
+    table("an operator who may not see all", unsure)
     assert {found.state for found in unsure} == {"unknown"}
     roles = [found for found in unsure if " the role " in found.name]
     assert len(roles) == 2 * len(here.function_names)
@@ -671,13 +673,13 @@ def test_each_broken_thing_is_named_and_nothing_else(
     what: str,
     broken: Break,
     says: set[str],
-    table: list[tuple[str, list[Finding]]],
+    table: Table,
 ) -> None:
     with broken(here):
         findings = look(system)
     says = {name.replace(":8501", f":{system.console_port}") for name in says}
     faults = [found for found in findings if found.state in {"warning", "error"}]
-    table.append((what, [found for found in findings if found.state != "ok"]))
+    table(what, [found for found in findings if found.state != "ok"])
     assert named(faults) == says
     assert all(found.remedy for found in faults)
     # what was left out is said once, and why
@@ -699,22 +701,22 @@ def database_mended(system: System) -> Iterator[Path]:
 
 
 def test_a_changed_database_password_is_named(
-    system: System, here: Deployment, database_mended: Path, table: list[tuple[str, list[Finding]]]
+    system: System, here: Deployment, database_mended: Path, table: Table
 ) -> None:
     with psycopg.connect(database.operator_url(here), autocommit=True) as connection:
         connection.execute("ALTER ROLE profiles PASSWORD 'another'")
     findings = look(system)
-    table.append(("the database password changed", [f for f in findings if f.state != "ok"]))
+    table("the database password changed", [f for f in findings if f.state != "ok"])
     faults = {f"{found.area}: {found.name}" for found in findings if found.state == "error"}
     assert faults == {"Database: the function's login"}
 
 
 def test_a_stopped_database_is_named(
-    system: System, here: Deployment, database_mended: Path, table: list[tuple[str, list[Finding]]]
+    system: System, here: Deployment, database_mended: Path, table: Table
 ) -> None:
     postgres.stop(database_mended)
     findings = look(system)
-    table.append(("the database stopped", [f for f in findings if f.state != "ok"]))
+    table("the database stopped", [f for f in findings if f.state != "ok"])
     faults = {f"{found.area}: {found.name}" for found in findings if found.state == "error"}
     assert faults == {"Database: the schema"}
 
