@@ -56,7 +56,7 @@ def header(title: str, about: str, refresh: Sequence[str] = ()) -> None:
     left.title(title, anchor=False)
     left.caption(about)
     if refresh and right.button(
-        "Refresh", icon=":material/refresh:", help="Look everything up anew"
+        "Refresh", icon=":material/refresh:", help="Look everything up anew", width="stretch"
     ):
         session.forget(*refresh)
         st.rerun()
@@ -64,7 +64,13 @@ def header(title: str, about: str, refresh: Sequence[str] = ()) -> None:
 
 def age(looked: session.Looked[Any]) -> str:
     """Say how old a value is."""
-    return f"as of {duration(time.time() - looked.at)} ago"
+    return as_of(looked.at)
+
+
+def as_of(at: float) -> str:
+    """Say how long ago that was."""
+    seconds = time.time() - at
+    return f"as of {duration(seconds)} ago" if seconds >= 1 else "as of now"
 
 
 def duration(seconds: float) -> str:
