@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -100,13 +101,24 @@ def empty(text: str) -> None:
 
 def picture(data: bytes) -> None:
     """Draw a picture that may be none."""
+    small = _thumbnail(data)
+    if small:
+        st.image(small)
+    else:
+        empty("no preview")
+
+
+@functools.lru_cache(maxsize=32)
+def _thumbnail(data: bytes) -> bytes | None:
+    stream = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (320, 320))
             opened.thumbnail((320, 320))
-            st.image(ImageOps.exif_transpose(opened).convert("RGB"))
+            ImageOps.exif_transpose(opened).convert("RGB").save(stream, "JPEG", quality=85)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        empty("no preview")
+        return None
+    return stream.getvalue()
 
 
 def button(label: str, *, key: str, **options: Any) -> bool:

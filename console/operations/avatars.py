@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
-from console.operations import accounts, progress, refusals, web
+from console.operations import accounts, logs, progress, refusals, web
 from console.operations.deployment import Deployment, explained
 from console.operations.errors import OperationError
 from console.operations.refusals import Refusal
@@ -254,6 +254,78 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
             )
         )
     return lines
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing that happened to an avatar.
+
+    Attributes
+    ----------
+    at
+        When, in seconds since 1970.
+    where
+        The function, S3 or CDN.
+    version
+        Which upload it was about; empty where that is not known.
+    seconds
+        How long it took.
+    """
+
+    at: float
+    where: str
+    what: str
+    version: str = ""
+    detail: str = ""
+    seconds: float | None = None
+
+
+def timeline(
+    deployment: Deployment, name: str, stored: Sequence[Version], since: float
+) -> list[Happening]:
+    """Return what happened to an avatar since a time, the newest first, from presign to CDN.
+
+    Parameters
+    ----------
+    stored
+        Its originals.
+    """
+    lines = logs.read(deployment, sorted(deployment.function_names), since, name)
+    found = [
+        Happening(
+            line.time,
+            line.function,
+            str(line.fields.get("message", "")),
+            str(line.fields.get("version", "")),
+            str(line.fields.get("code", "")),
+            line.fields["ms"] / 1000 if "ms" in line.fields else None,
+        )
+        for line in lines
+        if line.fields
+    ]
+    found += [
+        Happening(
+            item.uploaded.timestamp(), "S3", "original stored", item.version, f"{item.size:,} bytes"
+        )
+        for item in stored
+        if item.uploaded.timestamp() >= since
+    ]
+    return sorted([*found, served(deployment, name)], key=lambda item: -item.at)
+
+
+def served(deployment: Deployment, name: str) -> Happening:
+    """Ask the CDN for the avatar, as a browser does, and say what it serves now."""
+    answer = web.request("GET", f"{deployment.assets_url}/avatars/{quote(name)}.jpg")
+    facts = [answer.headers.get("x-cache", ""), f"{len(answer.body):,} bytes"]
+    if "age" in answer.headers:
+        facts.append(f"cached for {answer.headers['age']} s")
+    return Happening(
+        time.time(),
+        "CDN",
+        "avatar served" if answer.status == 200 else f"answers {answer.status}",
+        answer.headers.get("x-amz-meta-version", ""),
+        ", ".join(fact for fact in facts if fact),
+    )
 
 
 def restore(

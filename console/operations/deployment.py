@@ -106,6 +106,10 @@ class Deployment:
         """The CloudWatch client."""
         return self._client("cloudwatch")  # type: ignore[no-any-return]
 
+    def cloudwatch_in(self, region: str) -> CloudWatchClient:
+        """Return the CloudWatch client of another region; CloudFront's alarms are in us-east-1."""
+        return self._client("cloudwatch", region)  # type: ignore[no-any-return]
+
     @property
     def functions(self) -> LambdaClient:
         """The Lambda client."""
@@ -164,6 +168,7 @@ def make_clients(deployment: Deployment) -> None:
     """Make the clients that most pages need, so that no operator waits for it (half a second)."""
     for service in ("s3", "sqs", "logs", "cloudfront", "cloudwatch", "ssm"):
         deployment._client(service)
+    deployment.cloudwatch_in("us-east-1")
     deployment.certificates_in("us-east-1")
 
 
