@@ -27,6 +27,11 @@ _ICONS: dict[Status, tuple[str, str]] = {
 }
 
 
+def plain(text: str) -> str:
+    """Return text in which Markdown finds nothing to format."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-!|~:$" else sign for sign in text)
+
+
 def badge(status: Status, text: str) -> str:
     """Return Markdown of a state: its colour, its icon and a word."""
     colour, icon = _ICONS[status]
@@ -180,4 +185,4 @@ def _step(event: Event) -> str:
     }[event.state]
     counts = "" if event.done is None else f" {event.done}/{event.total or '…'}"
     took = f" · {duration(event.seconds)}" if event.seconds is not None else ""
-    return f"{icon} {event.step}{counts}{took} :gray[{event.detail}]"
+    return f"{icon} {event.step}{counts}{took} :gray[{plain(event.detail)}]"

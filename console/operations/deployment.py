@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from console.operations.errors import OperationError
 
@@ -45,6 +53,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
 )
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _making = threading.Lock()
 
 
@@ -282,8 +291,16 @@ def explained(action: str) -> Iterator[None]:
             f"Could not {action}: there are no AWS credentials.",
             "Sign in (`aws sso login`) or set AWS_PROFILE, then try again.",
         ) from error
+    except (CredentialRetrievalError, ProfileNotFound, SSOError, TokenRetrievalError) as error:
+        forget_clients()
+        raise OperationError(
+            f"Could not {action}: {str(error).rstrip('.')}.",
+            "Sign in again (`aws sso login`) and check AWS_PROFILE, then try again.",
+        ) from error
     except ClientError as error:
         code = str(error.response["Error"].get("Code", ""))
+        if code in _EXPIRED:
+            forget_clients()  # their credentials are of before the next sign-in
         message = str(error.response["Error"].get("Message", ""))
         said = (message or code).rstrip(".")
         raise OperationError(f"Could not {action}: {said}.", _remedy(code)) from error
@@ -295,7 +312,7 @@ def explained(action: str) -> Iterator[None]:
 
 
 def _remedy(code: str) -> str:
-    if code in {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}:
+    if code in _EXPIRED:
         return "The credentials have expired: sign in again."
     if code in {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"}:
         return "AWS does not know these credentials: check AWS_PROFILE and sign in again."

@@ -13,7 +13,7 @@ import streamlit as st
 
 from console import session, widgets
 from console.jobs import Job
-from console.operations import avatars, cdn, progress, samples
+from console.operations import avatars, cdn, profiles, progress, samples
 from console.operations.avatars import Arrival, Version
 from console.operations.deployment import Deployment
 from console.operations.errors import OperationError
@@ -112,11 +112,19 @@ def _saved(part: float) -> str:
 def find(here: Deployment) -> None:
     """Draw an avatar's versions and what happened to it."""
     name = st.text_input(
-        "Avatar's name", placeholder="a user's sub, or a file's name without extension", key="find"
+        "Avatar's name",
+        placeholder="@ada, a user's sub, or a file's name without extension",
+        key="find",
     ).strip()
     if not name:
         widgets.empty("Give the name of an avatar to see its versions and what happened to it.")
         return
+    if name.startswith("@"):
+        try:
+            name = session.look("sub", 60, lambda: profiles.read(here, name).sub, name).value
+        except OperationError as error:
+            widgets.show_error(error)
+            return
     with widgets.explained():
         found = session.look("versions", 5, lambda: avatars.versions(here, name), name)
         if not found.value:
@@ -130,9 +138,9 @@ def find(here: Deployment) -> None:
         with right:
             for version in found.value:
                 _version(here, name, version, smallest.get(version.version))
-    with widgets.explained():
-        _timeline(here, name, found.value)
-    _take_down(here, name)
+        with widgets.explained():
+            _timeline(here, name, found.value)
+        _take_down(here, name)
     widgets.show_jobs("version")
 
 
@@ -242,7 +250,12 @@ def main() -> None:
         return
     draw: Any = {"Send": send, "Find": find}
     chosen = st.segmented_control(
-        "What", list(draw), default="Send", label_visibility="collapsed", required=True
+        "What",
+        list(draw),
+        default="Send",
+        label_visibility="collapsed",
+        required=True,
+        key="test avatars view",
     )
     draw[chosen or "Send"](here)
 
