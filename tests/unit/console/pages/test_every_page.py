@@ -77,9 +77,17 @@ def said(app: AppTest, title: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _with_a_database_parameter(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _complete_settings_and_nobody_who_answers(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = settings.read_text().replace("http://api.invalid", "http://127.0.0.1:9")
-    settings.write_text(found + "DATABASE_URL_PARAMETER=/url\n")
+    settings.write_text(
+        found + "DATABASE_URL_PARAMETER=/url\nAWS_REGION=eu-central-1\n"
+        "AWS_ENDPOINT_URL=http://127.0.0.1:9\n"
+        "AWS_ACCESS_KEY_ID=testing\nAWS_SECRET_ACCESS_KEY=testing\n"
+    )
+    # seconds of trying again are no matter here
+    monkeypatch.setattr(deployment, "_CONFIG", Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(
         profiles, "read", lambda here, handle: Profile(handle, "Ada", "", "sub-1", "")
     )
@@ -105,13 +113,7 @@ def test_aws_that_refuses_is_a_sentence_with_the_remedy(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_an_emulator_that_is_down_is_a_sentence(
-    show: Show, settings: Path, monkeypatch: pytest.MonkeyPatch, page: str
-) -> None:
-    with settings.open("a") as file:
-        file.write("AWS_ENDPOINT_URL=http://127.0.0.1:9\n")
-    once = Config(retries={"total_max_attempts": 1})
-    monkeypatch.setattr(deployment, "_CONFIG", once)  # seconds of trying again are no matter here
+def test_an_emulator_that_is_down_is_a_sentence(show: Show, page: str) -> None:
     title, ask = PAGES[page]
     assert "make up" in said(ask(show(page)), title)
 
@@ -124,7 +126,7 @@ def test_no_environment_is_a_sentence(show: Show, settings: Path, page: str) -> 
     assert "make up" in said((drawn if asks_nothing else ask)(show(page)), title)
 
 
-@pytest.mark.parametrize("page", ["overview", "migrations", "audit", "environment"])
+@pytest.mark.parametrize("page", ["overview", "migrations", "audit"])
 def test_a_stopped_database_is_a_sentence(
     show: Show, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
