@@ -51,10 +51,11 @@ def newest(deployment: Deployment, count: int) -> list[Invalidation]:
         listed = deployment.cloudfront.list_invalidations(
             DistributionId=deployment.distribution_id, MaxItems=str(count)
         )["InvalidationList"]
-    return [
+    found = [
         Invalidation(item["Id"], item["Status"], item["CreateTime"], None)
         for item in listed.get("Items") or []
     ]
+    return sorted(found, key=lambda item: item.created, reverse=True)[:count]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,11 @@ def draw(findings: list[Finding]) -> None:
                     for line in lines
                 ],
                 hide_index=True,
-                column_config={"State": st.column_config.TextColumn(width="small")},
+                column_config={
+                    "State": st.column_config.TextColumn(width="small"),
+                    "Expected": st.column_config.TextColumn(width="medium"),
+                    "Found": st.column_config.TextColumn(width="medium"),
+                },
             )
 
 

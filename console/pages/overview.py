@@ -169,7 +169,7 @@ def main() -> None:
             "processed",
             "alarms",
             "migration",
-            "invalidations",
+            "newest invalidations",
             "certificate",
         ),
     )
@@ -205,7 +205,7 @@ _LOOKUPS: dict[str, Callable[[Deployment], Any]] = {
     "age": health.queue_age,
     "alarms": health.alarms,
     "migration": health.last_migration,
-    "invalidations": lambda here: cdn.newest(here, 3),
+    "newest invalidations": lambda here: cdn.newest(here, 3),
     "certificate": health.certificate,
 }
 # What rings, and where it is dealt with; whatever else, the environment may show why
@@ -218,7 +218,7 @@ _CARDS: list[tuple[str, list[str], Callable[[Any], None], str, str]] = [
     ("Failures", ["queues", "processed"], draw_failures, "failures", "Deal with them"),
     ("Alarms", ["alarms"], draw_alarms, "environment", "Check the environment"),
     ("Database", ["migration"], draw_migration, "migrations", "Migrations"),
-    ("CDN", ["invalidations"], draw_invalidations, "cdn", "CDN"),
+    ("CDN", ["newest invalidations"], draw_invalidations, "cdn", "CDN"),
     ("Certificate", ["certificate"], draw_certificate, "environment", "Check the environment"),
 ]
 
