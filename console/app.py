@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import streamlit as st
 
@@ -10,7 +11,9 @@ from console import session
 
 _log = logging.getLogger(__name__)
 
-st.set_page_config(page_title="Avatar Ops", page_icon=":material/face:", layout="wide")
+_LOGO = str(Path(__file__).with_name("logo.svg"))
+st.set_page_config(page_title="Avatar Ops", page_icon=_LOGO, layout="wide")
+st.logo(_LOGO, size="large")
 
 _PAGES = {
     "": [("overview", "Overview", ":material/monitor_heart:")],

@@ -24,6 +24,8 @@ class Job:
         What it reported, oldest first; the newest of each step is what counts.
     error
         What went wrong, once it has failed.
+    over
+        Set once it has ended.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Job:
     state: Literal["running", "done", "failed"] = "running"
     result: Any = None
     error: OperationError | None = None
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Jobs:
@@ -80,3 +83,4 @@ def _run(job: Job, work: Callable[[Report], Any]) -> None:
         job.state = "failed"
     finally:
         job.ended = time.time()
+        job.over.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -86,11 +87,17 @@ def main() -> None:
     from streamlit.runtime.pages_manager import PagesManager
     from streamlit.web import cli
 
+    threading.Thread(target=_prepare, args=(env,), daemon=True).start()
     # Else Streamlit takes console/pages/ for its older kind of pages until the first visit
     PagesManager.uses_pages_directory = False
     place = [f"--server.address={address}", f"--server.port={port}"]
     sys.argv = ["streamlit", "run", str(ROOT / "console/app.py"), *place, *_FLAGS]
     cli.main()
+
+
+def _prepare(env: str) -> None:
+    with contextlib.suppress(OperationError):  # the pages say what is missing
+        deployment.make_clients(deployment.load(env))
 
 
 def _announce(env: str, address: str, port: int) -> None:

@@ -201,7 +201,8 @@ def act_once(kind: str, action: str, target: str, name: str, work: Work) -> Job:
         again while the action runs, or within seconds of its end, it is the same click.
     """
     job = next((job for job in jobs().of(kind) if job.key == action_key(name)), None)
-    if job and job.ended and time.time() - job.ended > _SAME_CLICK_SECONDS:
+    # without a job, the key is of one that is no longer kept
+    if job is None or (job.ended and time.time() - job.ended > _SAME_CLICK_SECONDS):
         spend_key(name)
     return act(kind, action, target, action_key(name), work)
 

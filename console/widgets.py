@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,11 @@ _ICONS: dict[Status, tuple[str, str]] = {
     "error": ("red", ":material/error:"),
     "unknown": ("gray", ":material/help:"),
 }
+
+
+def plain(text: str) -> str:
+    """Return text in which Markdown finds nothing to format."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-!|~:$" else sign for sign in text)
 
 
 def badge(status: Status, text: str) -> str:
@@ -56,7 +62,7 @@ def header(title: str, about: str, refresh: Sequence[str] = ()) -> None:
     left.title(title, anchor=False)
     left.caption(about)
     if refresh and right.button(
-        "Refresh", icon=":material/refresh:", help="Look everything up anew"
+        "Refresh", icon=":material/refresh:", help="Look everything up anew", width="stretch"
     ):
         session.forget(*refresh)
         st.rerun()
@@ -64,7 +70,13 @@ def header(title: str, about: str, refresh: Sequence[str] = ()) -> None:
 
 def age(looked: session.Looked[Any]) -> str:
     """Say how old a value is."""
-    return f"as of {duration(time.time() - looked.at)} ago"
+    return as_of(looked.at)
+
+
+def as_of(at: float) -> str:
+    """Say how long ago that was."""
+    seconds = time.time() - at
+    return f"as of {duration(seconds)} ago" if seconds >= 1 else "as of now"
 
 
 def duration(seconds: float) -> str:
@@ -94,13 +106,24 @@ def empty(text: str) -> None:
 
 def picture(data: bytes) -> None:
     """Draw a picture that may be none."""
+    small = _thumbnail(data)
+    if small:
+        st.image(small)
+    else:
+        empty("no preview")
+
+
+@functools.lru_cache(maxsize=32)
+def _thumbnail(data: bytes) -> bytes | None:
+    stream = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (320, 320))
             opened.thumbnail((320, 320))
-            st.image(ImageOps.exif_transpose(opened).convert("RGB"))
+            ImageOps.exif_transpose(opened).convert("RGB").save(stream, "JPEG", quality=85)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        empty("no preview")
+        return None
+    return stream.getvalue()
 
 
 def button(label: str, *, key: str, **options: Any) -> bool:
@@ -162,4 +185,4 @@ def _step(event: Event) -> str:
     }[event.state]
     counts = "" if event.done is None else f" {event.done}/{event.total or '…'}"
     took = f" · {duration(event.seconds)}" if event.seconds is not None else ""
-    return f"{icon} {event.step}{counts}{took} :gray[{event.detail}]"
+    return f"{icon} {event.step}{counts}{took} :gray[{plain(event.detail)}]"

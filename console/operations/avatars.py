@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +13,10 @@ from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
-from console.operations import accounts, progress, web
+from console.operations import accounts, logs, progress, refusals, web
 from console.operations.deployment import Deployment, explained
 from console.operations.errors import OperationError
+from console.operations.refusals import Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -131,6 +132,8 @@ def send_as_user(
     with progress.timed(report, "Sign in") as detail:
         signed_in = accounts.sign_in(deployment, user)
         detail.append(user)
+    with progress.timed(report, "CORS") as detail:
+        detail.append(refusals.check_cors(deployment))
     with progress.timed(report, "Ask for a URL"):
         answer = web.request(
             "POST",
@@ -139,21 +142,15 @@ def send_as_user(
             json.dumps({"extension": extension, "size": len(data)}).encode(),
         )
         if answer.status != 200:
-            raise OperationError(
-                f"The API refused to give a URL ({answer.status}): {_error(answer)}.",
-                "Mend what it names; `make logs FUNCTION=presign` shows the function's side.",
-            )
+            raise refusals.explain(deployment, Refusal("ask", answer.status, _text(answer)))
         granted = answer.json()
     with progress.timed(report, "Upload") as detail:
         stored = web.request(granted["method"], granted["url"], granted["headers"], data)
         if stored.status != 200:
-            raise OperationError(
-                f"S3 refused the upload ({stored.status}): {_error(stored)}.",
-                "Check the presign function's role and the uploads bucket's policy.",
-            )
+            raise refusals.explain(deployment, Refusal("put", stored.status, _text(stored)))
         detail.append(f"{len(data):,} bytes")
     version = stored.headers["etag"].strip('"')
-    return _arrive(deployment, signed_in.sub, version, report)
+    return _arrive(deployment, signed_in.sub, signed_in.sub, version, report)
 
 
 def upload_directly(
@@ -178,7 +175,7 @@ def send_directly(
             ContentType=_CONTENT_TYPES.get(extension, "application/octet-stream"),
         )
         detail.append(f"{len(data):,} bytes")
-    return _arrive(deployment, name_of(key), stored["ETag"].strip('"'), report)
+    return _arrive(deployment, name_of(key), key, stored["ETag"].strip('"'), report)
 
 
 def read(picture: Path) -> tuple[bytes, str]:
@@ -191,9 +188,11 @@ def read(picture: Path) -> tuple[bytes, str]:
         ) from error
 
 
-def _arrive(deployment: Deployment, name: str, version: str, report: progress.Report) -> Arrival:
+def _arrive(
+    deployment: Deployment, name: str, key: str, version: str, report: progress.Report
+) -> Arrival:
     with progress.timed(report, "Resize"):
-        wait_for_resize(deployment, name, version)
+        wait_for_resize(deployment, name, key, version)
     with explained("list the variants"):
         listed = deployment.s3.list_objects_v2(
             Bucket=deployment.assets_bucket, Prefix=f"variants/{name}/{version}/"
@@ -257,6 +256,78 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
     return lines
 
 
+@dataclass(frozen=True)
+class Happening:
+    """One thing that happened to an avatar.
+
+    Attributes
+    ----------
+    at
+        When, in seconds since 1970.
+    where
+        The function, S3 or CDN.
+    version
+        Which upload it was about; empty where that is not known.
+    seconds
+        How long it took.
+    """
+
+    at: float
+    where: str
+    what: str
+    version: str = ""
+    detail: str = ""
+    seconds: float | None = None
+
+
+def timeline(
+    deployment: Deployment, name: str, stored: Sequence[Version], since: float
+) -> list[Happening]:
+    """Return what happened to an avatar since a time, the newest first, from presign to CDN.
+
+    Parameters
+    ----------
+    stored
+        Its originals.
+    """
+    lines = logs.read(deployment, sorted(deployment.function_names), since, name)
+    found = [
+        Happening(
+            line.time,
+            line.function,
+            str(line.fields.get("message", "")),
+            str(line.fields.get("version", "")),
+            str(line.fields.get("code", "")),
+            line.fields["ms"] / 1000 if "ms" in line.fields else None,
+        )
+        for line in lines
+        if line.fields
+    ]
+    found += [
+        Happening(
+            item.uploaded.timestamp(), "S3", "original stored", item.version, f"{item.size:,} bytes"
+        )
+        for item in stored
+        if item.uploaded.timestamp() >= since
+    ]
+    return sorted([*found, served(deployment, name)], key=lambda item: -item.at)
+
+
+def served(deployment: Deployment, name: str) -> Happening:
+    """Ask the CDN for the avatar, as a browser does, and say what it serves now."""
+    answer = web.request("GET", f"{deployment.assets_url}/avatars/{quote(name)}.jpg")
+    facts = [answer.headers.get("x-cache", ""), f"{len(answer.body):,} bytes"]
+    if "age" in answer.headers:
+        facts.append(f"cached for {answer.headers['age']} s")
+    return Happening(
+        time.time(),
+        "CDN",
+        "avatar served" if answer.status == 200 else f"answers {answer.status}",
+        answer.headers.get("x-amz-meta-version", ""),
+        ", ".join(fact for fact in facts if fact),
+    )
+
+
 def restore(
     deployment: Deployment, name: str, version: Version, report: progress.Report
 ) -> Arrival:
@@ -269,7 +340,8 @@ def restore(
             Bucket=deployment.uploads_bucket, Key=version.key, CopySource=source
         )
         detail.append(f"{version.size:,} bytes")
-    return _arrive(deployment, name, copied["CopyObjectResult"]["ETag"].strip('"'), report)
+    version_now = copied["CopyObjectResult"]["ETag"].strip('"')
+    return _arrive(deployment, name, version.key, version_now, report)
 
 
 def _original_prefixes(deployment: Deployment, name: str) -> set[str]:
@@ -290,16 +362,24 @@ def _original_prefixes(deployment: Deployment, name: str) -> set[str]:
     return prefixes
 
 
-def wait_for_resize(deployment: Deployment, name: str, version: str) -> None:
+def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -> None:
     """Wait until the stable avatar shows that upload.
 
     Raises
     ------
     OperationError
-        With the rejection's code and sentence, or if nothing comes within `ARRIVAL_SECONDS`.
+        With the rejection's code and sentence, if a later upload of the key is shown instead, or
+        if nothing comes within `ARRIVAL_SECONDS`.
     """
     deadline = time.monotonic() + ARRIVAL_SECONDS
-    while shown_version(deployment, name) != version:
+    seen = None
+    while (shown := shown_version(deployment, name)) != version:
+        if shown != seen and shown == newest_version(deployment, key):
+            raise OperationError(
+                f"A later picture of {name} came first and is shown instead.",
+                "Nothing is lost: the page Test avatars finds this one, and shows it again.",
+            )
+        seen = shown
         refused = rejection(deployment, name, version)
         if refused:
             raise OperationError(
@@ -326,6 +406,18 @@ def shown_version(deployment: Deployment, name: str) -> str | None:
                 return None
             raise
     return found["Metadata"].get("version", "")
+
+
+def newest_version(deployment: Deployment, key: str) -> str | None:
+    """Return the version of the newest original under a key, or None if there is none."""
+    with explained(f"look at the original {key}"):
+        try:
+            found = deployment.s3.head_object(Bucket=deployment.uploads_bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+                return None
+            raise
+    return found["ETag"].strip('"')
 
 
 def rejection(deployment: Deployment, name: str, version: str) -> Rejection | None:
@@ -421,17 +513,5 @@ def _version_id(version_id: str) -> str | None:
     return None if version_id == "null" else version_id
 
 
-def _error(answer: web.Response) -> str:
-    """Say in few words what an error response says, JSON or S3's XML."""
-    parsed = answer.json()
-    if isinstance(parsed, dict):
-        error = parsed.get("error")
-        if isinstance(error, dict):
-            return f"{error.get('code')}: {error.get('message')}"
-        return str(parsed.get("message", parsed))
-    text = answer.body.decode(errors="replace")
-    for tag in ("Message", "Code"):
-        _, opened, rest = text.partition(f"<{tag}>")
-        if opened:
-            return rest.partition("<")[0]
-    return text[:200] or "no message"
+def _text(answer: web.Response) -> str:
+    return answer.body.decode(errors="replace")

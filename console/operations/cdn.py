@@ -45,6 +45,19 @@ class Invalidation:
     paths: tuple[str, ...] | None
 
 
+def newest(deployment: Deployment, count: int) -> list[Invalidation]:
+    """Return the newest invalidations, newest first, with a single question."""
+    with explained("list the invalidations"):
+        listed = deployment.cloudfront.list_invalidations(
+            DistributionId=deployment.distribution_id, MaxItems=str(count)
+        )["InvalidationList"]
+    found = [
+        Invalidation(item["Id"], item["Status"], item["CreateTime"], None)
+        for item in listed.get("Items") or []
+    ]
+    return sorted(found, key=lambda item: item.created, reverse=True)[:count]
+
+
 @dataclass(frozen=True)
 class History:
     """What was invalidated.

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
+from console.operations import database, migrations
 from console.operations.deployment import Deployment, explained
 from console.operations.errors import OperationError
+from console.operations.migrations import Migration
 
 DAY = 86_400
 _MOST = 10_000
 _QUERY_SECONDS = 30
+_CDN_REGION = "us-east-1"  # where CloudFront has its metrics and certificates
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,11 @@ class Processed:
 
 @dataclass(frozen=True)
 class Alarm:
-    """A CloudWatch alarm; `state` is OK, ALARM or INSUFFICIENT_DATA."""
+    """A CloudWatch alarm; `state` is OK, ALARM or INSUFFICIENT_DATA, `about` what it watches."""
 
     name: str
     state: str
-    reason: str
+    about: str
     since: datetime
 
 
@@ -120,20 +123,28 @@ def alarms(deployment: Deployment) -> list[Alarm]:
     """Return this environment's alarms, those that ring first."""
     prefix = deployment.function_names["resize"].removesuffix("resize")
     with explained("list the alarms"):
-        pages = deployment.cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmNamePrefix=prefix
-        )
-        found = [
-            Alarm(
+        found = {
+            alarm["AlarmName"]: Alarm(
                 alarm["AlarmName"].removeprefix(prefix),
                 alarm["StateValue"],
-                alarm.get("StateReason", ""),
+                alarm.get("AlarmDescription", ""),
                 alarm["StateUpdatedTimestamp"],
             )
-            for page in pages
+            for region in {deployment.region, _CDN_REGION}
+            for page in deployment.cloudwatch_in(region)
+            .get_paginator("describe_alarms")
+            .paginate(AlarmNamePrefix=prefix)
             for alarm in page["MetricAlarms"]
-        ]
-    return sorted(found, key=lambda alarm: (alarm.state != "ALARM", alarm.name))
+        }
+    return sorted(found.values(), key=lambda alarm: (alarm.state != "ALARM", alarm.name))
+
+
+def last_migration(deployment: Deployment) -> tuple[Migration | None, int]:
+    """Return the migration that was applied last, and how many wait or are not as they should."""
+    lines = migrations.migrations(database.operator_url(deployment))
+    applied = [line for line in lines if line.applied_at]
+    pending = sum(line.state not in {"applied", "baseline"} for line in lines)
+    return max(applied, key=lambda line: line.revision, default=None), pending
 
 
 def certificate(deployment: Deployment) -> Certificate | None:
@@ -144,7 +155,7 @@ def certificate(deployment: Deployment) -> Certificate | None:
         arn = viewer.get("ACMCertificateArn")
         if not arn:
             return None
-        found = deployment.certificates_in("us-east-1").describe_certificate(CertificateArn=arn)[
+        found = deployment.certificates_in(_CDN_REGION).describe_certificate(CertificateArn=arn)[
             "Certificate"
         ]
     return Certificate(found["DomainName"], found["Status"], found.get("NotAfter"))

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import ClientError
 
-from console.operations import accounts, avatars, progress, web
+from console.operations import accounts, avatars, progress, refusals, web
 from console.operations.accounts import SignIn
 from console.operations.deployment import Deployment, explained
 from console.operations.errors import OperationError
@@ -42,28 +42,6 @@ class Profile:
     sub: str
     avatar_url: str
     activities: tuple[Activity, ...] = ()
-
-
-@dataclass(frozen=True)
-class BrowserFailure:
-    """What went wrong in the browser.
-
-    Attributes
-    ----------
-    step
-        ``ask`` for the URL, or ``put`` the picture.
-    status
-        The answer's status, 0 if the browser let the page see none.
-    text
-        The answer's body.
-    origin
-        The page's own origin.
-    """
-
-    step: str
-    status: int
-    text: str
-    origin: str
 
 
 def banner_url(deployment: Deployment) -> str:
@@ -161,7 +139,7 @@ def wait_until_shown(
             "The uploads bucket's CORS must expose the header ETag: `make plan` shows drift.",
         )
     with progress.timed(report, "Resize"):
-        avatars.wait_for_resize(deployment, user.sub, version)
+        avatars.wait_for_resize(deployment, user.sub, user.sub, version)
     with progress.timed(report, "Profile names the new picture") as detail:
         deadline = time.monotonic() + RECORD_SECONDS
         while version not in (url := read(deployment, handle).avatar_url):
@@ -183,79 +161,6 @@ def wait_until_shown(
     return url
 
 
-def explain(deployment: Deployment, failure: BrowserFailure) -> OperationError:
-    """Return what a failure in the browser means, asking the server where the browser can't see."""
-    place = "the API" if failure.step == "ask" else "the uploads bucket"
-    if failure.status == 0:
-        return _explain_silence(deployment, failure, place)
-    code, message = _code_and_message(failure.text)
-    said = f"{place[0].upper()}{place[1:]} refused ({failure.status} {code}): {message}".rstrip(
-        ": "
-    )
-    return OperationError(f"{said.rstrip('.')}.", _remedy(failure, code))
-
-
-def _explain_silence(deployment: Deployment, failure: BrowserFailure, place: str) -> OperationError:
-    """Tell a missing CORS rule from a server that is away: browsers show neither."""
-    asking = failure.step == "ask"
-    address = (
-        f"{deployment.api_url}/avatars/key_upload"
-        if asking
-        else deployment.s3.generate_presigned_url(
-            "put_object", {"Bucket": deployment.uploads_bucket, "Key": "cors"}
-        ).partition("?")[0]
-    )
-    try:
-        answer = web.request(
-            "OPTIONS",
-            address,
-            {
-                "Origin": failure.origin,
-                "Access-Control-Request-Method": "POST" if asking else "PUT",
-                "Access-Control-Request-Headers": "content-type"
-                + (",authorization" if asking else ""),
-            },
-        )
-    except OperationError as error:
-        return OperationError(f"{_capital(place)} can't be reached. {error.message}", error.remedy)
-    if answer.headers.get("access-control-allow-origin") not in {failure.origin, "*"}:
-        return OperationError(
-            f"CORS: {place} does not admit pages from {failure.origin}.",
-            "Open the console at an address that front_end_origins in the environment's tfvars "
-            "names, or add this one there and run `make apply`.",
-        )
-    return OperationError(
-        f"The connection to {place} broke off.", "Try again; the avatar is unchanged."
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _remedy(failure: BrowserFailure, code: str) -> str:
-    match failure.step, failure.status, code:
-        case "ask", 401 | 403, _:
-            return "The sign-in has ended or was withdrawn: sign in again."
-        case "ask", 400, "unsupported_extension":
-            return "Choose a JPEG, PNG, WebP, GIF or AVIF with its usual ending."
-        case _, 413, _:
-            return "Choose a smaller picture."
-        case "put", _, "SignatureDoesNotMatch":
-            return (
-                "Content type and length are signed: the browser must send exactly what it asked "
-                "for. Try again; if it stays, look at the presign function's log."
-            )
-        case "put", 403, _:
-            return (
-                "The URL may have expired (it holds five minutes): try again. If it stays, check "
-                "the presign function's role and the bucket's policy on the page Environment."
-            )
-        case _, 429 | 503, _:
-            return "It asks to slow down: try again in a moment."
-    return "Look at the functions' logs: `make logs`."
-
-
 def _require_database(deployment: Deployment) -> None:
     if not deployment.database_url_parameter:
         raise OperationError(
@@ -267,7 +172,7 @@ def _require_database(deployment: Deployment) -> None:
 def _successful(answer: web.Response, action: str) -> Any:
     if answer.status == 200:
         return answer.json()
-    code, message = _code_and_message(answer.body.decode(errors="replace"))
+    code, message = refusals.code_and_message(answer.body.decode(errors="replace"))
     remedy = {
         401: "Sign in again.",
         403: "Sign in again.",
@@ -278,18 +183,6 @@ def _successful(answer: web.Response, action: str) -> Any:
     raise OperationError(
         f"The API did not {action} ({answer.status} {code}): {message.rstrip('.')}.", remedy
     )
-
-
-def _code_and_message(text: str) -> tuple[str, str]:
-    """Return the code and message of an error, in the API's JSON or S3's XML."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        code, message = (re.search(rf"<{tag}>([^<]*)<", text) for tag in ("Code", "Message"))
-        return (code[1] if code else ""), (message[1] if message else text[:200].strip())
-    error = found.get("error", found) if isinstance(found, dict) else {}
-    error = error if isinstance(error, dict) else {"message": error}
-    return str(error.get("code", "")), str(error.get("message", ""))
 
 
 def _profile(found: dict[str, Any], activities: list[dict[str, Any]] | None = None) -> Profile:

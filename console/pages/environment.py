@@ -17,6 +17,12 @@ from console.operations.errors import OperationError
 from console.operations.terraform import Workspace, state_directory
 
 _KIND = "examination"
+_MARKS: dict[widgets.Status, str] = {
+    "error": "✗ error",
+    "warning": "! warning",
+    "unknown": "? unknown",
+    "ok": "✓ ok",
+}
 _WORDS: dict[widgets.Status, str] = {
     "error": "broken",
     "warning": "worth a look",
@@ -86,9 +92,22 @@ def draw(findings: list[Finding]) -> None:
         good = sum(line.state == "ok" for line in lines)
         with st.expander(f"{area} · {good} of {len(lines)} ok"):
             st.dataframe(
-                [{"state": line.state, "what": line.name, "found": line.found} for line in lines],
+                [
+                    {
+                        "State": _MARKS[line.state],
+                        "What": line.name,
+                        "Expected": line.expected,
+                        "Found": line.found,
+                        "How to mend it": "" if line.state == "ok" else line.remedy,
+                    }
+                    for line in lines
+                ],
                 hide_index=True,
-                width="stretch",
+                column_config={
+                    "State": st.column_config.TextColumn(width="small"),
+                    "Expected": st.column_config.TextColumn(width="medium"),
+                    "Found": st.column_config.TextColumn(width="medium"),
+                },
             )
 
 
@@ -104,9 +123,7 @@ def main() -> None:
     if left.button("Examine anew", icon=":material/refresh:", disabled=busy):
         begin()
         st.rerun()
-    right.caption(
-        "looking …" if busy else f"as of {widgets.duration(time.time() - (job.ended or 0))} ago"
-    )
+    right.caption("looking …" if busy else widgets.as_of(job.ended or 0))
 
     if busy:
 

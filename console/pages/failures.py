@@ -83,7 +83,7 @@ def _letter_row(here: Deployment, letter: DeadLetter, causes: dict[str, Cause]) 
             chosen = st.checkbox(f"**{_title(letter)}**", key=f"choose {letter.message_id}")
             error = widgets.badge("error", cause.error) if cause else ""
             unknown = "The log says nothing of it: it may be older than the log is kept."
-            st.markdown(f"{error} {_plain(cause.sentence if cause else unknown)}")
+            st.markdown(f"{error} {widgets.plain(cause.sentence if cause else unknown)}")
             age = widgets.duration(time.time() - letter.sent_at)
             st.caption(f"sent {age} ago · message {letter.message_id}")
         if right.toggle("Details", key=f"open {letter.message_id}"):
@@ -209,8 +209,8 @@ def _rejected_row(here: Deployment, upload: RejectedUpload) -> bool:
     with st.container(border=True):
         left, right = st.columns([6, 1], vertical_alignment="center")
         with left:
-            chosen = st.checkbox(f"**{_plain(upload.key)}**", key=f"choose {upload.record}")
-            st.markdown(f"{widgets.badge('warning', upload.code)} {_plain(upload.message)}")
+            chosen = st.checkbox(f"**{widgets.plain(upload.key)}**", key=f"choose {upload.record}")
+            st.markdown(f"{widgets.badge('warning', upload.code)} {widgets.plain(upload.message)}")
             age = widgets.duration(time.time() - upload.recorded)
             st.caption(f"rejected {age} ago · {widgets.size(upload.size)}")
         if right.toggle("Details", key=f"open {upload.record}"):
@@ -245,7 +245,7 @@ def _rejected_actions(here: Deployment, selected: list[RejectedUpload]) -> None:
     records = tuple(upload.record for upload in selected)
     with st.container(border=True):
         st.markdown(
-            f"**{len(selected)} chosen:** {_plain(names)}"
+            f"**{len(selected)} chosen:** {widgets.plain(names)}"
             if selected
             else ":gray[Choose uploads above to try them again or to discard their records.]"
         )
@@ -259,7 +259,9 @@ def _rejected_actions(here: Deployment, selected: list[RejectedUpload]) -> None:
         if selected:
             with st.expander("Discard the chosen records", icon=":material/delete:"):
                 st.markdown(
-                    "Deleted for good: the records of " + _plain(names) + ". Their originals "
+                    "Deleted for good: the records of "
+                    + widgets.plain(names)
+                    + ". Their originals "
                     "stay; `make reconcile` would try those again."
                 )
                 phrase = selected[0].key if len(selected) == 1 else f"discard {len(selected)}"
@@ -342,11 +344,6 @@ def _names(names: Iterable[str], shown: int = 5) -> str:
     every = list(names)
     more = f" and {len(every) - shown} more" if len(every) > shown else ""
     return ", ".join(every[:shown]) + more
-
-
-def _plain(text: str) -> str:
-    """Return text in which Markdown finds nothing to format."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-!|~:$" else sign for sign in text)
 
 
 def _indented(body: str) -> str:

@@ -12,32 +12,14 @@ import altair
 import streamlit as st
 
 from console import session, widgets
-from console.operations import database, dead_letters, health, migrations
-from console.operations.deployment import Deployment, explained
+from console.operations import cdn, dead_letters, health, migrations
+from console.operations.cdn import Invalidation
+from console.operations.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.health import Alarm, Certificate, Processed
 
 _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
-
-
-def last_migration(here: Deployment) -> tuple[migrations.Migration | None, int]:
-    """Return the migration that was applied last, and how many are pending."""
-    lines = migrations.migrations(database.operator_url(here))
-    applied = [line for line in lines if line.applied_at]
-    pending = sum(line.state not in {"applied", "baseline"} for line in lines)
-    newest = max(applied, key=lambda line: line.revision, default=None)
-    return newest, pending
-
-
-def last_invalidation(here: Deployment) -> datetime | None:
-    """Return when the caches were last told to forget something."""
-    with explained("list the invalidations"):
-        listed = here.cloudfront.list_invalidations(
-            DistributionId=here.distribution_id, MaxItems="1"
-        )["InvalidationList"]
-    items = listed.get("Items") or []
-    return items[0]["CreateTime"] if items else None
 
 
 def card(title: str, found: Any, draw: Callable[[Any], None], page: str, link: str) -> None:
@@ -49,7 +31,14 @@ def card(title: str, found: Any, draw: Callable[[Any], None], page: str, link: s
             st.caption(f"{found.message} {found.remedy}")
         else:
             draw(found.value)
-        st.page_link(f"pages/{page}.py", label=link, icon=":material/arrow_forward:")
+        way(page, link)
+
+
+def way(page: str, label: str, **query: str) -> None:
+    """Draw the way to another page."""
+    st.page_link(
+        f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=query
+    )
 
 
 def draw_queue(found: tuple[dict[str, int], float | None]) -> None:
@@ -70,13 +59,19 @@ def draw_failures(found: tuple[dict[str, int], list[Processed]]) -> None:
     st.markdown(widgets.badge("error" if dead else "ok", "dead letters" if dead else "none dead"))
     st.metric("Dead letters", dead)
     st.caption(f"Rejected in the last day: {rejected}")
+    if rejected:
+        way("failures", "See why", show="rejected")
 
 
 def draw_alarms(found: list[Alarm]) -> None:
     ringing = [alarm for alarm in found if alarm.state == "ALARM"]
     st.markdown(widgets.badge("error" if ringing else "ok", "ringing" if ringing else "quiet"))
     st.metric("Alarms ringing", f"{len(ringing)} of {len(found)}")
-    st.caption(", ".join(alarm.name for alarm in ringing) or "Everything within its bounds")
+    if not ringing:
+        st.caption("Everything within its bounds")
+    for alarm in ringing:
+        st.caption(f"**{alarm.name}** for {_ago(alarm.since, '')}. {alarm.about}")
+        way(*_DEALT_WITH.get(alarm.name, ("environment", "Check the environment")))
 
 
 def draw_migration(found: tuple[migrations.Migration | None, int]) -> None:
@@ -89,10 +84,12 @@ def draw_migration(found: tuple[migrations.Migration | None, int]) -> None:
         st.caption(f"Last: {newest.name.partition('_')[2]}, {_ago(newest.applied_at)}")
 
 
-def draw_invalidation(found: datetime | None) -> None:
-    st.markdown(widgets.badge("ok", "serving"))
-    st.metric("Last invalidation", _ago(found) if found else "never")
-    st.caption("New avatars show without one")
+def draw_invalidations(found: list[Invalidation]) -> None:
+    running = sum(item.status != "Completed" for item in found)
+    st.markdown(widgets.badge("ok", f"{running} in progress" if running else "none in progress"))
+    st.metric("Last invalidation", _ago(found[0].created) if found else "never")
+    before = ", ".join(_ago(item.created) for item in found[1:])
+    st.caption(f"Before it: {before}" if before else "New avatars show without one")
 
 
 def draw_certificate(found: Certificate | None) -> None:
@@ -107,19 +104,19 @@ def draw_certificate(found: Certificate | None) -> None:
     st.caption(found.domain)
 
 
-def _ago(when: datetime) -> str:
-    return f"{widgets.duration(time.time() - when.timestamp())} ago"
+def _ago(when: datetime, word: str = " ago") -> str:
+    return f"{widgets.duration(max(0, time.time() - when.timestamp()))}{word}"
 
 
 def draw_arrivals(lines: list[Processed]) -> None:
     """Draw how many came, and how long they took."""
     arrived = [line for line in lines if not line.code]
-    hour = [line for line in arrived if line.at > time.time() - 3600]
+    hour = [line for line in lines if line.at > time.time() - 3600]
     known = [(line.at, line.seconds) for line in arrived if line.seconds is not None]
     middle = health.percentiles([seconds for _, seconds in known])
     first, second, third, fourth = st.columns(4)
     first.metric("Uploads, last hour", f"{len(hour):,}", border=True)
-    second.metric("Uploads, last day", f"{len(arrived):,}", border=True)
+    second.metric("Uploads, last day", f"{len(lines):,}", border=True)
     third.metric(
         "Upload to avatar, median",
         widgets.duration(middle[0]) if middle else "none yet",
@@ -131,18 +128,35 @@ def draw_arrivals(lines: list[Processed]) -> None:
     if not known:
         widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
         return
-    points = [{"at": round(at * 1000), "seconds": seconds} for at, seconds in known]
-    chart = (
+    points = [{"at": round(at * 1000), "seconds": round(seconds, 2)} for at, seconds in known]
+    x = altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M", tickCount=8))
+    dots = (
         altair.Chart(altair.Data(values=points))  # type: ignore[no-untyped-call]
         .mark_circle(size=60, opacity=0.6)
         .encode(
-            x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M:%S", tickCount=6)),
-            y=altair.Y("seconds:Q", title="seconds from upload to avatar"),
-            tooltip=[altair.Tooltip("at:T", format="%H:%M:%S"), "seconds:Q"],
+            x=x,
+            y=altair.Y("seconds:Q", title="Seconds to avatar", axis=altair.Axis(tickCount=5)),
+            tooltip=[
+                altair.Tooltip("at:T", format="%H:%M:%S", title="At"),
+                altair.Tooltip("seconds:Q", title="Seconds"),
+            ],
         )
-        .properties(height=220)
     )
-    st.altair_chart(chart, width="stretch")
+    lines_at = [
+        {"seconds": round(value, 2), "what": what}
+        for value, what in zip(middle or (), ("median", "p95"), strict=False)
+    ]
+    bounds = altair.Chart(altair.Data(values=lines_at)).encode(  # type: ignore[no-untyped-call]
+        y="seconds:Q"
+    )
+    st.altair_chart(
+        (
+            dots
+            + bounds.mark_rule(strokeDash=[4, 4], opacity=0.5)
+            + bounds.mark_text(align="left", dx=4, dy=-6, x=0, opacity=0.7).encode(text="what:N")
+        ).properties(height=220),
+        width="stretch",
+    )
 
 
 def main() -> None:
@@ -155,7 +169,7 @@ def main() -> None:
             "processed",
             "alarms",
             "migration",
-            "invalidation",
+            "newest invalidations",
             "certificate",
         ),
     )
@@ -174,7 +188,7 @@ def main() -> None:
                 card(title, joined([found[name] for name in names]), draw, page, link)
         ages = [looked.at for looked in found.values() if not isinstance(looked, OperationError)]
         if ages:
-            st.caption(f"as of {widgets.duration(time.time() - min(ages))} ago")
+            st.caption(widgets.as_of(min(ages)).capitalize())
 
 
 def joined(found: list[Any]) -> Any:
@@ -190,16 +204,21 @@ _LOOKUPS: dict[str, Callable[[Deployment], Any]] = {
     "queues": dead_letters.counts,
     "age": health.queue_age,
     "alarms": health.alarms,
-    "migration": last_migration,
-    "invalidation": last_invalidation,
+    "migration": health.last_migration,
+    "newest invalidations": lambda here: cdn.newest(here, 3),
     "certificate": health.certificate,
+}
+# What rings, and where it is dealt with; whatever else, the environment may show why
+_DEALT_WITH = {
+    "dead-letters": ("failures", "Deal with the dead letters"),
+    "queue-age": ("failures", "See what fails"),
 }
 _CARDS: list[tuple[str, list[str], Callable[[Any], None], str, str]] = [
     ("Queue", ["queues", "age"], draw_queue, "failures", "Failures"),
     ("Failures", ["queues", "processed"], draw_failures, "failures", "Deal with them"),
     ("Alarms", ["alarms"], draw_alarms, "environment", "Check the environment"),
     ("Database", ["migration"], draw_migration, "migrations", "Migrations"),
-    ("CDN", ["invalidation"], draw_invalidation, "cdn", "CDN"),
+    ("CDN", ["newest invalidations"], draw_invalidations, "cdn", "CDN"),
     ("Certificate", ["certificate"], draw_certificate, "environment", "Check the environment"),
 ]
 

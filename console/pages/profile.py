@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from console import session, widgets
-from console.operations import migrations, profiles
+from console.operations import migrations, profiles, refusals
 from console.operations.accounts import SignIn
 from console.operations.deployment import Deployment
 from console.operations.profiles import Profile
@@ -169,7 +169,7 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
             on_failed_change=lambda: None,
         )
         if result.failed:
-            widgets.show_error(profiles.explain(here, profiles.BrowserFailure(**result.failed)))
+            widgets.show_error(refusals.explain(here, refusals.Refusal(**result.failed)))
         if result.uploaded:
             version = str(result.uploaded["version"])
             session.act_once(

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
-import random
 import time
+from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import streamlit as st
-from PIL import Image, ImageFilter
 
 from console import session, widgets
-from console.operations import avatars, cdn, logs, progress
+from console.jobs import Job
+from console.operations import avatars, cdn, profiles, progress, samples
 from console.operations.avatars import Arrival, Version
 from console.operations.deployment import Deployment
 from console.operations.errors import OperationError
 
+_HAPPENINGS = 50
 _USERS = ("ada", "grace", "alan", "emilie")
 _EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
-
-
-def generated(seed: int) -> bytes:
-    """Return a picture of soft colours, 1600 by 1200 pixels, as a JPEG; a seed gives the same."""
-    choose = random.Random(seed)  # noqa: S311
-    small = Image.new("RGB", (8, 6))
-    small.putdata([tuple(choose.randrange(40, 255) for _ in range(3)) for _ in range(48)])
-    stream = io.BytesIO()
-    large = small.resize((1600, 1200), Image.Resampling.BICUBIC)
-    large.filter(ImageFilter.GaussianBlur(8)).save(stream, "JPEG", quality=88)
-    return stream.getvalue()
 
 
 def send(here: Deployment) -> None:
@@ -52,7 +42,7 @@ def send(here: Deployment) -> None:
         prefix = st.text_input("Folder", placeholder="none") if way == "Directly" else ""
     pictures = [(file.name, file.getvalue()) for file in files]
     if use_generated:
-        pictures.append((f"generated-{seed}.jpg", generated(seed)))
+        pictures.append((f"generated-{seed}.jpg", samples.generated(seed)))
     if not pictures:
         widgets.empty("Choose a picture above, or tick *A generated picture*.")
     else:
@@ -64,22 +54,33 @@ def send(here: Deployment) -> None:
                 st.caption(f"{name} · {widgets.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
     if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
+        before: Job | None = None
         for name, data in pictures:
             # a version is the MD5 of its bytes
             digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
             st.session_state.setdefault("sent", {})[digest] = data
             target = f"{name} as {user}" if user else f"{prefix}{name}"
-            work = functools.partial(_send, here, name, data, user, prefix)
+            work = functools.partial(_send, here, name, data, user, prefix, before)
             with widgets.explained():
-                session.act_once("avatar", "Send", target, f"send {target}", work)
+                before = session.act_once("avatar", "Send", target, f"send {target}", work)
         st.session_state["seed"] = seed + 1
         st.rerun()
     widgets.show_jobs("avatar", show_arrival, newest=6)
 
 
 def _send(
-    here: Deployment, name: str, data: bytes, user: str, prefix: str, report: progress.Report
+    here: Deployment,
+    name: str,
+    data: bytes,
+    user: str,
+    prefix: str,
+    before: Job | None,
+    report: progress.Report,
 ) -> Arrival:
+    if before and not before.over.is_set():
+        # sent at once, those of one user would overtake one another
+        with progress.timed(report, "Wait for the one before"):
+            before.over.wait()
     if user:
         return avatars.send_as_user(here, data, name.rpartition(".")[2].lower(), user, report)
     return avatars.send_directly(here, data, f"{prefix}{name}", report)
@@ -100,80 +101,112 @@ def show_arrival(arrival: Arrival) -> None:
             st.image(variant.url)
             saved = 1 - variant.size / len(data)
             name = variant.url.rpartition("/")[2]
-            st.caption(f"**{name}** · {widgets.size(variant.size)} · {saved:.0%} saved")
+            st.caption(f"**{name}** · {widgets.size(variant.size)} · {_saved(saved)}")
     st.code(arrival.url, language=None)
+
+
+def _saved(part: float) -> str:
+    return f"{part:.1%} saved" if part >= 0 else f"{-part:.1%} more"
 
 
 def find(here: Deployment) -> None:
     """Draw an avatar's versions and what happened to it."""
     name = st.text_input(
-        "Avatar's name", placeholder="a user's sub, or a file's name without extension", key="find"
+        "Avatar's name",
+        placeholder="@ada, a user's sub, or a file's name without extension",
+        key="find",
     ).strip()
     if not name:
         widgets.empty("Give the name of an avatar to see its versions and what happened to it.")
         return
+    if name.startswith("@"):
+        try:
+            name = session.look("sub", 60, lambda: profiles.read(here, name).sub, name).value
+        except OperationError as error:
+            widgets.show_error(error)
+            return
     with widgets.explained():
         found = session.look("versions", 5, lambda: avatars.versions(here, name), name)
         if not found.value:
             widgets.empty(f"Nothing is stored of **{name}**. Case matters; no extension.")
             return
+        smallest = _smallest_pictures(here, name)
         left, right = st.columns([1, 3])
         with left:
             st.image(f"{here.assets_url}/avatars/{name}.jpg?{found.value[0].version}")
             st.caption(f"what users see · {widgets.age(found)}")
         with right:
             for version in found.value:
-                _version(here, name, version)
-    with widgets.explained():
-        _timeline(here, name)
-    _take_down(here, name)
+                _version(here, name, version, smallest.get(version.version))
+        with widgets.explained():
+            _timeline(here, name, found.value)
+        _take_down(here, name)
     widgets.show_jobs("version")
 
 
-def _version(here: Deployment, name: str, version: Version) -> None:
+def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
+    """Return the address of the smallest picture of each version that has any."""
+    stored = session.look("objects", 10, lambda: avatars.objects_of(here, name), name).value
+    pictures = [
+        item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
+    ]
+    pictures.sort(key=lambda item: -item.size)
+    return {item.key.split("/")[2]: f"{here.assets_url}/{quote(item.key)}" for item in pictures}
+
+
+def _version(here: Deployment, name: str, version: Version, picture: str | None) -> None:
     status: dict[str, widgets.Status] = {"shown": "ok", "kept": "unknown", "rejected": "error"}
     with st.container(border=True):
-        what, action = st.columns([4, 1], vertical_alignment="center")
+        small, what, action = st.columns([1, 5, 2], vertical_alignment="center")
+        if picture:
+            small.image(picture, width=64)
         why = f" — {version.rejection.message}" if version.rejection else ""
         what.markdown(
             f"{widgets.badge(status[version.state], version.state)} "
-            f"{version.uploaded:%Y-%m-%d %H:%M:%S} UTC · {widgets.size(version.size)}{why}"
+            f"{version.uploaded.astimezone():%Y-%m-%d %H:%M:%S} · {widgets.size(version.size)} · "
+            f":gray[{version.version[:8]}]{why}"
         )
         if version.state != "kept":
             return
         key = f"restore {version.key} {version.version_id}"
         with action:
-            if widgets.button("Show again", key=key, help=f"{name} will show this version instead"):
+            if widgets.button(
+                "Show again",
+                key=key,
+                width="stretch",
+                help=f"{name} will show this version instead",
+            ):
                 work = functools.partial(avatars.restore, here, name, version)
                 with widgets.explained():
                     session.act_once("version", "Restore", name, key, work)
                 st.rerun()
 
 
-def _timeline(here: Deployment, name: str) -> None:
-    found = session.look(
-        "timeline",
-        15,
-        lambda: logs.read(here, sorted(here.function_names), time.time() - 86_400, name),
-        name,
+def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
+    since = time.time() - 86_400
+    found = session.look("timeline", 15, lambda: avatars.timeline(here, name, stored, since), name)
+    st.subheader("From presign to CDN, in the last day", anchor=False)
+    st.dataframe(
+        [
+            {
+                "At": f"{datetime.fromtimestamp(item.at).astimezone():%H:%M:%S}",
+                "Where": item.where,
+                "What": item.what,
+                "Version": item.version[:8],
+                "Took": "" if item.seconds is None else widgets.duration(item.seconds),
+                "Detail": item.detail,
+            }
+            for item in found.value[:_HAPPENINGS]
+        ],
+        hide_index=True,
+        column_config={
+            "At": st.column_config.TextColumn(width="small"),
+            "Where": st.column_config.TextColumn(width="small"),
+            "Version": st.column_config.TextColumn(width="small"),
+            "Took": st.column_config.TextColumn(width="small"),
+        },
     )
-    lines = [line for line in found.value if line.fields]
-    st.subheader("What happened in the last day", anchor=False)
-    if not lines:
-        widgets.empty("The functions' logs say nothing of it.")
-        return
-    rows = [
-        {
-            "at": time.strftime("%H:%M:%S", time.gmtime(line.time)),
-            "function": line.function,
-            "what": line.fields.get("message"),
-            "took": widgets.duration(line.fields["ms"] / 1000) if "ms" in line.fields else "",
-            "detail": str(line.fields.get("code") or line.fields.get("version") or ""),
-        }
-        for line in reversed(lines[-50:])
-    ]
-    st.dataframe(rows, hide_index=True, width="stretch")
-    st.caption(f"UTC, newest first · {widgets.age(found)}")
+    st.caption(f"Newest first · {widgets.age(found)}")
 
 
 def _take_down(here: Deployment, name: str) -> None:
@@ -217,7 +250,12 @@ def main() -> None:
         return
     draw: Any = {"Send": send, "Find": find}
     chosen = st.segmented_control(
-        "What", list(draw), default="Send", label_visibility="collapsed", required=True
+        "What",
+        list(draw),
+        default="Send",
+        label_visibility="collapsed",
+        required=True,
+        key="test avatars view",
     )
     draw[chosen or "Send"](here)
 

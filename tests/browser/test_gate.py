@@ -1,41 +1,56 @@
-"""Who is let in, in a browser: no page can be reached past the gate."""
+"""Who is let in, in a browser: no page past the gate, and a viewer changes nothing."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from console import serve
-from console.operations.deployment import ROOT
-from tests.browser.oidc import CLIENT, Provider
+from console.operations.deployment import ROOT, Deployment
 from tests.integration.system import System
 from tests.postgres_fixture import free_port
 
+PASSWORD = "a-Password-of-the-tests-1"
+SECRETS = """[auth]
+redirect_uri = "{address}/oauth2callback"
+cookie_secret = "secret"
+client_id = "{client}"
+client_secret = "{secret}"
+server_metadata_url = "{metadata}"
+"""
+SignIn = Callable[[str], Page]
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    running = Provider()
-    yield running
-    running.close()
 
-
-@pytest.fixture
-def guarded(tmp_path: Path, provider: Provider, system: System) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def guarded(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A console started by Streamlit itself, with OIDC and no page opened yet; its address."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit/secrets.toml").write_text(
-        f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "secret"\n'
-        f'client_id = "{CLIENT}"\nclient_secret = "secret"\n'
-        f'server_metadata_url = "{provider.url}/.well-known/openid-configuration"\n'
+    here = system.deployment()
+    address = f"http://localhost:{(port := free_port())}"
+    client = here.cognito.create_user_pool_client(
+        UserPoolId=here.user_pool_id,
+        ClientName="console",
+        GenerateSecret=True,
+        SupportedIdentityProviders=["COGNITO"],
+        AllowedOAuthFlowsUserPoolClient=True,
+        AllowedOAuthFlows=["code"],
+        AllowedOAuthScopes=["openid", "email", "profile"],
+        CallbackURLs=[f"{address}/oauth2callback"],
+    )["UserPoolClient"]
+    endpoint = here.access["AWS_ENDPOINT_URL"]
+    directory = tmp_path_factory.mktemp("guarded")
+    (directory / ".streamlit").mkdir()
+    (directory / ".streamlit/secrets.toml").write_text(
+        SECRETS.format(
+            address=address,
+            client=client["ClientId"],
+            secret=client["ClientSecret"],
+            metadata=f"{endpoint}/{here.user_pool_id}/.well-known/openid-configuration",
+        )
     )
     with subprocess.Popen(
         [
@@ -43,8 +58,8 @@ def guarded(tmp_path: Path, provider: Provider, system: System) -> Iterator[str]
             "--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true",
             "--browser.gatherUsageStats=false",
         ],
-        cwd=tmp_path,
-        env={**os.environ, **system.environment, "PYTHONPATH": str(ROOT)},
+        cwd=directory,
+        env={**system.environment, "PYTHONPATH": str(ROOT), "HOME": str(directory)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
@@ -57,43 +72,76 @@ def guarded(tmp_path: Path, provider: Provider, system: System) -> Iterator[str]
             yield address
         finally:
             process.terminate()
+            here.cognito.delete_user_pool_client(
+                UserPoolId=here.user_pool_id, ClientId=client["ClientId"]
+            )
 
 
-def signed_in(browser: Browser, address: str) -> Page:
-    page = browser.new_context().new_page()
-    page.set_default_timeout(30_000)
-    page.goto(address)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=30_000)
-    return page
+@pytest.fixture
+def signed_in(guarded: str, here: Deployment, browser: Browser) -> Iterator[SignIn]:
+    """Return a function that signs in a new member of a group, as an operator would."""
+    pool = here.user_pool_id
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(30_000)
+    made: list[str] = []
+
+    def open_console(group: str) -> Page:
+        name = f"{group}@example.com"
+        here.cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=name,
+            MessageAction="SUPPRESS",
+            UserAttributes=[
+                {"Name": "email", "Value": name},
+                {"Name": "email_verified", "Value": "true"},
+            ],
+        )
+        made.append(name)
+        here.cognito.admin_set_user_password(
+            UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True
+        )
+        here.cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
+        page = context.new_page()
+        page.goto(guarded)
+        page.get_by_role("button", name="Sign in").click()
+        page.locator("input[name=username]").fill(name)
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        return page
+
+    yield open_console
+    context.close()
+    for name in made:
+        here.cognito.admin_delete_user(UserPoolId=pool, Username=name)
 
 
 def test_a_strangers_first_visit_to_a_page_shows_the_sign_in_alone(
     guarded: str, browser: Browser
 ) -> None:
-    page = browser.new_context().new_page()
+    context = browser.new_context()
+    page = context.new_page()
     page.goto(f"{guarded}/failures")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=20_000)
     expect(page.get_by_text("Dead letters")).to_have_count(0)
+    context.close()
 
 
-def test_somebody_in_no_group_is_refused(
-    guarded: str, provider: Provider, browser: Browser
-) -> None:
-    provider.groups = ["test-users"]
-    page = signed_in(browser, guarded)
-    expect(page.get_by_text("is in none of the groups")).to_be_visible()
-    expect(page.get_by_role("heading", name="Overview")).to_have_count(0)
+def test_a_login_of_somebody_in_no_group_of_the_consoles_is_refused(signed_in: SignIn) -> None:
+    page = signed_in("test-users")
+    expect(page.get_by_text("test-users@example.com is in none of the groups")).to_be_visible()
+    expect(page.get_by_role("link", name="Test avatars")).to_have_count(0)
 
 
-def test_a_viewer_sees_a_page_and_can_change_nothing(
-    guarded: str, provider: Provider, browser: Browser
-) -> None:
-    provider.groups = ["viewers"]
-    page = signed_in(browser, guarded)
-    page.get_by_role("link", name="CDN").first.click()
-    name = page.get_by_role("textbox", name="Avatar's name")
-    name.fill("ada")
-    name.press("Enter")
-    expect(page.get_by_role("button", name="Invalidate 3 paths")).to_be_disabled(timeout=30_000)
-    expect(page.get_by_text("vera@example.com · may look, change nothing")).to_be_visible()
+def test_a_viewer_sees_everything_and_changes_nothing(signed_in: SignIn, here: Deployment) -> None:
+    here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody="{}")
+    page = signed_in("viewers")
+    expect(page.get_by_text("viewers@example.com · may look, change nothing")).to_be_visible()
+    expect(page.get_by_text("Uploads, last hour")).to_be_visible()
+    for link, button in (
+        ("Test avatars", "Send"),
+        ("Failures", "Redrive all 1"),
+        ("Profile", "Sign in as @ada"),
+    ):
+        page.get_by_role("link", name=link).click()
+        expect(page.get_by_role("heading", name=link)).to_be_visible()
+        expect(page.get_by_role("button", name=button, exact=True)).to_be_disabled()

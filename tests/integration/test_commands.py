@@ -14,7 +14,7 @@ def test_upload_prints_each_step_and_the_addresses(system: System, tmp_path: Pat
     photo = tmp_path / "it's a photo.jpg"
     photo.write_bytes(picture(11))
     output = system.make("upload", f"FILE={photo}", "WHO=alan")
-    steps = ["Sign in", "Ask for a URL", "Upload", "Resize", "Serve"]
+    steps = ["Sign in", "CORS", "Ask for a URL", "Upload", "Resize", "Serve"]
     places = [output.index(f"✓ {step}") for step in steps]
     assert places == sorted(places)
     address = next(

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from console.operations import profiles
+from console.operations import profiles, refusals
 from console.operations.accounts import SignIn
 from console.operations.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.profiles import BrowserFailure
+from console.operations.refusals import Refusal, Step
 
 ORIGIN = "http://127.0.0.1:8501"
 ADA = {
@@ -138,8 +138,8 @@ def test_without_a_database_there_are_no_profiles(here: Deployment) -> None:
         profiles.read(replace(here, database_url_parameter=""), "ada")
 
 
-def failure(step: str, status: int, text: str = "") -> BrowserFailure:
-    return BrowserFailure(step=step, status=status, text=text, origin=ORIGIN)
+def failure(step: Step, status: int, text: str = "") -> Refusal:
+    return Refusal(step=step, status=status, text=text, origin=ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,15 @@ def failure(step: str, status: int, text: str = "") -> BrowserFailure:
     ],
 )
 def test_each_refusal_has_its_remedy(
-    here: Deployment, step: str, status: int, text: str, says: str
+    here: Deployment, step: Step, status: int, text: str, says: str
 ) -> None:
-    assert says in profiles.explain(here, failure(step, status, text)).remedy
+    assert says in refusals.explain(here, failure(step, status, text)).remedy
 
 
 @pytest.mark.parametrize(("step", "place"), [("ask", "the API"), ("put", "the uploads bucket")])
-def test_a_missing_cors_rule_is_named(api: Api, here: Deployment, step: str, place: str) -> None:
+def test_a_missing_cors_rule_is_named(api: Api, here: Deployment, step: Step, place: str) -> None:
     api.answers["OPTIONS"] = (403, {}, b"")
-    assert profiles.explain(here, failure(step, 0)).message == (
+    assert refusals.explain(here, failure(step, 0)).message == (
         f"CORS: {place} does not admit pages from {ORIGIN}."
     )
     assert api.asked[0][2]["origin"] == ORIGIN
@@ -173,12 +173,12 @@ def test_a_missing_cors_rule_is_named(api: Api, here: Deployment, step: str, pla
 
 def test_a_broken_connection_is_not_blamed_on_cors(api: Api, here: Deployment) -> None:
     api.answers["OPTIONS"] = (200, {"Access-Control-Allow-Origin": ORIGIN}, b"")
-    assert "broke off" in profiles.explain(here, failure("put", 0)).message
+    assert "broke off" in refusals.explain(here, failure("put", 0)).message
 
 
 def test_an_api_that_is_away_is_said_to_be_away(here: Deployment) -> None:
     away = replace(here, api_url="http://127.0.0.1:9")
-    assert "can't be reached" in profiles.explain(away, failure("ask", 0)).message
+    assert "can't be reached" in refusals.explain(away, failure("ask", 0)).message
 
 
 def test_an_etag_that_the_browser_could_not_read_is_named(here: Deployment, ada: SignIn) -> None:

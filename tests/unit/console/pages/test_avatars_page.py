@@ -1,0 +1,82 @@
+"""Test avatars: what is sent is listed first, one after the other, and by operators alone."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from console import session
+from console.operations import avatars, samples
+from console.operations.avatars import Arrival
+from console.operations.errors import OperationError
+from tests.integration.system import wait_until
+from tests.unit.console.pages.conftest import Show, text
+
+
+def ended(app: AppTest) -> AppTest:
+    wait_until(lambda: not session.jobs().running(), "the sending")
+    return app.run()
+
+
+def test_what_will_be_sent_is_listed_before_anything_is(show: Show) -> None:
+    app = show("test_avatars")
+    assert "This will be sent:" in text(app)
+    assert "generated-" in text(app)
+    assert session.jobs().of("avatar") == []
+    app.checkbox[0].uncheck().run()
+    assert "Choose a picture above" in text(app)
+    assert "send" not in {button.key for button in app.button}
+
+
+def test_a_failure_says_which_step_broke_and_what_to_do(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Arrival:
+        raise OperationError("CORS: the API does not admit pages.", "Run `make apply`.")
+
+    monkeypatch.setattr(avatars, "send_as_user", refuse)
+    app = show("test_avatars")
+    app.button(key="send").click().run()
+    assert "CORS: the API does not admit pages.\n\n**What to do:** Run `make apply`." in text(
+        ended(app)
+    )
+
+
+def test_a_viewer_can_not_send(show: Show) -> None:
+    assert show("test_avatars", group="viewers").button(key="send").disabled
+
+
+def test_a_generated_picture_is_the_same_for_its_seed() -> None:
+    assert samples.generated(1) == samples.generated(1) != samples.generated(2)
+
+
+def test_an_avatar_that_is_not_there_is_said_to_be_none(show: Show, settings: Path) -> None:
+    app = show("test_avatars")
+    app.session_state["test avatars view"] = "Find"
+    app.run()
+    assert "Give the name of an avatar" in text(app)
+    app.text_input(key="find").set_value("a/b").run()
+    assert "no avatar's name" in text(app)
+
+
+def test_pictures_are_sent_one_after_the_other(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most = [], []
+
+    def send(_here: object, data: bytes, *_: object) -> Arrival:
+        at_once.append(data)
+        most.append(len(at_once))
+        threading.Event().wait(0.05)
+        at_once.remove(data)
+        return Arrival("ada", "v", "http://assets.invalid/avatars/ada.jpg", ())
+
+    monkeypatch.setattr(avatars, "send_as_user", send)
+    app = show("test_avatars")
+    app.file_uploader[0].set_value(
+        [(f"{seed}.jpg", samples.generated(seed), "image/jpeg") for seed in (1, 2, 3)]
+    ).run()
+    app.button(key="send").click().run()
+    ended(app)
+    assert most == [1, 1, 1]

@@ -1,0 +1,113 @@
+"""What is said of an upload on its way, and what happened to an avatar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from console.operations import avatars, deployment, logs, progress, refusals, web
+from console.operations.deployment import Deployment
+from console.operations.errors import OperationError
+from tests.unit.console import deployments
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    with mock_aws():
+        yield deployments.make(tmp_path)
+    deployment.forget_clients()
+
+
+def shown(here: Deployment, name: str, version: str) -> None:
+    here.s3.put_object(
+        Bucket=here.assets_bucket, Key=f"avatars/{name}.jpg", Metadata={"version": version}
+    )
+
+
+def stored(here: Deployment, key: str, body: bytes) -> str:
+    answer = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=body)
+    return answer["ETag"].strip('"')
+
+
+def test_a_picture_that_a_later_one_overtook_is_not_waited_for(here: Deployment) -> None:
+    first, second = stored(here, "ada", b"first"), stored(here, "ada", b"second")
+    shown(here, "ada", second)
+    with pytest.raises(OperationError, match="A later picture of ada came first"):
+        avatars.wait_for_resize(here, "ada", "ada", first)
+
+
+def test_the_avatar_from_before_is_no_later_picture(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown(here, "ada", stored(here, "ada", b"before"))
+    version = stored(here, "ada", b"now")
+    monkeypatch.setattr(avatars, "ARRIVAL_SECONDS", 0)
+    with pytest.raises(OperationError, match="No avatar arrived"):
+        avatars.wait_for_resize(here, "ada", "ada", version)
+
+
+def test_a_bucket_without_a_cors_rule_admits_no_browser(here: Deployment) -> None:
+    with pytest.raises(OperationError, match="no rule, so no browser"):
+        refusals.check_cors(here)
+
+
+@pytest.mark.parametrize(
+    ("refusing", "place"), [("POST", "the API"), ("PUT", "the uploads bucket")]
+)
+def test_whoever_does_not_admit_the_front_end_is_named(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch, refusing: str, place: str
+) -> None:
+    rule = {"AllowedOrigins": ["https://app.example.com"], "AllowedMethods": ["PUT"]}
+    here.s3.put_bucket_cors(
+        Bucket=here.uploads_bucket,
+        CORSConfiguration={"CORSRules": [rule]},  # type: ignore[list-item]
+    )
+
+    def asked(method: str, url: str, headers: dict[str, str]) -> web.Response:
+        assert method == "OPTIONS"
+        refused = headers["Access-Control-Request-Method"] == refusing
+        admitted = {} if refused else {"access-control-allow-origin": headers["Origin"]}
+        return web.Response(200, admitted, b"")
+
+    monkeypatch.setattr(web, "request", asked)
+    with pytest.raises(OperationError, match=rf"{place} does not admit pages from https://app"):
+        refusals.check_cors(here)
+
+
+def test_a_direct_sending_names_the_step_that_broke(here: Deployment) -> None:
+    events: list[progress.Event] = []
+    here.s3.delete_bucket(Bucket=here.uploads_bucket)
+    with pytest.raises(OperationError, match=r"Could not upload data\.jpg"):
+        avatars.send_directly(here, b"x", "data.jpg", events.append)
+    assert [(event.step, event.state) for event in events] == [
+        ("Upload", "started"),
+        ("Upload", "failed"),
+    ]
+
+
+def test_a_timeline_goes_from_the_newest_back_to_the_presigning(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [
+        logs.Line(10.0, "presign", "", {"message": "presigned", "sub": "ada"}),
+        logs.Line(11.5, "resize", "", {"message": "avatar written", "version": "v1", "ms": 120}),
+        logs.Line(11.6, "resize", "REPORT of the platform", {}),
+    ]
+    monkeypatch.setattr(logs, "read", lambda *_: said)
+    served = web.Response(200, {"x-cache": "Hit from cloudfront", "age": "7"}, b"12345")
+    monkeypatch.setattr(web, "request", lambda *_: served)
+    original = avatars.Version("ada", None, "v1", datetime.fromtimestamp(11, UTC), 9, "shown", None)
+    found = avatars.timeline(here, "ada", [original], 0)
+    assert [(item.where, item.what) for item in found] == [
+        ("CDN", "avatar served"),
+        ("resize", "avatar written"),
+        ("S3", "original stored"),
+        ("presign", "presigned"),
+    ]
+    assert found[0].detail == "Hit from cloudfront, 5 bytes, cached for 7 s"
+    assert found[1].seconds == 0.12
