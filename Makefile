@@ -105,7 +105,7 @@ invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS=
 redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
 	@$(OPS) redrive
 
-reconcile: .venv/product ## Queue originals that were never processed [DRY_RUN=1 ALL=1 AFTER=key]
+reconcile: .venv/product ## Queue originals that were never processed, mend profiles [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile
 
 ##@ Database
