@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture"]
+pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.faults.ledger"]
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
