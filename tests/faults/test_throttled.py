@@ -13,12 +13,12 @@ def test_uploads_wait_for_a_throttled_function(system: System, ledger: Ledger) -
     here, resize = ledger.here, ledger.here.function_names["resize"]
     here.functions.put_function_concurrency(FunctionName=resize, ReservedConcurrentExecutions=0)
     try:
-        ledger.put_all((f"throttled-{index}.jpg", picture(index)) for index in range(10))
-        wait_until(lambda: dead_letters.counts(here)["waiting"] == 10, "all of them waiting")
-        assert "waiting      10" in system.make("status")
+        ledger.put_all((f"throttled-{index}.jpg", picture(index)) for index in range(4))
+        wait_until(lambda: dead_letters.counts(here)["waiting"] == 4, "all of them waiting")
+        assert "waiting      4" in system.make("status")
     finally:
         here.functions.delete_function_concurrency(FunctionName=resize)
-    assert ledger.settle("the resize function throttled")["served"] == 10
+    assert ledger.settle("the resize function throttled")["served"] == 4
 
 
 def test_a_throttled_api_refuses_and_then_serves_again(ledger: Ledger, ada: SignIn) -> None:
