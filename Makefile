@@ -108,7 +108,7 @@ redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
 discard: .venv/product ## Delete the dead letters, after listing them; originals stay [YES=1]
 	@$(OPS) discard
 
-reconcile: .venv/product ## Queue originals that were never processed [DRY_RUN=1 ALL=1 AFTER=key]
+reconcile: .venv/product ## Queue originals that were never processed, mend profiles [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile
 
 ##@ Database

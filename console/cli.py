@@ -29,6 +29,7 @@ from console.operations import (
     failures,
     logs,
     migrations,
+    stale_profiles,
 )
 from console.operations import (
     reconcile as reconciliation,
@@ -159,19 +160,26 @@ def status(as_json: AsJson = False) -> None:
         "aws": here.access.get("AWS_ENDPOINT_URL", f"AWS, {here.region}"),
         **queued,
     }
+    unreachable: OperationError | None = None
     if here.database_url_parameter:
-        standing = database.standing(database.operator_url(here))
-        facts["database"] = f"{standing.server}, {standing.pending} migrations pending"
+        try:
+            standing = database.standing(database.operator_url(here))
+            facts["database"] = f"{standing.server}, {standing.pending} migrations pending"
+        except OperationError as error:  # said at the end: the queue is worth knowing meanwhile
+            unreachable = error
+            facts["database"] = "away"
     if as_json:
         print(json.dumps(facts, indent=2))
-        return
-    for name, value in facts.items():
-        out.print(f"{name.replace('_', ' '):<12} {value}")
-    if queued["dead"]:
+    else:
+        for name, value in facts.items():
+            out.print(f"{name.replace('_', ' '):<12} {value}")
+    if queued["dead"] and not as_json:
         out.print(
             "[red]![/] Uploads failed: `make logs FUNCTION=resize` says why, "
             "`make redrive` tries them again."
         )
+    if unreachable:
+        raise unreachable
 
 
 @command
@@ -330,7 +338,7 @@ def reconcile(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Queue originals that were never processed; shows what it would do first."""
+    """Queue originals that were never processed, and mend profiles that name an old avatar."""
     here = _deployment()
     found = _walk(here, everything, after, dry_run=True)
     summary = f"{found.walked} originals: {found.shown} shown, {found.rejected} rejected, "
@@ -346,8 +354,26 @@ def reconcile(
         )
         if not as_json:
             out.print(f"{found.queued} put on the queue.")
+    behind = _refresh_profiles(here, dry_run=dry_run)
     if as_json:
-        print(json.dumps(vars(found)))
+        print(json.dumps(vars(found) | {"profiles": behind}))
+    elif behind:
+        out.print(f"{behind} profiles named an old avatar{'' if dry_run else ', now mended'}.")
+
+
+def _refresh_profiles(here: Deployment, *, dry_run: bool) -> int:
+    if not here.database_url_parameter:
+        return 0
+    url = database.operator_url(here)
+    with terminal.Progress() as report:
+        behind = stale_profiles.refresh(here, url, report, dry_run=True)
+        if behind and not dry_run:
+            audited(
+                "reconcile",
+                "profiles",
+                lambda: stale_profiles.refresh(here, url, report, dry_run=False),
+            )
+    return behind
 
 
 def _walk(

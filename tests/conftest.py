@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture"]
+pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.faults.ledger"]
 # The properties under which tests keep rows for the summary
 DOCTOR = "What was broken, and what doctor said"
 ORDER = "The order of uploads, replayed"

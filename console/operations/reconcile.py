@@ -1,8 +1,9 @@
 """Find originals that were never processed, and put them on the queue.
 
 S3's notifications are delivered at least once, but a queue can be purged, a mapping disabled or
-an emulator killed. The uploads bucket is the truth: every original whose newest version has
-neither become the avatar nor been rejected is queued again.
+an emulator killed. The uploads bucket is the truth: every version of an original that came after
+the one that is shown, and that was not rejected, is queued again. Mostly that is the newest alone;
+but a good upload must not be lost because a broken one followed it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from console.operations.deployment import Deployment, explained
 from console.operations.errors import OperationError
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ObjectTypeDef
+    from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
 
 _WORKERS = 16
 
@@ -76,29 +77,59 @@ def reconcile(
         )
         for page in pages:
             originals = [item for item in page.get("Contents", []) if avatars.name_of(item["Key"])]
-            states = list(
+            verdicts = list(
                 pool.map(
-                    lambda item: "missing" if everything else _state(deployment, item), originals
+                    lambda item: ("missing", [None]) if everything else _verdict(deployment, item),
+                    originals,
                 )
             )
-            missing = [
-                item for item, state in zip(originals, states, strict=True) if state == "missing"
-            ]
             if not dry_run:
-                queue(deployment, [(item["Key"], None) for item in missing])
+                queue(
+                    deployment,
+                    [
+                        (item["Key"], version_id)
+                        for item, (_, version_ids) in zip(originals, verdicts, strict=True)
+                        for version_id in version_ids
+                    ],
+                )
+            states = [state for state, _ in verdicts]
             findings = replace(
                 findings,
                 shown=findings.shown + states.count("shown"),
                 rejected=findings.rejected + states.count("rejected"),
-                queued=findings.queued + len(missing),
+                queued=findings.queued + states.count("missing"),
                 last_key=originals[-1]["Key"] if originals else findings.last_key,
             )
             report(progress.Event("Reconcile", "advanced", findings.last_key, done=findings.walked))
             yield findings
 
 
-def _state(deployment: Deployment, original: ObjectTypeDef) -> str:
-    """Say whether the newest version of an original is shown, rejected or missing."""
+def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list[str | None]]:
+    """Say whether an original is shown, rejected or missing, and which versions are to be queued.
+
+    None stands for the newest version.
+    """
+    state = _state(deployment, original)
+    if state == "shown":
+        return state, []
+    missing: list[str | None] = []
+    pages = deployment.s3.get_paginator("list_object_versions").paginate(
+        Bucket=deployment.uploads_bucket, Prefix=original["Key"]
+    )
+    versions = (version for page in pages for version in page.get("Versions", []))
+    for version in versions:  # newest first
+        if version["Key"] != original["Key"]:
+            break  # longer keys come after it
+        of_version = _state(deployment, version)
+        if of_version == "shown":
+            break
+        if of_version == "missing":
+            missing.append(None if version["IsLatest"] else version["VersionId"])
+    return ("missing" if missing else "rejected"), missing
+
+
+def _state(deployment: Deployment, original: ObjectTypeDef | ObjectVersionTypeDef) -> str:
+    """Say whether a version of an original is shown, rejected or missing."""
     name, version = avatars.name_of(original["Key"]), original["ETag"].strip('"')
     try:
         shown = deployment.s3.head_object(

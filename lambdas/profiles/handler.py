@@ -34,7 +34,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
     if "Records" in event:
         for item in event["Records"]:
             for name in avatar.names(item["Sns"]["Message"]):
-                version = database.run(functools.partial(_record, name))
+                try:
+                    version = database.run(functools.partial(_record, name))
+                except Exception:
+                    lost = {"name": name, "remedy": "if it stays so, `make reconcile`"}
+                    log.error("avatar not recorded", extra={"fields": lost})
+                    raise
                 log.info("avatar", extra={"fields": {"name": name, "version": version}})
         return None
     started = time.perf_counter()

@@ -89,13 +89,14 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         try:
             for upload in uploads_in(json.loads(record["body"])):
                 process(upload)
-        except Exception:
+        except Exception as error:
             log.exception(
                 "message failed",
                 extra={
                     "fields": {
                         "message_id": record["messageId"],
                         "receives": record["attributes"].get("ApproximateReceiveCount"),
+                        "reason": str(error),
                     }
                 },
             )

@@ -216,7 +216,8 @@ def _trace(engine: Any, trace: Trace) -> None:
 
 
 def _unreachable(error: BaseException | None) -> OperationError:
-    lines = str(error).strip().splitlines()
+    # what libpq indents is a hint, not the reason
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("\t")]
     said = lines[-1] if lines else "no answer"
     return OperationError(
         f"The database can't be reached: {said}.", "Check DATABASE_URL and that the server runs."

@@ -49,6 +49,18 @@ def test_the_clock_tolerance_counts_on_both_ends(pool: Pool) -> None:
     assert judge(pool, nbf=NOW + 6, settings=tolerant) == Reason.NOT_YET_VALID
 
 
+@pytest.mark.parametrize("tolerance", [0, 300])
+def test_a_clock_that_is_off_by_more_than_the_tolerance_lets_nobody_in(
+    pool: Pool, tolerance: int
+) -> None:
+    settings = {"clock_tolerance": tolerance}
+    fast, slow = NOW + 60 + tolerance, NOW - 1 - tolerance
+    assert judge(pool, now=fast, settings=settings) == Reason.EXPIRED
+    assert judge(pool, now=fast + 3600, settings=settings) == Reason.EXPIRED
+    assert judge(pool, now=slow, nbf=NOW, settings=settings) == Reason.NOT_YET_VALID
+    assert judge(pool, now=slow - 3600, nbf=NOW, settings=settings) == Reason.NOT_YET_VALID
+
+
 def test_a_token_holds_from_the_second_of_its_nbf(pool: Pool) -> None:
     assert judge(pool, nbf=NOW) == "accepted"
     assert judge(pool, nbf=NOW + 1) == Reason.NOT_YET_VALID

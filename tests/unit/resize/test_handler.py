@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import time
+from datetime import datetime, timedelta, tzinfo
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,28 @@ def test_only_the_failed_messages_of_a_batch_come_again(s3: S3Client, resize: Mo
     ]
     assert colour_of(s3, "avatars/good.jpg") == RED
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    reasons = [line["reason"] for line in lines if line["message"] == "message failed"]
+    assert "Expecting value" in reasons[0]
+    assert "(NoSuchBucket) when calling" in reasons[1]
     assert {line["request_id"] for line in lines} == {"request-1"}
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_the_order_of_uploads_does_not_depend_on_the_functions_clock(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    class WrongClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    uploads = [upload(s3, "ada", picture(colour)) for colour in ("red", "green", "blue")]
+    resize.handler(s3_event(uploads[1], "02"), CONTEXT)
+    monkeypatch.setattr(resize, "datetime", WrongClock)
+    resize.handler(s3_event(uploads[0], "01"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == GREEN
+    resize.handler(s3_event(uploads[2], "03"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
 
 
 def test_the_newest_upload_wins_in_whatever_order_events_come(

@@ -1,0 +1,82 @@
+"""S3 answers with errors, late, or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+
+from console.operations import avatars, dead_letters
+from tests.faults.ledger import Ledger, redelivered_after
+from tests.faults.s3_proxy import Fault, resize_through
+from tests.integration.system import System, picture, wait_until
+
+
+class EachRequestOnce:
+    """Let the first request for each object and method fail, in turn in each way."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.done: defaultdict[Fault, int] = defaultdict(int)
+        self._faults = faults
+        self._seen: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, method: str, path: str) -> Fault:
+        with self._lock:
+            if (method, path) in self._seen:
+                return Fault.NONE
+            fault = self._faults[len(self._seen) % len(self._faults)]
+            self._seen.add((method, path))
+            self.done[fault] += 1
+            return fault
+
+
+def test_a_request_that_fails_once_is_made_again(ledger: Ledger) -> None:
+    """No message has to come a second time: the function's own retries suffice."""
+    faults = [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.SLOW, Fault.CUT, Fault.ANSWER_LOST]
+    once = EachRequestOnce(*faults)
+    with resize_through(ledger.here, once):
+        ledger.put_all(
+            [*((f"flaky-{n}.jpg", picture(40 + n)) for n in range(3)), ("flaky-3.jpg", b"broken")]
+        )
+        assert ledger.settle("S3: 500, 503, late, cut off, once each")["served"] == 3
+    assert all(once.done[fault] >= 2 for fault in faults), once.done
+
+
+def test_a_picture_that_was_read_by_half_is_not_taken_for_a_damaged_one(ledger: Ledger) -> None:
+    halves = []
+
+    def cut_the_first_reads(method: str, path: str) -> Fault:
+        if method == "GET" and "half-" in path and len(halves) < 2:
+            halves.append(path)
+            return Fault.HALF
+        return Fault.NONE
+
+    with resize_through(ledger.here, cut_the_first_reads):
+        with redelivered_after(ledger.here, 5):
+            ledger.put_all((f"half-{index}.jpg", picture(50 + index)) for index in range(2))
+            wait_until(lambda: len(halves) == 2, "two reads cut off")
+        assert ledger.settle("S3: originals read by half")["served"] == 2
+
+
+def test_while_s3_is_gone_uploads_become_dead_letters_and_redrive_serves_them(
+    system: System, ledger: Ledger
+) -> None:
+    here = ledger.here
+    with (
+        resize_through(here, lambda method, path: Fault.SLOW_DOWN),
+        redelivered_after(here, 2),
+    ):
+        ledger.put("outage.jpg", picture(60))
+        wait_until(lambda: dead_letters.counts(here)["dead"] == 1, "a dead letter", 120)
+        assert avatars.shown_version(here, "outage") is None
+        status = system.make("status")
+        assert "dead         1" in status
+        assert "Uploads failed: `make logs FUNCTION=resize` says why, `make redrive`" in status
+        (*_, failure) = (
+            line
+            for line in system.make("logs", "FUNCTION=resize").splitlines()
+            if "message failed" in line
+        )
+        assert "(503) when calling the HeadObject operation" in failure
+    assert "1 dead letters put back" in system.make("redrive")
+    ledger.settle("S3: nothing but 503, then redriven")

@@ -1,0 +1,81 @@
+"""Reconciling on moto: which versions of an original are put on the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from moto import mock_aws
+
+from console.operations.deployment import Deployment
+from console.operations.reconcile import reconcile
+from tests.unit.console import deployments
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    with mock_aws():
+        yield deployments.make(tmp_path)
+
+
+def put(here: Deployment, key: str, body: bytes) -> str:
+    """Upload a file of which nobody is told; return its version's id."""
+    return here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=body)["VersionId"]
+
+
+def show(here: Deployment, key: str) -> None:
+    """Make the avatar show the newest version of this original."""
+    newest = here.s3.head_object(Bucket=here.uploads_bucket, Key=key)
+    here.s3.put_object(
+        Bucket=here.assets_bucket,
+        Key=f"avatars/{key.rpartition('.')[0]}.jpg",
+        Body=b"jpeg",
+        Metadata={
+            "version": newest["ETag"].strip('"'),
+            "source-key": quote(key),
+            "uploaded": newest["LastModified"].isoformat(),
+        },
+    )
+
+
+def queued(here: Deployment) -> set[tuple[str, str | None]]:
+    """Reconcile, and return the key and version of each message."""
+    list(reconcile(here, lambda event: None, dry_run=False))
+    objects = []
+    while messages := here.sqs.receive_message(QueueUrl=here.queue_url, MaxNumberOfMessages=10).get(
+        "Messages"
+    ):
+        objects += [json.loads(m["Body"])["Records"][0]["s3"]["object"] for m in messages]
+    return {(item["key"], item.get("versionId")) for item in objects}
+
+
+def test_the_newest_version_is_queued_unless_it_is_shown_or_rejected(here: Deployment) -> None:
+    put(here, "shown.jpg", b"old")
+    put(here, "shown.jpg", b"new")
+    show(here, "shown.jpg")
+    put(here, "changed.jpg", b"old")
+    show(here, "changed.jpg")
+    put(here, "changed.jpg", b"new")
+    deployments.reject(here, "rejected.jpg")
+    put(here, "rejected.jpg.jpg", b"another")
+    assert queued(here) == {("changed.jpg", None), ("rejected.jpg.jpg", None)}
+
+
+def test_a_good_upload_is_not_lost_because_a_broken_one_followed_it(here: Deployment) -> None:
+    put(here, "ada.jpg", b"first")
+    show(here, "ada.jpg")
+    good = put(here, "ada.jpg", b"second, of which nobody was told")
+    deployments.reject(here, "ada.jpg")
+    assert queued(here) == {("ada.jpg", good)}
+
+
+def test_all_that_came_after_the_shown_one_is_queued(here: Deployment) -> None:
+    put(here, "ada.jpg", b"first")
+    show(here, "ada.jpg")
+    second = put(here, "ada.jpg", b"second")
+    put(here, "ada.jpg", b"third, which may turn out to be broken")
+    assert queued(here) == {("ada.jpg", second), ("ada.jpg", None)}
