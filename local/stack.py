@@ -83,9 +83,9 @@ class Stack:
                     detail.append(f"127.0.0.1:{self.settings.postgres_port}")
             lost_messages, current = self._start_emulator(report)
             wanted = self._fingerprint(built)
-            if not (current and self._applied.exists() and self._applied.read_text() == wanted):
+            up_to_date = current and self._applied.exists() and self._applied.read_text() == wanted
+            if not up_to_date:
                 self._apply(workspace, report)
-                self._applied.write_text(wanted)
             environment.write(ENV, workspace.outputs(), self.settings.environment())
             here = deployment.load(ENV)
             with progress.timed(report, "Demo users") as detail:
@@ -97,6 +97,13 @@ class Stack:
                 database.keep_operator_url(here, url)
                 database.ensure_login(here, url)
                 detail.append(f"{len(applied.names)} migrations applied")
+            if not up_to_date:
+                with progress.timed(report, "Save the state"):
+                    # The emulator saves when it stops; killed later, it comes back with all of
+                    # this, and its users are the same
+                    self.emulator.stop()
+                    self.emulator.start()
+                self._applied.write_text(wanted)
             with progress.timed(report, "Console") as detail:
                 self._start_console()
                 detail.append(f"http://127.0.0.1:{self.settings.console_port}")
@@ -178,10 +185,6 @@ class Stack:
         if changes:
             with progress.timed(report, "Terraform apply") as detail:
                 detail.append(str(workspace.apply(plan_file, report)))
-            with progress.timed(report, "Save the state"):
-                # The emulator saves when it stops; killed later, it comes back with all of this
-                self.emulator.stop()
-                self.emulator.start()
 
     def _fingerprint(self, built: list[Path]) -> str:
         sources = [

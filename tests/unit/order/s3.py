@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -150,17 +151,22 @@ class S3:
             self.on_delete(Bucket, stored)
         return {}
 
-    def get_paginator(self, operation: str) -> S3:
-        assert operation == "list_objects_v2"
-        return self
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        pages = {"list_objects_v2": self._objects, "list_object_versions": self._versions}
+        return SimpleNamespace(paginate=pages[operation])
 
-    def paginate(self, *, Bucket: str, StartAfter: str) -> Iterator[dict[str, Any]]:
+    def _objects(self, *, Bucket: str, StartAfter: str) -> Iterator[dict[str, Any]]:
         newest = [(key, self.newest(Bucket, key)) for key in sorted(self.buckets[Bucket])]
+        yield {"Contents": [_listed(item) for key, item in newest if item and key > StartAfter]}
+
+    def _versions(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        """Yield the versions of each key, newest first."""
+        keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
         yield {
-            "Contents": [
-                {"Key": key, "ETag": f'"{stored.version}"', "LastModified": stored.uploaded}
-                for key, stored in newest
-                if stored and key > StartAfter
+            "Versions": [
+                _listed(item) | {"VersionId": item.version_id, "IsLatest": not number}
+                for key in keys
+                for number, item in enumerate(reversed(self.buckets[Bucket][key]))
             ]
         }
 
@@ -174,6 +180,14 @@ class S3:
             if stored.version_id == version_id:
                 return stored
         raise error("NoSuchVersion", 404, operation)
+
+
+def _listed(stored: Stored) -> dict[str, Any]:
+    return {
+        "Key": stored.key,
+        "ETag": f'"{stored.version}"',
+        "LastModified": stored.uploaded,
+    }
 
 
 def _described(stored: Stored) -> dict[str, Any]:
