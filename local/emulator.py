@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -111,19 +112,22 @@ def install() -> None:
     """Make the emulator's virtual environment, with nothing but boto3 beside it."""
     stamp = VIRTUAL_ENVIRONMENT / "requirements.json"
     wanted = json.dumps([REQUIREMENTS.read_text(), SIGNING_REQUIREMENTS.read_text(), sys.version])
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    uv("venv", "--quiet", "--clear", "--python", sys.executable, str(VIRTUAL_ENVIRONMENT))
-    python = str(VIRTUAL_ENVIRONMENT / "bin/python")
-    for requirements, target in (
-        (REQUIREMENTS, []),
-        (SIGNING_REQUIREMENTS, ["--target", str(SIGNING_DIRECTORY)]),
-    ):
-        uv(
-            "pip", "install", "--quiet", "--python", python, *target,
-            "--require-hashes", "--requirements", str(requirements),
-        )  # fmt: skip
-    stamp.write_text(wanted)
+    VIRTUAL_ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+    with VIRTUAL_ENVIRONMENT.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # for another system of this checkout
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        uv("venv", "--quiet", "--clear", "--python", sys.executable, str(VIRTUAL_ENVIRONMENT))
+        python = str(VIRTUAL_ENVIRONMENT / "bin/python")
+        for requirements, target in (
+            (REQUIREMENTS, []),
+            (SIGNING_REQUIREMENTS, ["--target", str(SIGNING_DIRECTORY)]),
+        ):
+            uv(
+                "pip", "install", "--quiet", "--python", python, *target,
+                "--require-hashes", "--requirements", str(requirements),
+            )  # fmt: skip
+        stamp.write_text(wanted)
 
 
 def uv(*arguments: str) -> None:

@@ -9,9 +9,11 @@ but a good upload must not be lost because a broken one followed it.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
 
 _WORKERS = 16
+_SETTLED_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,15 @@ def reconcile(
 def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list[str | None]]:
     """Say whether an original is shown, rejected or missing, and which versions are to be queued.
 
-    None stands for the newest version.
+    None stands for the newest version. Of the versions of one second only the last is queued, and
+    an older one only once its second is over: the function could not tell their order. Another
+    walk finds what was behind it.
     """
     state = _state(deployment, original)
     if state == "shown":
         return state, []
     missing: list[str | None] = []
+    queued_of: datetime | None = None
     pages = deployment.s3.get_paginator("list_object_versions").paginate(
         Bucket=deployment.uploads_bucket, Prefix=original["Key"]
     )
@@ -123,8 +129,11 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
         of_version = _state(deployment, version)
         if of_version == "shown":
             break
-        if of_version == "missing":
+        uploaded = version["LastModified"].replace(microsecond=0)
+        settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
+        if of_version == "missing" and uploaded != queued_of and settled:
             missing.append(None if version["IsLatest"] else version["VersionId"])
+            queued_of = uploaded
     return ("missing" if missing else "rejected"), missing
 
 

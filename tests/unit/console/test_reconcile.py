@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,8 +16,30 @@ from console.operations.reconcile import reconcile
 from tests.unit.console import deployments
 
 
+class Clock:
+    """S3's clock and ours."""
+
+    def __init__(self) -> None:
+        self.seconds = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
+
+    def time(self) -> float:
+        return self.seconds
+
+    def utcnow(self) -> datetime:
+        self.seconds += 0.001  # moto tells versions apart by it
+        return datetime.fromtimestamp(self.seconds, UTC).replace(tzinfo=None)
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("moto.s3.models.utcnow", clock.utcnow)
+    monkeypatch.setattr("console.operations.reconcile.time", clock)
+    return clock
+
+
+@pytest.fixture
+def here(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
     with mock_aws():
         yield deployments.make(tmp_path)
@@ -65,17 +88,33 @@ def test_the_newest_version_is_queued_unless_it_is_shown_or_rejected(here: Deplo
     assert queued(here) == {("changed.jpg", None), ("rejected.jpg.jpg", None)}
 
 
-def test_a_good_upload_is_not_lost_because_a_broken_one_followed_it(here: Deployment) -> None:
+def test_a_good_upload_is_not_lost_because_a_broken_one_followed_it(
+    here: Deployment, clock: Clock
+) -> None:
     put(here, "ada.jpg", b"first")
     show(here, "ada.jpg")
     good = put(here, "ada.jpg", b"second, of which nobody was told")
     deployments.reject(here, "ada.jpg")
+    clock.seconds += 2
     assert queued(here) == {("ada.jpg", good)}
 
 
-def test_all_that_came_after_the_shown_one_is_queued(here: Deployment) -> None:
+def test_all_that_came_after_the_shown_one_is_queued(here: Deployment, clock: Clock) -> None:
     put(here, "ada.jpg", b"first")
     show(here, "ada.jpg")
+    clock.seconds += 1
     second = put(here, "ada.jpg", b"second")
+    clock.seconds += 2
     put(here, "ada.jpg", b"third, which may turn out to be broken")
     assert queued(here) == {("ada.jpg", second), ("ada.jpg", None)}
+
+
+def test_of_the_uploads_of_one_second_only_the_last_is_queued(
+    here: Deployment, clock: Clock
+) -> None:
+    put(here, "ada.jpg", b"first")
+    second = put(here, "ada.jpg", b"second")
+    deployments.reject(here, "ada.jpg")
+    assert queued(here) == set()  # more may come within this second
+    clock.seconds += 2
+    assert queued(here) == {("ada.jpg", second)}

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from console.operations import reconcile
 from resize import store
 from tests.unit.order.machine import NAME, RECORDING, World, render
 
@@ -45,7 +46,8 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setattr(resize, "store", None)
     monkeypatch.setattr(profiles, "_s3", None)
     monkeypatch.setattr(store, "ThreadPoolExecutor", OneAfterTheOther)
-    monkeypatch.setattr(store, "time", None)
+    for module in (store, reconcile):  # the machine is their clock
+        monkeypatch.setattr(module, "time", None)
     connections = [
         psycopg.connect(migrated_database, autocommit=True, row_factory=dict_row)
         for _ in range(RECORDING + 2)

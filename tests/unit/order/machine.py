@@ -126,7 +126,7 @@ class Order(RuleBasedStateMachine):
         client = self.world.client(self.s3)
         self.world.resize.store = self.world.store(client)  # type: ignore[attr-defined]
         self.world.profiles._s3 = lambda: client  # type: ignore[attr-defined]
-        store.time = self  # type: ignore[assignment]
+        store.time = reconcile.time = self  # type: ignore[assignment]
         self.world.watcher.execute("UPDATE users SET avatar_version = NULL")
         self.world.runs += 1
 
