@@ -20,6 +20,7 @@ from console.operations.refusals import Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 ARRIVAL_SECONDS = 90
 _CONTENT_TYPES = {
@@ -346,20 +347,8 @@ def restore(
 
 def _original_prefixes(deployment: Deployment, name: str) -> set[str]:
     """Return where originals of that name lie: at the top, and where the shown one came from."""
-    prefixes = {name}
-    with explained(f"look at the avatar {name}"):
-        try:
-            found = deployment.s3.head_object(
-                Bucket=deployment.assets_bucket, Key=f"avatars/{name}.jpg"
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
-                raise
-        else:
-            source = unquote(found["Metadata"].get("source-key", ""))
-            if source and not source.startswith(name):
-                prefixes.add(source)
-    return prefixes
+    source = unquote((shown_metadata(deployment, name) or {}).get("source-key", ""))
+    return {name} if source.startswith(name) or not source else {name, source}
 
 
 def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -> None:
@@ -396,28 +385,31 @@ def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -
 
 def shown_version(deployment: Deployment, name: str) -> str | None:
     """Return the version that the stable avatar shows, or None if there is no avatar."""
+    shown = shown_metadata(deployment, name)
+    return None if shown is None else shown.get("version", "")
+
+
+def shown_metadata(deployment: Deployment, name: str) -> dict[str, str] | None:
+    """Return what the stable avatar says of the upload that it shows; None if there is none."""
     with explained(f"look at the avatar {name}"):
-        try:
-            found = deployment.s3.head_object(
-                Bucket=deployment.assets_bucket, Key=f"avatars/{name}.jpg"
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return None
-            raise
-    return found["Metadata"].get("version", "")
+        found = _head(deployment, deployment.assets_bucket, f"avatars/{name}.jpg")
+    return found["Metadata"] if found else None
 
 
 def newest_version(deployment: Deployment, key: str) -> str | None:
     """Return the version of the newest original under a key, or None if there is none."""
     with explained(f"look at the original {key}"):
-        try:
-            found = deployment.s3.head_object(Bucket=deployment.uploads_bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return None
-            raise
-    return found["ETag"].strip('"')
+        found = _head(deployment, deployment.uploads_bucket, key)
+    return found["ETag"].strip('"') if found else None
+
+
+def _head(deployment: Deployment, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
+    try:
+        return deployment.s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+            return None
+        raise
 
 
 def rejection(deployment: Deployment, name: str, version: str) -> Rejection | None:

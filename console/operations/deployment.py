@@ -53,6 +53,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
 )
+CDN_REGION = "us-east-1"
+"""Where CloudFront has its metrics, alarms and certificates."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _making = threading.Lock()
 
@@ -177,8 +179,8 @@ def make_clients(deployment: Deployment) -> None:
     """Make the clients that most pages need, so that no operator waits for it (half a second)."""
     for service in ("s3", "sqs", "logs", "cloudfront", "cloudwatch", "ssm"):
         deployment._client(service)
-    deployment.cloudwatch_in("us-east-1")
-    deployment.certificates_in("us-east-1")
+    deployment.cloudwatch_in(CDN_REGION)
+    deployment.certificates_in(CDN_REGION)
 
 
 def forget_clients() -> None:

@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from console.operations import database, migrations
-from console.operations.deployment import Deployment, explained
+from console.operations.deployment import CDN_REGION, Deployment, explained
 from console.operations.errors import OperationError
 from console.operations.migrations import Migration
 
 DAY = 86_400
 _MOST = 10_000
 _QUERY_SECONDS = 30
-_CDN_REGION = "us-east-1"  # where CloudFront has its metrics and certificates
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def alarms(deployment: Deployment) -> list[Alarm]:
                 alarm.get("AlarmDescription", ""),
                 alarm["StateUpdatedTimestamp"],
             )
-            for region in {deployment.region, _CDN_REGION}
+            for region in {deployment.region, CDN_REGION}
             for page in deployment.cloudwatch_in(region)
             .get_paginator("describe_alarms")
             .paginate(AlarmNamePrefix=prefix)
@@ -155,7 +154,7 @@ def certificate(deployment: Deployment) -> Certificate | None:
         arn = viewer.get("ACMCertificateArn")
         if not arn:
             return None
-        found = deployment.certificates_in(_CDN_REGION).describe_certificate(CertificateArn=arn)[
+        found = deployment.certificates_in(CDN_REGION).describe_certificate(CertificateArn=arn)[
             "Certificate"
         ]
     return Certificate(found["DomainName"], found["Status"], found.get("NotAfter"))

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
-
-from botocore.exceptions import ClientError
 
 from console.operations import avatars, progress
 from console.operations.deployment import Deployment, explained
@@ -114,9 +112,10 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
     an older one only once its second is over: the function could not tell their order. Another
     walk finds what was behind it.
     """
-    state = _state(deployment, original)
-    if state == "shown":
-        return state, []
+    name = avatars.name_of(original["Key"])
+    shown = avatars.shown_metadata(deployment, name) or {}
+    if _is_shown(original, shown):
+        return "shown", []
     missing: list[str | None] = []
     queued_of: datetime | None = None
     pages = deployment.s3.get_paginator("list_object_versions").paginate(
@@ -126,37 +125,26 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
     for version in versions:  # newest first
         if version["Key"] != original["Key"]:
             break  # longer keys come after it
-        of_version = _state(deployment, version)
-        if of_version == "shown":
+        if _is_shown(version, shown):
             break
+        if avatars.rejection(deployment, name, version["ETag"].strip('"')):
+            continue
         uploaded = version["LastModified"].replace(microsecond=0)
         settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
-        if of_version == "missing" and uploaded != queued_of and settled:
+        if uploaded != queued_of and settled:
             missing.append(None if version["IsLatest"] else version["VersionId"])
             queued_of = uploaded
     return ("missing" if missing else "rejected"), missing
 
 
-def _state(deployment: Deployment, original: ObjectTypeDef | ObjectVersionTypeDef) -> str:
-    """Say whether a version of an original is shown, rejected or missing."""
-    name, version = avatars.name_of(original["Key"]), original["ETag"].strip('"')
-    try:
-        shown = deployment.s3.head_object(
-            Bucket=deployment.assets_bucket, Key=f"avatars/{name}.jpg"
-        )
-        metadata = shown["Metadata"]
-        if metadata.get("version") == version:
-            return "shown"
-        # an avatar of the same name from another key, uploaded later
-        if (
-            metadata.get("source-key") != quote(original["Key"])
-            and metadata.get("uploaded", "") > original["LastModified"].isoformat()
-        ):
-            return "shown"
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
-            raise
-    return "rejected" if avatars.rejection(deployment, name, version) else "missing"
+def _is_shown(original: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
+    """Say whether the avatar shows this version, or a later upload of the same name."""
+    if shown.get("version") == original["ETag"].strip('"'):
+        return True
+    return (
+        shown.get("source-key") != quote(original["Key"])
+        and shown.get("uploaded", "") > original["LastModified"].isoformat()
+    )
 
 
 def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -> None:

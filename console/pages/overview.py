@@ -129,12 +129,11 @@ def draw_arrivals(lines: list[Processed]) -> None:
         widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
         return
     points = [{"at": round(at * 1000), "seconds": round(seconds, 2)} for at, seconds in known]
-    x = altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M", tickCount=8))
     dots = (
         altair.Chart(altair.Data(values=points))  # type: ignore[no-untyped-call]
         .mark_circle(size=60, opacity=0.6)
         .encode(
-            x=x,
+            x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M:%S", tickCount=6)),
             y=altair.Y("seconds:Q", title="Seconds to avatar", axis=altair.Axis(tickCount=5)),
             tooltip=[
                 altair.Tooltip("at:T", format="%H:%M:%S", title="At"),

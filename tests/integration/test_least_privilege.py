@@ -19,9 +19,8 @@ from botocore.exceptions import ClientError
 
 from console.operations import avatars, web
 from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations.deployment import CDN_REGION, Deployment
 from tests.integration.policies import (
-    CDN_REGION,
     Actors,
     DeniedError,
     account,
