@@ -19,26 +19,16 @@ from console import terminal
 from console.commands import database as database_commands
 from console.commands import doctor
 from console.commands.audited import audited
-from console.operations import (
-    avatars,
-    cdn,
-    database,
-    dead_letters,
-    deployment,
-    environment,
-    failures,
-    logs,
-    migrations,
-    stale_profiles,
-)
-from console.operations import (
-    reconcile as reconciliation,
-)
-from console.operations.deployment import Deployment
-from console.operations.doctor.database import Migrations
+from console.operations import migrations
+from console.operations.avatars import avatars, cdn
+from console.operations.environments import databases, deployment, logs, settings_files
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.doctor.database import Migrations
+from console.operations.environments.terraform import Workspace, state_directory
 from console.operations.errors import OperationError
+from console.operations.pipeline import dead_letters, failures, stale_profiles
+from console.operations.pipeline import reconcile as reconciliation
 from console.operations.progress import Report
-from console.operations.terraform import Workspace, state_directory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out = terminal.out
@@ -55,7 +45,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        with terminal.errors_explained():
+        with terminal.exit_on_error():
             function(*args, **kwargs)
 
     return app.command(function.__name__.removeprefix("show_"))(wrapper)
@@ -144,7 +134,7 @@ def env() -> None:
 
 
 def _write_settings(workspace: Workspace) -> None:
-    for path in environment.write(workspace.env, workspace.outputs(), workspace.access):
+    for path in settings_files.write(workspace.env, workspace.outputs(), workspace.access):
         out.print(f"wrote {path.name}")
 
 
@@ -163,7 +153,7 @@ def status(as_json: AsJson = False) -> None:
     unreachable: OperationError | None = None
     if here.database_url_parameter:
         try:
-            standing = database.standing(database.operator_url(here))
+            standing = databases.standing(databases.operator_url(here))
             facts["database"] = f"{standing.server}, {standing.pending} migrations pending"
         except OperationError as error:  # said at the end: the queue is worth knowing meanwhile
             unreachable = error
@@ -364,7 +354,7 @@ def reconcile(
 def _refresh_profiles(here: Deployment, *, dry_run: bool) -> int:
     if not here.database_url_parameter:
         return 0
-    url = database.operator_url(here)
+    url = databases.operator_url(here)
     with terminal.Progress() as report:
         behind = stale_profiles.refresh(here, url, report, dry_run=True)
         if behind and not dry_run:
@@ -400,7 +390,7 @@ def _migrations() -> Migrations | None:
         return None
     if not here.database_url_parameter:
         return None
-    return lambda: migrations.migrations(database.operator_url(here))
+    return lambda: migrations.migrations(databases.operator_url(here))
 
 
 doctor.register(command, _env, _workspace, _migrations)

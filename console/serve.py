@@ -12,8 +12,10 @@ import tomllib
 from pathlib import Path
 
 from console import terminal
-from console.operations import access, deployment, web
-from console.operations.deployment import ROOT
+from console.operations import web
+from console.operations.audit import access
+from console.operations.environments import deployment
+from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 
 READY_SECONDS = 60
@@ -133,5 +135,5 @@ def _check_free(address: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         main()

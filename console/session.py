@@ -14,13 +14,14 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from console.jobs import Job, Jobs
-from console.operations import access, audit, database, deployment
-from console.operations.access import Actor
-from console.operations.audit import Audit
-from console.operations.deployment import Deployment
+from console.operations.audit import access, audit
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Audit
+from console.operations.environments import databases, deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.terraform import state_directory
 from console.operations.errors import OperationError
 from console.operations.progress import Report
-from console.operations.terraform import state_directory
 
 T = TypeVar("T")
 Work = Callable[[Report], Any]
@@ -64,7 +65,7 @@ def the_audit() -> Audit:
     """Return the audit, shared by all sessions."""
     return Audit(
         env(),
-        lambda: database.operator_url(deployment.load(env())),
+        lambda: databases.operator_url(deployment.load(env())),
         state_directory() / f"audit-waiting-{env()}.jsonl",
     )
 

@@ -65,7 +65,7 @@ class Progress:
 
 
 @contextlib.contextmanager
-def errors_explained() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """End the command with what went wrong and the remedy, never with a traceback.
 
     What nobody foresaw goes whole into a file, and in one line to the operator.

@@ -39,7 +39,7 @@ def badge(status: Status, text: str) -> str:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """Show an OperationError as its sentence and remedy; the rest of the page goes on."""
     try:
         yield

@@ -11,7 +11,8 @@ import time
 from rich.markup import escape
 
 from console import terminal
-from console.operations import database, deployment, progress
+from console.operations import progress
+from console.operations.environments import databases, deployment
 from console.operations.errors import OperationError
 from local import postgres, zips
 from local.settings import ROOT, LocalSettings
@@ -85,7 +86,7 @@ def _summary(started: Started, seconds: float) -> None:
         ("AWS (emulated)", here.access["AWS_ENDPOINT_URL"]),
         ("API", here.api_url),
         ("Avatars (CDN)", here.assets_url),
-        ("Postgres", database.standing(database.operator_url(here)).server),
+        ("Postgres", databases.standing(databases.operator_url(here)).server),
         ("Demo users", ", ".join(DEMO_USERS)),
         ("Settings", deployment.settings_file("local").name),
     ):
@@ -113,5 +114,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         main()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from console import terminal
 from console.operations import progress
+from console.operations.environments.terraform import DIRECTORY, initialised_for_checks
 from console.operations.errors import OperationError
-from console.operations.terraform import DIRECTORY, initialised_for_checks
 from local.emulator import uv
 from local.settings import ROOT
 
@@ -83,5 +83,5 @@ def _install_checkov() -> Path:
 
 
 if __name__ == "__main__":
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         main()

@@ -28,7 +28,7 @@ from pathlib import Path
 import psycopg
 
 from console.operations.errors import OperationError
-from console.operations.postgres_binaries import installation
+from console.operations.migrations.postgres_binaries import installation
 
 SUPERUSER = "postgres"
 START_SECONDS = 60

@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.operations.environments.terraform import state_directory
 from console.operations.errors import OperationError
-from console.operations.terraform import state_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "eu-central-1"

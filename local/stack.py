@@ -16,17 +16,13 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from console import serve
-from console.operations import (
-    accounts,
-    database,
-    deployment,
-    environment,
-    migrations,
-    progress,
-)
-from console.operations.deployment import Deployment
+from console.operations import migrations, progress
+from console.operations.environments import databases, deployment, settings_files
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.terraform import DIRECTORY, Workspace
 from console.operations.errors import OperationError
-from console.operations.terraform import DIRECTORY, Workspace
+from console.operations.uploads import test_users
 from local import emulator, postgres, zips
 from local.emulator import Emulator
 from local.process import BackgroundProcess
@@ -86,16 +82,16 @@ class Stack:
             up_to_date = current and self._applied.exists() and self._applied.read_text() == wanted
             if not up_to_date:
                 self._apply(workspace, report)
-            environment.write(ENV, workspace.outputs(), self.settings.environment())
+            settings_files.write(ENV, workspace.outputs(), self.settings.environment())
             here = deployment.load(ENV)
             with progress.timed(report, "Demo users") as detail:
-                subs = {name: accounts.ensure_test_user(here, name) for name in DEMO_USERS}
+                subs = {name: test_users.ensure_test_user(here, name) for name in DEMO_USERS}
                 detail.append(", ".join(DEMO_USERS))
             with progress.timed(report, "Database") as detail:
                 applied = migrations.migrate(url, None)
                 migrations.seed(url, subs)
-                database.keep_operator_url(here, url)
-                database.ensure_login(here, url)
+                databases.keep_operator_url(here, url)
+                databases.ensure_login(here, url)
                 detail.append(f"{len(applied.names)} migrations applied")
             if not up_to_date:
                 with progress.timed(report, "Save the state"):
@@ -129,7 +125,7 @@ class Stack:
         """Stop everything and delete all that is in it."""
         self.down(report)
         shutil.rmtree(self.settings.state, ignore_errors=True)
-        for path in (deployment.settings_file(ENV), environment.front_end_file(ENV)):
+        for path in (deployment.settings_file(ENV), settings_files.front_end_file(ENV)):
             path.unlink(missing_ok=True)
 
     def _start_console(self) -> None:
@@ -214,7 +210,7 @@ class Stack:
 def _make_hosted_zone(workspace: Workspace) -> None:
     """Make the hosted zone that an account with a domain already has."""
     route53 = workspace.client("route53")
-    with deployment.explained("make the hosted zone"):
+    with aws_errors("make the hosted zone"):
         zones = route53.list_hosted_zones_by_name(DNSName=HOSTED_ZONE)["HostedZones"]
         if not any(zone["Name"] == f"{HOSTED_ZONE}." for zone in zones):
             route53.create_hosted_zone(Name=HOSTED_ZONE, CallerReference=HOSTED_ZONE)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.operations import accounts, dead_letters
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
+from console.operations.uploads import test_users
+from console.operations.uploads.test_users import SignIn
 from tests.integration.system import System
 
 
@@ -34,9 +35,9 @@ def here(system: System) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def ada(system: System) -> SignIn:
-    return accounts.sign_in(system.deployment(), "ada")
+    return test_users.sign_in(system.deployment(), "ada")
 
 
 @pytest.fixture(scope="session")
 def grace(system: System) -> SignIn:
-    return accounts.sign_in(system.deployment(), "grace")
+    return test_users.sign_in(system.deployment(), "grace")

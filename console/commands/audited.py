@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from console import terminal
-from console.operations import audit, database, deployment
-from console.operations.access import Actor
-from console.operations.terraform import state_directory
+from console.operations.audit import audit
+from console.operations.audit.access import Actor
+from console.operations.environments import databases, deployment
+from console.operations.environments.terraform import state_directory
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ def audited(action: str, target: str, work: Callable[[], T]) -> T:
 
     def url() -> str:
         known = deployment.settings_file(env).exists()
-        return database.operator_url(deployment.load(env) if known else None)
+        return databases.operator_url(deployment.load(env) if known else None)
 
     record = audit.Audit(env, url, state_directory() / f"audit-waiting-{env}.jsonl")
     try:

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from console import terminal
 from console.commands.audited import audited
-from console.operations import database, deployment
 from console.operations import migrations as operations
-from console.operations.deployment import Deployment
+from console.operations.environments import databases, deployment
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.migrations.statements import shorten
 from console.operations.progress import Event
@@ -71,7 +71,7 @@ def migrate(
     """Apply what is pending, all of it or up to --to."""
     limits = operations.Limits(lock_timeout, statement_timeout, concurrent_timeout, attempts, wait)
     trace = _show_statement if verbose else None
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         url = _url()
 
         def run_it() -> operations.Run:
@@ -93,7 +93,7 @@ def migrate(
         here = _here()
         # `make up` does so locally
         wanted = here and here.name != "local" and here.database_url_parameter and to is None
-        if wanted and here and database.ensure_login(here, url):
+        if wanted and here and databases.ensure_login(here, url):
             _out.print("The profiles function has a new login.")
 
 
@@ -111,7 +111,7 @@ def rollback(
 ) -> None:
     """Take migrations back: those after --to, or the last --steps. Asks first at a terminal."""
     limits = operations.Limits(lock_timeout, statement_timeout, concurrent_timeout, attempts, wait)
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         url = _url()
         if sys.stdin.isatty() and not yes:
             try:
@@ -141,7 +141,7 @@ def migration(
     ],
 ) -> None:
     """Write a new, empty migration file and print its path."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         path = operations.create(name)
         _out.print(os.path.relpath(path), soft_wrap=True)
 
@@ -151,7 +151,7 @@ def migrations(
     as_json: Annotated[bool, typer.Option("--json", envvar="JSON", help="Print JSON.")] = False,
 ) -> None:
     """List every migration: its state, when, by whom, how long, and drift."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         found = operations.migrations(_url())
     if as_json:
         rows = [dataclasses.asdict(line) for line in found]
@@ -182,7 +182,7 @@ def preview(
     as_json: Annotated[bool, typer.Option("--json", envvar="JSON", help="Print JSON.")] = False,
 ) -> None:
     """Show the exact SQL of a run, squawk's findings, and the locks of each statement."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         found = operations.preview(
             _url(), to=to, steps=steps, direction="down" if down or steps else "up"
         )
@@ -196,7 +196,7 @@ def preview(
 @app.command()
 def rehearse(to: To = None) -> None:
     """Apply, take back and apply what is pending on a copy of the schema; 1 if a way back fails."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         found = operations.rehearse(_url(), to, report=_show)
     broken = [line for line in found if not line.restores]
     for line in broken:
@@ -210,7 +210,7 @@ def rehearse(to: To = None) -> None:
 @app.command()
 def adopt(yes: Yes = False) -> None:
     """Take a database that has the tables but no history as it is, after asking."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         url = _url()
         if yes:
             audited("adopt", "the database", lambda: operations.adopt(url, report=_show))
@@ -225,7 +225,7 @@ def seed(
     ] = None,
 ) -> None:
     """Add the demo users and their activities where they are missing."""
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         pairs = {}
         for item in cognito or []:
             handle, separator, sub = item.partition("=")
@@ -317,4 +317,4 @@ def _here() -> Deployment | None:
 
 
 def _url() -> str:
-    return database.operator_url(_here())
+    return databases.operator_url(_here())

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from console import terminal
 from console.operations import progress
-from console.operations.doctor import Finding, examine, severity
-from console.operations.doctor.database import Migrations
-from console.operations.terraform import Workspace
+from console.operations.environments.doctor import Finding, examine, severity
+from console.operations.environments.doctor.database import Migrations
+from console.operations.environments.terraform import Workspace
 
 # Told apart by shape as well as by colour
 MARKS = {

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from console import session, widgets
-from console.operations import audit
-from console.operations.audit import Action, Filter
+from console.operations.audit import audit
+from console.operations.audit.audit import Action, Filter
 from console.operations.errors import OperationError
 
 _SHOWN = 500
@@ -37,7 +37,7 @@ def main() -> None:
             "with the first action or look here once it is back.",
             icon=":material/hourglass_top:",
         )
-    with widgets.explained():
+    with widgets.show_errors():
         chosen = _filter()
         looked = session.look(
             "audit", 5, lambda: session.the_audit().actions(chosen, _SHOWN), chosen

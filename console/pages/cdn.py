@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from console import session, widgets
-from console.operations import avatars, cdn
-from console.operations.deployment import Deployment
+from console.operations.avatars import avatars, cdn
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.progress import Report
 
@@ -26,12 +26,12 @@ def main() -> None:
     )
     widgets.show_jobs("cdn", _show_result, newest=2)
     used: int | None = None
-    with widgets.explained():
+    with widgets.show_errors():
         here = session.here()
         looked = session.look("invalidations", 60, lambda: cdn.history(here))
         used = looked.value.paths_this_month
         _show_month(looked)
-    with widgets.explained():
+    with widgets.show_errors():
         _new(session.here(), used)
     if used is not None:
         _show_history(looked.value)
@@ -88,7 +88,7 @@ def _new(here: Deployment, used: int | None) -> None:
     if widgets.button(
         f"Invalidate {count}", key=f"invalidate {key}", type="primary", icon=":material/mop:"
     ):
-        with widgets.explained():
+        with widgets.show_errors():
 
             def work(report: Report) -> str:
                 return cdn.invalidate(here, paths, report, reference=key)
@@ -128,7 +128,7 @@ def _chosen(what: str) -> list[str]:
 
 def _matches(here: Deployment, paths: list[str]) -> list[cdn.Match]:
     """Return what the first paths match; nothing where the bucket can't be read."""
-    with widgets.explained():
+    with widgets.show_errors():
         return [
             session.look("matches", 30, partial(cdn.match, here, path), path).value
             for path in paths[:_LOOKED_AT]

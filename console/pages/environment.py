@@ -10,11 +10,12 @@ import streamlit as st
 
 from console import session, widgets
 from console.jobs import Job
-from console.operations import database, deployment, migrations, progress
-from console.operations.doctor import Finding, examine
-from console.operations.doctor.database import Migrations
+from console.operations import migrations, progress
+from console.operations.environments import databases, deployment
+from console.operations.environments.doctor import Finding, examine
+from console.operations.environments.doctor.database import Migrations
+from console.operations.environments.terraform import Workspace, state_directory
 from console.operations.errors import OperationError
-from console.operations.terraform import Workspace, state_directory
 
 _KIND = "examination"
 _MARKS: dict[widgets.Status, str] = {
@@ -48,7 +49,7 @@ def _migrations() -> Migrations | None:
         return None
     if not here.database_url_parameter:
         return None
-    return lambda: migrations.migrations(database.operator_url(here))
+    return lambda: migrations.migrations(databases.operator_url(here))
 
 
 def latest() -> Job:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 import streamlit as st
 
 from console import session, widgets
-from console.operations import failures, logs
-from console.operations.dead_letters import DeadLetter
-from console.operations.deployment import Deployment
-from console.operations.failures import Cause, RejectedPage, RejectedUpload
+from console.operations.environments import logs
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import failures
+from console.operations.pipeline.dead_letters import DeadLetter
+from console.operations.pipeline.failures import Cause, RejectedPage, RejectedUpload
 
 KIND = "failures"
 LOOKED_UP = ("letters", "causes", "rejected", "lines")
@@ -36,7 +37,7 @@ def main() -> None:
         required=True,
         label_visibility="collapsed",
     )
-    with widgets.explained():
+    with widgets.show_errors():
         here = session.here()
         if chosen == letters_tab:
             _dead_letters(here)
@@ -64,7 +65,7 @@ def _dead_letters(here: Deployment) -> None:
         return
     shown = found.shown
     causes: dict[str, Cause] = {}
-    with widgets.explained():
+    with widgets.show_errors():
         ids = tuple(letter.message_id for letter in shown)
         causes = session.look("causes", 60, lambda: failures.causes(here, shown), ids).value
     st.markdown(
@@ -301,7 +302,7 @@ def _ended() -> int:
 
 def _preview(here: Deployment, key: str | None, version_id: str | None) -> None:
     picture = None
-    with widgets.explained():
+    with widgets.show_errors():
         if key is not None:
             picture = session.look(
                 "preview",
@@ -317,7 +318,7 @@ def _preview(here: Deployment, key: str | None, version_id: str | None) -> None:
 
 
 def _lines(here: Deployment, containing: tuple[str, ...], since: float) -> None:
-    with widgets.explained():
+    with widgets.show_errors():
         found = session.look(
             "lines", 60, lambda: failures.log_lines(here, containing, since), containing, since
         ).value

@@ -11,7 +11,8 @@ import streamlit as st
 
 from console import session, widgets
 from console.jobs import Job
-from console.operations import database, migrations
+from console.operations import migrations
+from console.operations.environments import databases
 from console.operations.errors import OperationError
 from console.operations.migrations import Migration, Preview, Rehearsed
 from console.operations.migrations.preview import Lock
@@ -50,25 +51,25 @@ def main() -> None:
     )
     widgets.show_jobs("migrations", _show_result, newest=2)
     lines: list[Migration] | None = None
-    with widgets.explained():
-        url = session.look("database url", 30, lambda: database.operator_url(session.here())).value
+    with widgets.show_errors():
+        url = session.look("database url", 30, lambda: databases.operator_url(session.here())).value
         looked = session.look("migrations", 30, lambda: migrations.migrations(url))
         lines = looked.value
         _show_standing(looked)
         _show_drift(lines)
     apply, back, new, runs = st.tabs(["Apply", "Roll back", "New migration", "Every run"])
     if lines is not None:
-        with apply, widgets.explained():
+        with apply, widgets.show_errors():
             _apply(url, lines)
-        with back, widgets.explained():
+        with back, widgets.show_errors():
             _roll_back(url, lines)
-        with runs, widgets.explained():
+        with runs, widgets.show_errors():
             _show_runs(url)
     else:
         for tab in (apply, back, runs):
             with tab:
                 widgets.empty("The database comes first: see what to do above.")
-    with new, widgets.explained():
+    with new, widgets.show_errors():
         _new()
 
 

@@ -12,11 +12,14 @@ import altair
 import streamlit as st
 
 from console import session, widgets
-from console.operations import cdn, dead_letters, health, migrations
-from console.operations.cdn import Invalidation
-from console.operations.deployment import Deployment
+from console.operations import migrations
+from console.operations.avatars import cdn
+from console.operations.avatars.cdn import Invalidation
+from console.operations.environments import health
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.health import Alarm, Certificate, Processed
 from console.operations.errors import OperationError
-from console.operations.health import Alarm, Certificate, Processed
+from console.operations.pipeline import dead_letters
 
 _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
@@ -172,7 +175,7 @@ def main() -> None:
             "certificate",
         ),
     )
-    with widgets.explained():
+    with widgets.show_errors():
         here = session.here()
         found = session.look_all(
             15, {name: functools.partial(find, here) for name, find in _LOOKUPS.items()}

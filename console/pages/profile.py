@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from console import session, widgets
-from console.operations import migrations, profiles, refusals
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
-from console.operations.profiles import Profile
+from console.operations import migrations
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads import profiles, refusals
+from console.operations.uploads.profiles import Profile
+from console.operations.uploads.test_users import SignIn
 
 KIND = "profile"
 SIGNED_IN = "signed in as"
@@ -42,7 +43,7 @@ def main() -> None:
     page, controls = st.columns([3, 2], gap="large")
     with controls:
         handle = _choose_user()
-    with widgets.explained():
+    with widgets.show_errors():
         here = session.here()
         ended = sum(job.ended is not None for job in session.jobs().of(KIND))
         with page:

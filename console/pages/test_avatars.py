@@ -13,10 +13,12 @@ import streamlit as st
 
 from console import session, widgets
 from console.jobs import Job
-from console.operations import avatars, cdn, profiles, progress, samples
-from console.operations.avatars import Arrival, Version
-from console.operations.deployment import Deployment
+from console.operations import progress
+from console.operations.avatars import avatars, cdn
+from console.operations.avatars.avatars import Arrival, Version
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.uploads import profiles, samples
 
 _HAPPENINGS = 50
 _USERS = ("ada", "grace", "alan", "emilie")
@@ -61,7 +63,7 @@ def send(here: Deployment) -> None:
             st.session_state.setdefault("sent", {})[digest] = data
             target = f"{name} as {user}" if user else f"{prefix}{name}"
             work = functools.partial(_send, here, name, data, user, prefix, before)
-            with widgets.explained():
+            with widgets.show_errors():
                 before = session.act_once("avatar", "Send", target, f"send {target}", work)
         st.session_state["seed"] = seed + 1
         st.rerun()
@@ -125,7 +127,7 @@ def find(here: Deployment) -> None:
         except OperationError as error:
             widgets.show_error(error)
             return
-    with widgets.explained():
+    with widgets.show_errors():
         found = session.look("versions", 5, lambda: avatars.versions(here, name), name)
         if not found.value:
             widgets.empty(f"Nothing is stored of **{name}**. Case matters; no extension.")
@@ -138,7 +140,7 @@ def find(here: Deployment) -> None:
         with right:
             for version in found.value:
                 _version(here, name, version, smallest.get(version.version))
-        with widgets.explained():
+        with widgets.show_errors():
             _timeline(here, name, found.value)
         _take_down(here, name)
     widgets.show_jobs("version")
@@ -177,7 +179,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
                 help=f"{name} will show this version instead",
             ):
                 work = functools.partial(avatars.restore, here, name, version)
-                with widgets.explained():
+                with widgets.show_errors():
                     session.act_once("version", "Restore", name, key, work)
                 st.rerun()
 
@@ -211,7 +213,7 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
 
 def _take_down(here: Deployment, name: str) -> None:
     st.subheader("Take it down", anchor=False)
-    with st.container(border=True), widgets.explained():
+    with st.container(border=True), widgets.show_errors():
         found = session.look("objects", 10, lambda: avatars.objects_of(here, name), name)
         st.markdown(
             f"This deletes **{len(found.value)} objects** for good, all originals and variants, "

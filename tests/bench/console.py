@@ -18,8 +18,8 @@ import pandas  # noqa: F401
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations import deployment
-from console.operations.deployment import ROOT
+from console.operations.environments import deployment
+from console.operations.environments.deployment import ROOT
 
 PAGES = (
     "overview", "test_avatars", "failures", "profile", "environment", "migrations", "cdn", "audit"

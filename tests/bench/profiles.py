@@ -11,7 +11,8 @@ import statistics
 import time
 
 from console import terminal
-from console.operations import deployment, logs, web
+from console.operations import web
+from console.operations.environments import deployment, logs
 
 READS = 100
 
@@ -47,5 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with terminal.errors_explained():
+    with terminal.exit_on_error():
         main()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from console.operations import avatars
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations.avatars import avatars
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads.test_users import SignIn
 from tests.browser.conftest import PageAt
 from tests.integration.system import picture, wait_for_version
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
 from tests.browser.conftest import PageAt
 
 expect.set_options(timeout=30_000)

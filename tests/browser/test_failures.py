@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from console.operations import avatars, failures
-from console.operations.deployment import Deployment
+from console.operations.avatars import avatars
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import failures
 from tests.integration.system import picture, wait_until
 
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from console import serve
-from console.operations.deployment import ROOT, Deployment
+from console.operations.environments.deployment import ROOT, Deployment
 from tests.integration.system import System
 from tests.postgres_fixture import free_port
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from console.operations import database, migrations
-from console.operations.deployment import Deployment
+from console.operations import migrations
+from console.operations.environments import databases
+from console.operations.environments.deployment import Deployment
 from tests.browser.conftest import PageAt
 
 expect.set_options(timeout=30_000)
 
 
 def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Deployment) -> None:
-    url = database.operator_url(here)
+    url = databases.operator_url(here)
     page = page_at("/migrations")
     expect(page.get_by_text("Up to date")).to_be_visible()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from console.operations import profiles
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads import profiles
 from tests.integration.system import picture
 
 Open = Callable[[str], Page]

@@ -14,9 +14,11 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
-from console.operations import avatars, dead_letters, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.avatars import avatars
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
+from console.operations.uploads.test_users import SignIn
 from tests.integration.system import wait_until
 from tests.integration.test_uploads import grant
 

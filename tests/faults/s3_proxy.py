@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
 from tests.integration.system import wait_until
 
 SLOW_SECONDS = 1

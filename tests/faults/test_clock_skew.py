@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console.operations import web
-from console.operations.accounts import SignIn
+from console.operations.uploads.test_users import SignIn
 from presign.sigv4 import Credentials, presign_put
 from tests.faults.ledger import Ledger
 from tests.integration.system import picture

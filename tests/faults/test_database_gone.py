@@ -7,9 +7,11 @@ from pathlib import Path
 
 import psutil
 
-from console.operations import database, logs, stale_profiles, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.environments import databases, logs
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import stale_profiles
+from console.operations.uploads.test_users import SignIn
 from tests.faults.ledger import Ledger
 from tests.integration.system import System, picture, wait_until
 
@@ -58,5 +60,5 @@ def test_avatars_are_served_without_the_database_and_profiles_follow_later(
         address = profile(here, handle).json()["profile"]["avatar_url"]
         assert shown[user.sub].version in address
         assert web.request("GET", address).status == 200
-    url = database.operator_url(here)
+    url = databases.operator_url(here)
     assert stale_profiles.refresh(here, url, lambda event: None, dry_run=True) == 0

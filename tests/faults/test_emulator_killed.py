@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from console.operations import accounts, web
+from console.operations import web
+from console.operations.uploads import test_users
 from tests.faults.ledger import WRITERS, Ledger
 from tests.integration.system import System, picture, wait_until
 
@@ -16,7 +17,7 @@ def test_no_accepted_upload_is_lost_when_the_emulator_is_killed(
     system: System, ledger: Ledger
 ) -> None:
     here = ledger.here
-    token = accounts.sign_in(here, "ada").token
+    token = test_users.sign_in(here, "ada").token
     bodies = {f"burst-{index}.jpg": picture(1000 + index) for index in range(BURST)}
     bodies["burst-0.jpg"] = b"this is no picture"
     with ThreadPoolExecutor(WRITERS) as pool:

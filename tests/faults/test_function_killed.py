@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from console.operations import avatars, logs
+from console.operations.avatars import avatars
+from console.operations.environments import logs
 from tests.faults import workers
 from tests.faults.ledger import Ledger, redelivered_after
 from tests.faults.s3_proxy import Fault, resize_through

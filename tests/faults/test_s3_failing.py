@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
-from console.operations import avatars, dead_letters
+from console.operations.avatars import avatars
+from console.operations.pipeline import dead_letters
 from tests.faults.ledger import Ledger, redelivered_after
 from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import System, picture, wait_until

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from console.operations import dead_letters
-from console.operations.accounts import SignIn
+from console.operations.pipeline import dead_letters
+from console.operations.uploads.test_users import SignIn
 from tests.faults.ledger import Ledger
 from tests.integration.system import System, picture, wait_until
 from tests.integration.test_uploads import ask

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from console.operations.deployment import CDN_REGION, Deployment, client
+from console.operations.environments.deployment import CDN_REGION, Deployment, client
 
 #: What AWS's services call a request that a policy doesn't allow; HEAD has no body to say more.
 DENIALS = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}

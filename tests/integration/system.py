@@ -23,8 +23,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from console.operations import avatars, deployment
-from console.operations.deployment import ROOT, Deployment
+from console.operations.avatars import avatars
+from console.operations.environments import deployment
+from console.operations.environments.deployment import ROOT, Deployment
 
 T = TypeVar("T")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

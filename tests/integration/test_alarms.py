@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.operations import dead_letters, deployment
-from console.operations.deployment import Deployment
+from console.operations.environments import clients
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
 from tests.integration.alarm_rules import state_at
 from tests.integration.system import wait_until
 
@@ -204,7 +205,7 @@ ALARMS: dict[str, Situation] = {
 
 
 def cloudwatch(here: Deployment, region: str) -> CloudWatchClient:
-    client: CloudWatchClient = deployment.client(
+    client: CloudWatchClient = clients.client(
         "cloudwatch", region, tuple(sorted(here.access.items()))
     )
     return client
@@ -302,8 +303,8 @@ def operators(here: Deployment) -> Iterator[list[Inbox]]:
     inboxes, subscriptions = [], []
     for topic in sorted(topics):
         region, access = region_of(topic), tuple(sorted(here.access.items()))
-        sqs: SQSClient = deployment.client("sqs", region, access)
-        sns: SNSClient = deployment.client("sns", region, access)
+        sqs: SQSClient = clients.client("sqs", region, access)
+        sns: SNSClient = clients.client("sns", region, access)
         url = sqs.create_queue(QueueName="alarms-heard-by-a-test")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
             "QueueArn"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from console.operations import dead_letters
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
 from tests.integration.system import System, picture, wait_until
 
 ROOT = Path(__file__).parents[2]

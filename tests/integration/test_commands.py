@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from console.operations import avatars, web
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.avatars import avatars
+from console.operations.environments.deployment import Deployment
 from tests.integration.system import System, picture, wait_for_version, wait_until
 
 

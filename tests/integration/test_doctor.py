@@ -14,14 +14,15 @@ import botocore.client
 import psycopg
 import pytest
 
-from console.operations import database, deployment, migrations, web
-from console.operations.deployment import Deployment
-from console.operations.doctor import Finding, all_checks, examine, terraform_state
-from console.operations.doctor.database import PARAMETER
-from console.operations.doctor.subject import Subject
-from console.operations.environment import front_end_file
+from console.operations import migrations, web
+from console.operations.environments import databases, deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.doctor import Finding, all_checks, examine, terraform_state
+from console.operations.environments.doctor.database import PARAMETER
+from console.operations.environments.doctor.examined import Examined
+from console.operations.environments.settings_files import front_end_file
+from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
-from console.operations.terraform import Workspace
 from local import postgres
 from tests.conftest import DOCTOR
 from tests.integration.system import System, wait_until
@@ -45,7 +46,7 @@ def look(system: System) -> list[Finding]:
     return examine(
         "local",
         lambda: workspace(system),
-        migrations=lambda: migrations.migrations(database.operator_url(here)),
+        migrations=lambda: migrations.migrations(databases.operator_url(here)),
     )
 
 
@@ -87,7 +88,7 @@ def test_all_is_well_on_a_new_system(system: System, monkeypatch: pytest.MonkeyP
 
 
 def test_every_prerequisite_is_a_check_that_comes_before(system: System, here: Deployment) -> None:
-    subject = Subject(here, terraform_state.read(workspace(system)))
+    subject = Examined(here, terraform_state.read(workspace(system)))
     seen: set[str] = set()
     for check in all_checks(subject, "doctor", list):
         assert seen >= {*check.needs, *check.after} - {PARAMETER}, check.key
@@ -694,7 +695,7 @@ def database_mended(system: System) -> Iterator[Path]:
     directory = system.directory / "state/postgres"
     yield directory
     url = postgres.start(directory, system.postgres_port)
-    database.ensure_login(system.deployment(), url)
+    databases.ensure_login(system.deployment(), url)
     # the function reads its parameter again at most every five seconds
     profile = f"{system.deployment().api_url}/api/activities/ada"
     wait_until(lambda: web.request("GET", profile).status == 200, "the function's new login")
@@ -703,7 +704,7 @@ def database_mended(system: System) -> Iterator[Path]:
 def test_a_changed_database_password_is_named(
     system: System, here: Deployment, database_mended: Path, table: Table
 ) -> None:
-    with psycopg.connect(database.operator_url(here), autocommit=True) as connection:
+    with psycopg.connect(databases.operator_url(here), autocommit=True) as connection:
         connection.execute("ALTER ROLE profiles PASSWORD 'another'")
     findings = look(system)
     table("the database password changed", [f for f in findings if f.state != "ok"])

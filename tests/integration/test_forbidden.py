@@ -16,9 +16,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from console.operations import database, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.environments import databases
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads.test_users import SignIn
 from tests.integration.policies import DENIALS, Actors, DeniedError, account, policies
 from tests.integration.system import System, picture, wait_for_version, wait_until
 from tests.integration.test_least_privilege import FUNCTIONS, callable_by, execution_arn, notify
@@ -164,7 +165,7 @@ ATTEMPTS = {
     "read the owner's database URL": attempt(
         "ssm:GetParameter",
         lambda client, here, _: client("ssm").get_parameter(
-            Name=database.owner_parameter(here), WithDecryption=True
+            Name=databases.owner_parameter(here), WithDecryption=True
         ),
     ),
     "list the parameters": attempt(

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from console.operations import avatars, database, progress, web
-from console.operations.deployment import ROOT, Deployment
-from console.operations.terraform import Workspace
+from console.operations import progress, web
+from console.operations.avatars import avatars
+from console.operations.environments import databases
+from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.environments.terraform import Workspace
 from local.settings import CREDENTIALS
 from tests.integration.system import System, picture, wait_for_version
 
@@ -137,7 +139,7 @@ def test_the_state_holds_no_secret(system: System, here: Deployment) -> None:
     passwords = [
         urlsplit(url).password
         for url in (
-            database.operator_url(here),
+            databases.operator_url(here),
             here.parameters.get_parameter(Name=here.database_url_parameter, WithDecryption=True)[
                 "Parameter"
             ]["Value"],

@@ -17,9 +17,10 @@ from typing import Any, Literal
 import pytest
 from botocore.exceptions import ClientError
 
-from console.operations import avatars, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import CDN_REGION, Deployment
+from console.operations import web
+from console.operations.avatars import avatars
+from console.operations.environments.deployment import CDN_REGION, Deployment
+from console.operations.uploads.test_users import SignIn
 from tests.integration.policies import (
     Actors,
     DeniedError,

@@ -8,9 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from console.operations import avatars, database, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.avatars import avatars
+from console.operations.environments import databases
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads.test_users import SignIn
 from tests.integration.system import picture, wait_until
 from tests.integration.test_uploads import send
 
@@ -124,4 +126,4 @@ def test_the_function_may_do_no_more_in_the_database_than_it_must(here: Deployme
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             connection.execute(statement)  # type: ignore[call-overload]
-    assert database.operator_url(here) != url
+    assert databases.operator_url(here) != url

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from console.operations import avatars, web
+from console.operations import web
+from console.operations.avatars import avatars
 from console.operations.errors import OperationError
 from tests.integration.system import System, picture, wait_until
 

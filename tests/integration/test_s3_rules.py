@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
 from tests.unit.order.s3 import S3
 
 NAME = "s3-rules"

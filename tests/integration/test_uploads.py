@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from console.operations import avatars, deployment, web
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations import web
+from console.operations.avatars import avatars
+from console.operations.environments import clients
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads.test_users import SignIn
 from tests.integration.system import Webhook, picture, wait_for_version, wait_until
 
 
@@ -229,7 +231,7 @@ def test_a_broken_file_is_rejected_where_everybody_can_see_why(
 def webhook(here: Deployment) -> Iterator[Webhook]:
     """A receiver subscribed as `webhook_url` does on AWS (see docs/local-differences.md)."""
     receiver = Webhook()
-    sns = deployment.client("sns", here.region, tuple(sorted(here.access.items())))
+    sns = clients.client("sns", here.region, tuple(sorted(here.access.items())))
     sns.subscribe(
         TopicArn=here.topic_arn,
         Protocol="http",

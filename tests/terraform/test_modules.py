@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from console.operations.terraform import DIRECTORY, initialised_for_checks
+from console.operations.environments.terraform import DIRECTORY, initialised_for_checks
 
 
 def test_every_branch_of_every_module_plans_as_it_should(tmp_path: Path) -> None:

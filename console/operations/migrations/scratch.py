@@ -18,8 +18,8 @@ from psycopg import conninfo, errors, sql
 from console.operations.errors import OperationError
 from console.operations.migrations import history, runner
 from console.operations.migrations.files import DIRECTORY, Files
+from console.operations.migrations.postgres_binaries import installation
 from console.operations.migrations.session import Limits, connect
-from console.operations.postgres_binaries import installation
 from console.operations.progress import Event, Report, ignore
 
 PREFIX = "migration_rehearsal_"

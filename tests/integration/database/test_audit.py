@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from console.operations import audit
-from console.operations.access import Actor
-from console.operations.audit import AlreadyDoneError, Audit, Filter
+from console.operations.audit import audit
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import AlreadyDoneError, Audit, Filter
 from console.operations.errors import OperationError
 
 ADA = Actor("ada", may_operate=True)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from console.commands.database import app
 from console.operations import migrations
-from console.operations.audit import Audit
+from console.operations.audit.audit import Audit
 
 
 @pytest.fixture

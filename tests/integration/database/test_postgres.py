@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from console.operations.errors import OperationError
-from console.operations.postgres_binaries import installation
+from console.operations.migrations.postgres_binaries import installation
 from local import postgres
 from tests.postgres_fixture import free_port
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import boto3
 
-from console.operations import deployment
-from console.operations.deployment import Deployment
+from console.operations.environments import clients, deployment
+from console.operations.environments.deployment import Deployment
 
 REGION = "eu-central-1"
 RESIZE_LOGS = "/aws/lambda/resize"
@@ -16,7 +16,7 @@ RESIZE_LOGS = "/aws/lambda/resize"
 
 def make(directory: Path) -> Deployment:
     """Make the buckets, queues and log group, and write ``.env.local`` into the folder."""
-    deployment.forget_clients()
+    clients.forget_clients()
     s3 = boto3.client("s3", region_name=REGION)
     location = {"LocationConstraint": REGION}
     for bucket in ("uploads", "assets"):

@@ -15,10 +15,10 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations import failures
-from console.operations.access import Actor
-from console.operations.deployment import ROOT, Deployment
+from console.operations.audit.access import Actor
+from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.errors import OperationError
+from console.operations.pipeline import failures
 from tests.unit.console import deployments
 
 OIDC = {"auth": {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}}

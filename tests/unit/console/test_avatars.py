@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from console.operations import avatars, deployment, logs, progress, refusals, web
-from console.operations.deployment import Deployment
+from console.operations import progress, web
+from console.operations.avatars import avatars
+from console.operations.environments import clients, logs
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.uploads import refusals
 from tests.unit.console import deployments
 
 
@@ -20,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
     monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
     with mock_aws():
         yield deployments.make(tmp_path)
-    deployment.forget_clients()
+    clients.forget_clients()
 
 
 def shown(here: Deployment, name: str, version: str) -> None:

@@ -10,8 +10,9 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from console.operations import cdn, deployment
-from console.operations.deployment import Deployment
+from console.operations.avatars import cdn
+from console.operations.environments import clients
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.progress import ignore
 
@@ -23,7 +24,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    deployment.forget_clients()
+    clients.forget_clients()
     cdn._known_paths.clear()
     with mock_aws():
         yield Deployment(
@@ -42,7 +43,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
             function_names={},
             access={},
         )
-    deployment.forget_clients()
+    clients.forget_clients()
 
 
 def listed(ages: dict[str, timedelta], *, marker: str | None = None) -> dict[str, object]:

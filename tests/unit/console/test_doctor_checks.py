@@ -14,9 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from console.operations import deployment, web
-from console.operations.deployment import Deployment
-from console.operations.doctor import (
+from console.operations import web
+from console.operations.environments import clients
+from console.operations.environments.deployment import Deployment
+from console.operations.environments.doctor import (
     api,
     buckets,
     cdn,
@@ -27,10 +28,10 @@ from console.operations.doctor import (
     permissions,
     terraform_state,
 )
-from console.operations.doctor.examination import Check, run
-from console.operations.doctor.finding import Finding
-from console.operations.doctor.subject import Subject
-from console.operations.doctor.terraform_state import TerraformState
+from console.operations.environments.doctor.examination import Check, run
+from console.operations.environments.doctor.examined import Examined
+from console.operations.environments.doctor.finding import Finding
+from console.operations.environments.doctor.terraform_state import TerraformState
 from console.operations.errors import OperationError
 from console.operations.progress import ignore
 
@@ -89,13 +90,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("aws")
 class TestBuckets:
     @pytest.fixture
-    def subject(self) -> Subject:
+    def subject(self) -> Examined:
         s3 = boto3.client("s3", region_name=REGION)
         for name in ("ops-uploads", "ops-assets"):
             s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-        return Subject(here(), state())
+        return Examined(here(), state())
 
-    def test_a_bare_bucket_is_open_unversioned_and_silent(self, subject: Subject) -> None:
+    def test_a_bare_bucket_is_open_unversioned_and_silent(self, subject: Examined) -> None:
         checks = only(
             buckets.checks(subject), "the bucket", "public access", "versioning", "notification"
         )
@@ -105,8 +106,8 @@ class TestBuckets:
         assert found["uploads notification"] == "none"
         assert "the bucket ops-uploads" not in found
 
-    def test_a_missing_bucket_is_the_only_thing_called_broken(self, subject: Subject) -> None:
-        gone = Subject(here(uploads_bucket="nobody-has-this"), subject.state)
+    def test_a_missing_bucket_is_the_only_thing_called_broken(self, subject: Examined) -> None:
+        gone = Examined(here(uploads_bucket="nobody-has-this"), subject.state)
         checks = [
             check for check in buckets.checks(gone)
             if "assets" not in check.key or check.key == "the bucket ops-assets"
@@ -116,7 +117,7 @@ class TestBuckets:
             ("the bucket nobody-has-this", "it does not exist")
         ]
 
-    def test_a_bucket_policy_that_terraform_did_not_make_is_named(self, subject: Subject) -> None:
+    def test_a_bucket_policy_that_terraform_did_not_make_is_named(self, subject: Examined) -> None:
         policy = {
             "Version": "2012-10-17",
             "Statement": [
@@ -137,10 +138,10 @@ class TestBuckets:
 
 @pytest.mark.usefixtures("aws")
 class TestDatabaseParameter:
-    def parameter(self) -> Subject:
+    def parameter(self) -> Examined:
         known = state()
         known.outputs["database_url_parameter"] = "/ops/prod/database-url"
-        return Subject(here(), known)
+        return Examined(here(), known)
 
     def test_a_missing_parameter_is_named(self) -> None:
         (found,) = run(list(database.checks(self.parameter(), None)), ignore)
@@ -177,7 +178,7 @@ class Migration:
 def test_the_schema_is_judged_by_its_migrations(
     migrations: list[Migration], expected: str, says: str
 ) -> None:
-    findings = run(list(database.checks(Subject(here(), None), lambda: migrations)), ignore)
+    findings = run(list(database.checks(Examined(here(), None), lambda: migrations)), ignore)
     schema = findings[-1]
     assert schema.state == expected
     assert says in schema.found
@@ -187,12 +188,12 @@ def test_a_database_that_does_not_answer_is_named_with_its_remedy() -> None:
     def stopped() -> list[Migration]:
         raise OperationError("The database does not answer.", "Start it: `make up`.")
 
-    (found,) = run(list(database.checks(Subject(here(), None), stopped)), ignore)
+    (found,) = run(list(database.checks(Examined(here(), None), stopped)), ignore)
     assert (found.area, found.state, found.remedy) == ("Database", "error", "Start it: `make up`.")
 
 
 def test_without_a_database_nothing_is_said_of_one() -> None:
-    assert list(database.checks(Subject(here(), state()), None)) == []
+    assert list(database.checks(Examined(here(), state()), None)) == []
 
 
 WANTED: dict[str, Any] = {
@@ -234,7 +235,7 @@ def test_a_function_that_is_not_ready_says_why(
     live: dict[str, Any], found: dict[str, tuple[str, str]]
 ) -> None:
     client = SimpleNamespace(get_function_configuration=lambda **_: live)
-    subject = Subject(
+    subject = Examined(
         SimpleNamespace(name="prod", functions=client, function_names={"presign": "ops-presign"}),  # type: ignore[arg-type]
         None,
     )
@@ -245,7 +246,7 @@ def test_a_function_that_is_not_ready_says_why(
 class TestPolicies:
     def said(self, live: dict[str, Any]) -> Finding:
         policy = SimpleNamespace(get_role_policy=lambda **_: {"PolicyDocument": live})
-        subject = Subject(
+        subject = Examined(
             SimpleNamespace(  # type: ignore[arg-type]
                 name="prod",
                 iam=policy,
@@ -295,7 +296,7 @@ def test_a_certificate_is_judged_by_the_days_it_has_left(days: int, expected: st
         answer = {"Certificate": {"Status": "ISSUED", "NotAfter": expires}}
         return SimpleNamespace(describe_certificate=lambda **_: answer)
 
-    subject = Subject(
+    subject = Examined(
         SimpleNamespace(  # type: ignore[arg-type]
             certificates_in=certificates_in, assets_bucket="a", assets_url="https://a.example.com"
         ),
@@ -331,7 +332,7 @@ def test_a_record_may_be_written_as_route_53s_console_writes_it() -> None:
         "alias": [{"name": "d-1.execute-api.amazonaws.com"}],
         "records": None,
     }
-    subject = Subject(
+    subject = Examined(
         SimpleNamespace(name="prod", route53=route53),  # type: ignore[arg-type]
         state(aws_route53_record=[record]),
     )
@@ -360,7 +361,7 @@ def test_a_profile_is_read_where_there_is_a_function_for_it(
 
     monkeypatch.setattr(web, "request", request)
     names = {"authorizer": "a", "presign": "p", "profiles": "ops-profiles"}
-    subject = Subject(here(function_names=names), None)
+    subject = Examined(here(function_names=names), None)
     checks = only(api.checks(subject, None), "a profile")
     assert broken(run(checks, ignore)) == ({"a profile that isn't there": found} if found else {})
     assert asked[0][1].startswith("https://api.example.com/api/activities/doctor-")
@@ -388,7 +389,7 @@ def test_expired_credentials_are_one_error_and_the_rest_is_not_checked(
                 {"Error": {"Code": "ExpiredToken", "Message": "The token has expired."}}, "x"
             )
 
-    monkeypatch.setattr(deployment, "client", lambda *_: Sts())
+    monkeypatch.setattr(clients, "client", lambda *_: Sts())
     workspace = SimpleNamespace(region=REGION)
     findings = examine("prod", lambda: workspace)  # type: ignore[arg-type,return-value]
     assert broken(findings) == {

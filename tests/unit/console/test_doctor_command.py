@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from console import terminal
 from console.commands import doctor
-from console.operations.doctor import Finding
+from console.operations.environments.doctor import Finding
 
 FINDINGS = [
     Finding("Functions", "resize AVATAR_SIZES", "error", "512,128", "64", "Run `make apply`."),

@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from console.operations import progress
-from console.operations.deployment import explained
-from console.operations.doctor.examination import Check, run
-from console.operations.doctor.finding import AREAS, Finding, State, in_order, severity
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.doctor.examination import Check, run
+from console.operations.environments.doctor.finding import AREAS, Finding, State, in_order, severity
 from console.operations.errors import OperationError
 
 
@@ -129,7 +129,7 @@ def test_a_check_that_ends_with_an_error_says_so_and_the_others_go_on(
 
 def test_an_explained_refusal_is_understood_as_the_refusal_itself() -> None:
     def sign_in() -> Iterator[Finding]:
-        with explained("sign in"):
+        with aws_errors("sign in"):
             raise refused("AccessDeniedException", "User is not authorized.")
         yield
 

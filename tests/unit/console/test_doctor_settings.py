@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from console.operations.doctor import settings
-from console.operations.doctor.finding import Finding
+from console.operations.environments.doctor import settings
+from console.operations.environments.doctor.finding import Finding
 
 
 def compare(expected: dict[str, str | None], found: dict[str, str]) -> dict[str, Finding]:

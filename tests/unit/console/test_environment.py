@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from console.operations import deployment, environment
+from console.operations.environments import deployment, settings_files
 
 OUTPUTS = {"region": "eu-central-1", "function_names": {"resize": "avatar-ops-local-resize"}}
 
 
 def test_settings_of_an_emulator_name_its_region_for_boto3_each_time_they_are_written() -> None:
     access = dict.fromkeys(deployment.ACCESS, "x")  # what is read of the file that was there
-    settings = environment.console_settings(OUTPUTS, access)
+    settings = settings_files.console_settings(OUTPUTS, access)
     assert settings["AWS_REGION"] == "eu-central-1"
     assert access.items() <= settings.items()
 
 
 def test_settings_of_aws_leave_region_and_credentials_to_the_operators_own() -> None:
-    assert not any(name.startswith("AWS_") for name in environment.console_settings(OUTPUTS, {}))
+    assert not any(name.startswith("AWS_") for name in settings_files.console_settings(OUTPUTS, {}))

@@ -13,9 +13,10 @@ import pytest
 from moto import mock_aws
 from PIL import Image
 
-from console.operations import failures, progress
-from console.operations.deployment import Deployment
+from console.operations import progress
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.pipeline import failures
 from tests.unit.console import deployments
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from console.operations import profiles, refusals
-from console.operations.accounts import SignIn
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.refusals import Refusal, Step
+from console.operations.uploads import profiles, refusals
+from console.operations.uploads.refusals import Refusal, Step
+from console.operations.uploads.test_users import SignIn
 
 ORIGIN = "http://127.0.0.1:8501"
 ADA = {

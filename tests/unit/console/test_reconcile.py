@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from moto import mock_aws
 
-from console.operations.deployment import Deployment
-from console.operations.reconcile import reconcile
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline.reconcile import reconcile
 from tests.unit.console import deployments
 
 
@@ -34,7 +34,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("moto.s3.models.utcnow", clock.utcnow)
-    monkeypatch.setattr("console.operations.reconcile.time", clock)
+    monkeypatch.setattr("console.operations.pipeline.reconcile.time", clock)
     return clock
 
 

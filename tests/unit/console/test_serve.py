@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console import serve
-from console.operations.deployment import ROOT
+from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 from tests.postgres_fixture import free_port
 

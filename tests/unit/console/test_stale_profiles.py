@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from moto import mock_aws
 
-from console.operations import stale_profiles
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.pipeline import stale_profiles
 from tests.unit.console import deployments
 
 OLD, NEW = "1" * 32, "2" * 32

@@ -202,7 +202,9 @@ def test_every_environment_variable_is_documented(
 
 def test_the_settings_files_are_documented() -> None:
     (tree,) = (
-        tree for path, tree in sources("console") if path.endswith("operations/environment.py")
+        tree
+        for path, tree in sources("console")
+        if path.endswith("operations/environments/settings_files.py")
     )
     constants = {
         target.id: ast.literal_eval(node.value)

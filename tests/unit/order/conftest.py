@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from console.operations import reconcile
+from console.operations.pipeline import reconcile
 from resize import store
 from tests.unit.order.machine import NAME, RECORDING, World, render
 

@@ -20,8 +20,8 @@ from urllib.parse import quote_plus
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from console.operations import reconcile
-from console.operations.deployment import Deployment
+from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import reconcile
 from profiles import avatar
 from profiles.database import Connection
 from resize import store

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Element
 
 from console import session
-from console.operations import cdn, deployment
+from console.operations.avatars import cdn
+from console.operations.environments import clients, deployment
 
 Show = Callable[..., AppTest]
 
@@ -50,7 +51,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
     def forget() -> None:
-        deployment.forget_clients()
+        clients.forget_clients()
         cdn._known_paths.clear()
         for kept in (session.jobs, session.the_audit, session._looked_up):
             kept.clear()

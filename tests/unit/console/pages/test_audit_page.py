@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from console import session
-from console.operations import audit
-from console.operations.access import Actor
+from console.operations.audit import audit
+from console.operations.audit.access import Actor
 from tests.unit.console.pages.conftest import Show, text
 
 ADA = Actor("ada", may_operate=True)

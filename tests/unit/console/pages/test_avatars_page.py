@@ -9,9 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations import avatars, samples
-from console.operations.avatars import Arrival
+from console.operations.avatars import avatars
+from console.operations.avatars.avatars import Arrival
 from console.operations.errors import OperationError
+from console.operations.uploads import samples
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 

@@ -9,7 +9,8 @@ import pytest
 from botocore.stub import Stubber
 
 from console import session
-from console.operations import cdn, deployment
+from console.operations.avatars import cdn
+from console.operations.environments import deployment
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 

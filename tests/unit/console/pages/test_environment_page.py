@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations import doctor
-from console.operations.doctor import Finding
+from console.operations.environments import doctor
+from console.operations.environments.doctor import Finding
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 

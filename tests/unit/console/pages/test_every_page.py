@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSO
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations import deployment, profiles
-from console.operations.profiles import Profile
+from console.operations.environments import clients
+from console.operations.uploads import profiles
+from console.operations.uploads.profiles import Profile
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
@@ -87,7 +88,7 @@ def _complete_settings_and_nobody_who_answers(
         "AWS_ACCESS_KEY_ID=testing\nAWS_SECRET_ACCESS_KEY=testing\n"
     )
     # seconds of trying again are no matter here
-    monkeypatch.setattr(deployment, "_CONFIG", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr(clients, "_CONFIG", Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(
         profiles, "read", lambda here, handle: Profile(handle, "Ada", "", "sub-1", "")
     )

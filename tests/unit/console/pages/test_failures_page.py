@@ -11,8 +11,8 @@ import streamlit as st
 from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
-from console.operations import failures
-from console.operations.deployment import ROOT, Deployment
+from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.pipeline import failures
 from tests.unit.console import deployments
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from console.operations import cdn, dead_letters, health
-from console.operations.cdn import Invalidation
+from console.operations.avatars import cdn
+from console.operations.avatars.cdn import Invalidation
+from console.operations.environments import health
+from console.operations.environments.health import Alarm, Certificate, Processed
 from console.operations.errors import OperationError
-from console.operations.health import Alarm, Certificate, Processed
+from console.operations.pipeline import dead_letters
 from tests.unit.console.pages.conftest import Show, text
 
 NOW = datetime.now(UTC)

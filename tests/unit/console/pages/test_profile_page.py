@@ -8,10 +8,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from console.operations import profiles
-from console.operations.accounts import SignIn
-from console.operations.deployment import ROOT
-from console.operations.profiles import Activity, Profile
+from console.operations.environments.deployment import ROOT
+from console.operations.uploads import profiles
+from console.operations.uploads.profiles import Activity, Profile
+from console.operations.uploads.test_users import SignIn
 from tests.unit.console import deployments
 
 ADA = Profile(

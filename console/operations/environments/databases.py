@@ -1,0 +1,112 @@
+"""Where the database is: an operator's way in, and the function's.
+
+The function reads its URL from the SSM SecureString that Terraform is told of; the operators' URL,
+whose role owns the tables, lies beside it under the same name with ``-owner``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import psycopg
+from botocore.exceptions import ClientError
+
+from console.operations import migrations
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the database says of itself."""
+
+    server: str
+    applied: int
+    pending: int
+
+
+def owner_parameter(deployment: Deployment) -> str:
+    """Return the name of the parameter with the operators' URL."""
+    return f"{deployment.database_url_parameter}-owner"
+
+
+def operator_url(deployment: Deployment | None) -> str:
+    """Return the URL with which operators work: ``DATABASE_URL``, or the owner's parameter.
+
+    Raises
+    ------
+    OperationError
+        If there is neither.
+    """
+    url = os.environ.get("DATABASE_URL", "").strip()
+    if url:
+        return url
+    if deployment is None or not deployment.database_url_parameter:
+        raise OperationError(
+            "No database is configured here.",
+            "Set DATABASE_URL, or `database` in the environment's tfvars.",
+        )
+    name = owner_parameter(deployment)
+    with aws_errors(f"read the parameter {name}"):
+        try:
+            found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+            raise OperationError(
+                f"There is no parameter {name}.",
+                "Store the operators' URL there as a SecureString, or set DATABASE_URL.",
+            ) from None
+    return found["Parameter"]["Value"]
+
+
+def keep_operator_url(deployment: Deployment, url: str) -> None:
+    """Write the operators' URL into its parameter."""
+    _store(deployment, owner_parameter(deployment), url)
+
+
+def ensure_login(deployment: Deployment, url: str) -> bool:
+    """Give the function a login of its own, if the one in its parameter does not work.
+
+    Returns
+    -------
+    bool
+        Whether a new one was made.
+
+    Raises
+    ------
+    OperationError
+        If the parameter can't be written or the role can't be changed.
+    """
+    name = deployment.database_url_parameter
+    with aws_errors(f"read the parameter {name}"):
+        try:
+            current = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
+            psycopg.connect(current["Parameter"]["Value"], connect_timeout=5).close()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+        except psycopg.Error:
+            pass
+        else:
+            return False
+    _store(deployment, name, migrations.profiles_url(url))
+    return True
+
+
+def standing(url: str) -> Standing:
+    """Return how far the database is migrated."""
+    lines = migrations.migrations(url)
+    applied = sum(line.state in {"applied", "baseline"} for line in lines)
+    info = psycopg.conninfo.conninfo_to_dict(url)
+    server = f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
+    return Standing(server, applied, len(lines) - applied)
+
+
+def _store(deployment: Deployment, name: str, value: str) -> None:
+    with aws_errors(f"write the parameter {name}"):
+        deployment.parameters.put_parameter(
+            Name=name, Value=value, Type="SecureString", Overwrite=True
+        )

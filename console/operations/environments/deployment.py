@@ -1,0 +1,226 @@
+"""One deployed environment: what Terraform made, and how to reach it.
+
+``make env`` writes ``.env.<ENV>`` from Terraform's outputs; everything here reads that file, so
+that no operation needs Terraform at hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.operations.environments import clients
+from console.operations.environments.clients import client
+from console.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_acm.client import ACMClient
+    from mypy_boto3_cloudfront.client import CloudFrontClient
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
+    from mypy_boto3_cognito_idp.client import CognitoIdentityProviderClient
+    from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_route53.client import Route53Client
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sns.client import SNSClient
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_ssm.client import SSMClient
+
+ROOT = Path(__file__).resolve().parents[3]
+ACCESS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+CDN_REGION = "us-east-1"
+"""Where CloudFront has its metrics, alarms and certificates."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What ``.env.<ENV>`` says of an environment.
+
+    Attributes
+    ----------
+    name
+        The environment's name, `ENV`.
+    access
+        The emulator's address and credentials where the file holds them; on AWS it is empty,
+        and boto3 finds the operator's own credentials.
+    function_names
+        The deployed name of each function, by its folder in ``lambdas/``.
+    database_url_parameter
+        The SSM parameter with the profile function's database URL; empty without a database.
+    """
+
+    name: str
+    region: str
+    api_url: str
+    assets_url: str
+    uploads_bucket: str
+    assets_bucket: str
+    distribution_id: str
+    user_pool_id: str
+    user_pool_client_id: str
+    queue_url: str
+    dead_letter_queue_url: str
+    topic_arn: str
+    function_names: Mapping[str, str]
+    access: Mapping[str, str]
+    database_url_parameter: str = ""
+
+    @property
+    def s3(self) -> S3Client:
+        """The S3 client."""
+        return self._client("s3")  # type: ignore[no-any-return]
+
+    @property
+    def sqs(self) -> SQSClient:
+        """The SQS client."""
+        return self._client("sqs")  # type: ignore[no-any-return]
+
+    @property
+    def cognito(self) -> CognitoIdentityProviderClient:
+        """The Cognito user pools client."""
+        return self._client("cognito-idp")  # type: ignore[no-any-return]
+
+    @property
+    def cloudfront(self) -> CloudFrontClient:
+        """The CloudFront client."""
+        return self._client("cloudfront")  # type: ignore[no-any-return]
+
+    @property
+    def cloudwatch(self) -> CloudWatchClient:
+        """The CloudWatch client."""
+        return self._client("cloudwatch")  # type: ignore[no-any-return]
+
+    def cloudwatch_in(self, region: str) -> CloudWatchClient:
+        """Return the CloudWatch client of another region; CloudFront's alarms are in us-east-1."""
+        return self._client("cloudwatch", region)  # type: ignore[no-any-return]
+
+    @property
+    def functions(self) -> LambdaClient:
+        """The Lambda client."""
+        return self._client("lambda")  # type: ignore[no-any-return]
+
+    @property
+    def logs(self) -> CloudWatchLogsClient:
+        """The CloudWatch Logs client."""
+        return self._client("logs")  # type: ignore[no-any-return]
+
+    @property
+    def parameters(self) -> SSMClient:
+        """The SSM client."""
+        return self._client("ssm")  # type: ignore[no-any-return]
+
+    @property
+    def certificates(self) -> ACMClient:
+        """The ACM client of this region."""
+        return self._client("acm")  # type: ignore[no-any-return]
+
+    def certificates_in(self, region: str) -> ACMClient:
+        """Return the ACM client of another region; CloudFront's certificate is in us-east-1."""
+        return self._client("acm", region)  # type: ignore[no-any-return]
+
+    @property
+    def apis(self) -> Any:
+        """The API Gateway client of HTTP APIs, whose types are not installed."""
+        return self._client("apigatewayv2")
+
+    @property
+    def iam(self) -> IAMClient:
+        """The IAM client."""
+        return self._client("iam")  # type: ignore[no-any-return]
+
+    @property
+    def route53(self) -> Route53Client:
+        """The Route 53 client."""
+        return self._client("route53")  # type: ignore[no-any-return]
+
+    @property
+    def sns(self) -> SNSClient:
+        """The SNS client."""
+        return self._client("sns")  # type: ignore[no-any-return]
+
+    def _client(self, service: str, region: str = "") -> Any:
+        return client(service, region or self.region, tuple(sorted(self.access.items())))
+
+
+def make_clients(deployment: Deployment) -> None:
+    """Make the clients that most pages need, so that no operator waits for it (half a second)."""
+    for service in ("s3", "sqs", "logs", "cloudfront", "cloudwatch", "ssm"):
+        clients._client(service)
+    deployment.cloudwatch_in(CDN_REGION)
+    deployment.certificates_in(CDN_REGION)
+
+
+def settings_file(env: str) -> Path:
+    """Return the path of ``.env.<ENV>`` (``AVATAR_OPS_ENV_DIR`` moves it)."""
+    check_name(env)
+    return Path(os.environ.get("AVATAR_OPS_ENV_DIR") or ROOT) / f".env.{env}"
+
+
+def check_name(env: str) -> None:
+    """Raise OperationError if that can't be an environment's name."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", env):
+        raise OperationError(
+            f"{env!r} is no environment's name.",
+            "Use a lower-case letter, then letters, digits and hyphens, at most 20: ENV=prod.",
+        )
+
+
+def read_settings(env: str) -> dict[str, str]:
+    """Return the variables of ``.env.<ENV>``; empty if there is no such file."""
+    return read_variables(settings_file(env))
+
+
+def read_variables(path: Path) -> dict[str, str]:
+    """Return the variables of a settings file; empty if there is no such file."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def read_access(env: str) -> dict[str, str]:
+    """Return what ``.env.<ENV>`` says of an emulator's address and credentials; empty on AWS."""
+    settings = read_settings(env)
+    return {name: settings[name] for name in ACCESS if name in settings}
+
+
+def load(env: str) -> Deployment:
+    """Return the environment that ``.env.<ENV>`` describes.
+
+    Raises
+    ------
+    OperationError
+        If there is no such file or a variable is missing from it.
+    """
+    settings = read_settings(env)
+    remedy = "Run `make up`." if env == "local" else f"Run `make env ENV={env}`."
+    if not settings:
+        raise OperationError(f"There is no {settings_file(env).name} here.", remedy)
+    values: dict[str, Any] = {
+        "name": env,
+        "access": {name: settings[name] for name in ACCESS if name in settings},
+    }
+    for field in fields(Deployment):
+        if field.name in values:
+            continue
+        value = settings.get(field.name.upper(), "")
+        if not value and field.default is MISSING:
+            raise OperationError(
+                f"{settings_file(env).name} has no value for {field.name.upper()}.", remedy
+            )
+        values[field.name] = value
+    try:
+        values["function_names"] = json.loads(values["function_names"])
+    except ValueError as error:
+        raise OperationError(
+            f"FUNCTION_NAMES in {settings_file(env).name} is no JSON.", remedy
+        ) from error
+    return Deployment(**values)

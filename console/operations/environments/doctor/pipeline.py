@@ -1,0 +1,117 @@
+"""From an upload to the resize function: queue, dead letters, event source, topic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+from console.operations.environments.doctor.examination import Check
+from console.operations.environments.doctor.examined import Examined
+from console.operations.environments.doctor.finding import Finding, compare
+
+AREA = "Queue"
+_QUEUE = "the queue"
+
+
+def checks(subject: Examined) -> Iterator[Check]:
+    """Yield the checks of what stands between the buckets and their listeners."""
+    yield Check(AREA, _QUEUE, partial(_queue, subject))
+    yield Check(AREA, "the dead letters", partial(_dead_letters, subject))
+    yield Check(AREA, "the event source mapping", partial(_mapping, subject), (_QUEUE,))
+    subscriptions = [
+        item
+        for item in subject.managed("aws_sns_topic_subscription")
+        if item["topic_arn"] == subject.here.topic_arn
+    ]
+    if subscriptions:
+        yield Check(
+            AREA,
+            "the topic's subscriptions",
+            partial(
+                _subscriptions, subject, [(item["protocol"], item["endpoint"])
+                                          for item in subscriptions],
+            ),
+        )  # fmt: skip
+
+
+def _queue(subject: Examined) -> Iterator[Finding]:
+    attributes = subject.here.sqs.get_queue_attributes(
+        QueueUrl=subject.here.queue_url, AttributeNames=["All"]
+    )["Attributes"]
+    redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
+    yield compare(
+        AREA,
+        "dead letters go to",
+        subject.dead_letter_queue_arn,
+        redrive.get("deadLetterTargetArn"),
+        subject.put_back,
+    )
+    if made := subject.made("aws_sqs_queue", url=subject.here.queue_url):
+        wanted = json.loads(made["redrive_policy"])
+        yield compare(
+            AREA,
+            "attempts and visibility",
+            f"{wanted['maxReceiveCount']} attempts, {made['visibility_timeout_seconds']} s",
+            f"{redrive.get('maxReceiveCount')} attempts, {attributes['VisibilityTimeout']} s",
+            subject.put_back,
+        )
+
+
+def _dead_letters(subject: Examined) -> Iterator[Finding]:
+    attributes = subject.here.sqs.get_queue_attributes(
+        QueueUrl=subject.here.dead_letter_queue_url,
+        AttributeNames=[
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+        ],
+    )["Attributes"]
+    yield compare(
+        AREA,
+        "dead letters",
+        "0",
+        str(sum(int(number) for number in attributes.values())),
+        "`make logs FUNCTION=resize` says why they failed, `make redrive` tries them again.",
+        "warning",
+    )
+
+
+def _mapping(subject: Examined) -> Iterator[Finding]:
+    mappings = subject.here.functions.list_event_source_mappings(
+        FunctionName=subject.here.function_names["resize"], EventSourceArn=subject.queue_arn
+    )["EventSourceMappings"]
+    found = [
+        ", ".join([mapping["State"], *mapping.get("FunctionResponseTypes", ["whole batches"])])
+        for mapping in mappings
+    ]
+    changing = all(mapping["State"] in {"Creating", "Enabling", "Updating"} for mapping in mappings)
+    yield compare(
+        AREA,
+        "event source mapping to resize",
+        "Enabled, ReportBatchItemFailures",
+        "; ".join(found) or "none",
+        "Wait until the change has been made." if mappings and changing else subject.put_back,
+        "warning" if mappings and changing else "error",
+    )
+
+
+def _subscriptions(subject: Examined, wanted: list[tuple[str, str]]) -> Iterator[Finding]:
+    pages = subject.here.sns.get_paginator("list_subscriptions_by_topic").paginate(
+        TopicArn=subject.here.topic_arn
+    )
+    live = {
+        (item["Protocol"], item["Endpoint"]): item["SubscriptionArn"]
+        for page in pages
+        for item in page["Subscriptions"]
+    }
+    for protocol, endpoint in wanted:
+        arn = live.get((protocol, endpoint))
+        pending = arn is not None and not arn.startswith("arn:")
+        yield compare(
+            AREA,
+            f"topic's subscription of {endpoint}",
+            "confirmed",
+            "not yet confirmed" if pending else "confirmed" if arn else "none",
+            "The receiver must confirm it." if pending else subject.put_back,
+            "warning" if pending else "error",
+        )

@@ -1,0 +1,78 @@
+"""Write what Terraform made into files that the console and the front end read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from console.operations.environments.deployment import settings_file
+
+# The names that the existing React client reads
+FRONT_END = {
+    "REACT_APP_API_GATEWAY_ENDPOINT_URL": "api_url",
+    "REACT_APP_BACKEND_URL": "api_url",
+    "REACT_APP_FRONTEND_URL": "front_end_origins",
+    "REACT_APP_AWS_PROJECT_REGION": "region",
+    "REACT_APP_AWS_COGNITO_REGION": "region",
+    "REACT_APP_AWS_USER_POOLS_ID": "user_pool_id",
+    "REACT_APP_CLIENT_ID": "user_pool_client_id",
+}
+# Terraform's outputs that the console reads, by the variable's name
+_CONSOLE = (
+    "region",
+    "api_url",
+    "assets_url",
+    "uploads_bucket",
+    "assets_bucket",
+    "distribution_id",
+    "user_pool_id",
+    "user_pool_client_id",
+    "queue_url",
+    "dead_letter_queue_url",
+    "topic_arn",
+    "function_names",
+    "database_url_parameter",
+)
+
+
+def front_end_file(env: str) -> Path:
+    """Return the path of the front end's settings."""
+    return settings_file(env).with_name(f".env.front-end.{env}")
+
+
+def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of ``.env.<ENV>``; `access` is empty on AWS."""
+    settings = {name.upper(): _text(outputs.get(name)) for name in _CONSOLE}
+    return settings | ({"AWS_REGION": settings["REGION"], **access} if access else {})
+
+
+def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables that the React client reads."""
+    return {name: _first(outputs[output]) for name, output in FRONT_END.items()}
+
+
+def write(env: str, outputs: Mapping[str, Any], access: Mapping[str, str]) -> list[Path]:
+    """Write both files, whole or not at all; return their paths."""
+    files = {
+        settings_file(env): console_settings(outputs, access),
+        front_end_file(env): front_end_settings(outputs),
+    }
+    for path, settings in files.items():
+        partial = path.with_name(f"{path.name}.partial")
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        partial.write_text(f"# Written by `make env`; changes here are lost.\n{text}")
+        partial.replace(path)
+    return list(files)
+
+
+def _text(value: Any) -> str:
+    # Terraform leaves out an output that is null
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _first(value: Any) -> str:
+    return str(value[0] if isinstance(value, list) else value)

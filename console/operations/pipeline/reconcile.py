@@ -1,0 +1,187 @@
+"""Find originals that were never processed, and put them on the queue.
+
+S3's notifications are delivered at least once, but a queue can be purged, a mapping disabled or
+an emulator killed. The uploads bucket is the truth: every version of an original that came after
+the one that is shown, and that was not rejected, is queued again. Mostly that is the newest alone;
+but a good upload must not be lost because a broken one followed it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from console.operations import progress
+from console.operations.avatars import avatars
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
+
+_WORKERS = 16
+_SETTLED_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a walk through the uploads bucket found.
+
+    Attributes
+    ----------
+    queued
+        Originals put on the queue, or that would be in a dry run.
+    last_key
+        Where the walk stands: everything up to this key is done.
+    """
+
+    shown: int = 0
+    rejected: int = 0
+    queued: int = 0
+    last_key: str = ""
+
+    @property
+    def walked(self) -> int:
+        """How many originals were looked at."""
+        return self.shown + self.rejected + self.queued
+
+    def __str__(self) -> str:
+        return f"{self.queued} of {self.walked} queued"
+
+
+def reconcile(
+    deployment: Deployment,
+    report: progress.Report,
+    *,
+    dry_run: bool,
+    everything: bool = False,
+    after: str = "",
+) -> Iterator[Findings]:
+    """Walk the uploads bucket page by page, yielding the findings so far after each page.
+
+    Parameters
+    ----------
+    everything
+        Queue every original, as after a change of sizes.
+    after
+        Begin behind this key: where an interrupted walk stood.
+    """
+    findings = Findings()
+    with aws_errors("walk through the uploads bucket"), ThreadPoolExecutor(_WORKERS) as pool:
+        pages = deployment.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=deployment.uploads_bucket, StartAfter=after
+        )
+        for page in pages:
+            originals = [item for item in page.get("Contents", []) if avatars.name_of(item["Key"])]
+            verdicts = list(
+                pool.map(
+                    lambda item: ("missing", [None]) if everything else _verdict(deployment, item),
+                    originals,
+                )
+            )
+            if not dry_run:
+                queue(
+                    deployment,
+                    [
+                        (item["Key"], version_id)
+                        for item, (_, version_ids) in zip(originals, verdicts, strict=True)
+                        for version_id in version_ids
+                    ],
+                )
+            states = [state for state, _ in verdicts]
+            findings = replace(
+                findings,
+                shown=findings.shown + states.count("shown"),
+                rejected=findings.rejected + states.count("rejected"),
+                queued=findings.queued + states.count("missing"),
+                last_key=originals[-1]["Key"] if originals else findings.last_key,
+            )
+            report(progress.Event("Reconcile", "advanced", findings.last_key, done=findings.walked))
+            yield findings
+
+
+def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list[str | None]]:
+    """Say whether an original is shown, rejected or missing, and which versions are to be queued.
+
+    None stands for the newest version. Of the versions of one second only the last is queued, and
+    an older one only once its second is over: the function could not tell their order. Another
+    walk finds what was behind it.
+    """
+    name = avatars.name_of(original["Key"])
+    shown = avatars.shown_metadata(deployment, name) or {}
+    if _is_shown(original, shown):
+        return "shown", []
+    missing: list[str | None] = []
+    queued_of: datetime | None = None
+    pages = deployment.s3.get_paginator("list_object_versions").paginate(
+        Bucket=deployment.uploads_bucket, Prefix=original["Key"]
+    )
+    versions = (version for page in pages for version in page.get("Versions", []))
+    for version in versions:  # newest first
+        if version["Key"] != original["Key"]:
+            break  # longer keys come after it
+        if _is_shown(version, shown):
+            break
+        if avatars.rejection(deployment, name, version["ETag"].strip('"')):
+            continue
+        uploaded = version["LastModified"].replace(microsecond=0)
+        settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
+        if uploaded != queued_of and settled:
+            missing.append(None if version["IsLatest"] else version["VersionId"])
+            queued_of = uploaded
+    return ("missing" if missing else "rejected"), missing
+
+
+def _is_shown(original: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
+    """Say whether the avatar shows this version, or a later upload of the same name."""
+    if shown.get("version") == original["ETag"].strip('"'):
+        return True
+    return (
+        shown.get("source-key") != quote(original["Key"])
+        and shown.get("uploaded", "") > original["LastModified"].isoformat()
+    )
+
+
+def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -> None:
+    """Send S3's own event, without a sequencer, for each original.
+
+    Parameters
+    ----------
+    originals
+        Key and version id; None means the newest version.
+    """
+    for start in range(0, len(originals), 10):
+        entries = [
+            {"Id": str(index), "MessageBody": json.dumps(_event(deployment, key, version_id))}
+            for index, (key, version_id) in enumerate(originals[start : start + 10])
+        ]
+        answer = deployment.sqs.send_message_batch(
+            QueueUrl=deployment.queue_url,
+            Entries=entries,  # type: ignore[arg-type]
+        )
+        if answer.get("Failed"):
+            raise OperationError(
+                f"The queue refused {len(answer['Failed'])} messages: "
+                f"{answer['Failed'][0].get('Message')}.",
+                "Run `make reconcile` again: what was queued already is processed once only.",
+            )
+
+
+def _event(deployment: Deployment, key: str, version_id: str | None) -> dict[str, object]:
+    stored = {"key": quote_plus(key)} | ({"versionId": version_id} if version_id else {})
+    return {
+        "Records": [
+            {
+                "eventSource": "avatar-ops:reconcile",
+                "eventName": "ObjectCreated:Reconcile",
+                "s3": {"bucket": {"name": deployment.uploads_bucket}, "object": stored},
+            }
+        ]
+    }

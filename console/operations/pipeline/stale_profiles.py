@@ -1,0 +1,104 @@
+"""Find users whose row names another upload than their avatar shows, and have it mended.
+
+Lambda tries a message of the topic three times within minutes and then drops it, so a database
+that is away for longer leaves rows behind. What the avatars show is the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote_plus
+
+from sqlalchemy.exc import DBAPIError
+
+from console.operations import progress
+from console.operations.avatars import avatars
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+from console.operations.migrations import session
+
+_PAGE = 1000
+_WORKERS = 16
+_NAMES_PER_CALL = 50  # well within the function's timeout
+_VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
+
+
+def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_run: bool) -> int:
+    """Have the profile function look again at each avatar that its user's row doesn't name.
+
+    Parameters
+    ----------
+    url
+        The operators' database URL.
+
+    Returns
+    -------
+    int
+        How many rows were behind.
+
+    Raises
+    ------
+    OperationError
+        If the database can't be read, or the function fails.
+    """
+    walked = behind = 0
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for page in _rows(url):
+            shown = pool.map(lambda row: _version(deployment, row[0]), page)
+            stale = [
+                name for (name, version), now in zip(page, shown, strict=True) if version != now
+            ]
+            if not dry_run:
+                for start in range(0, len(stale), _NAMES_PER_CALL):
+                    _look_again(deployment, stale[start : start + _NAMES_PER_CALL])
+            walked, behind = walked + len(page), behind + len(stale)
+            report(progress.Event("Profiles", "advanced", page[-1][0], done=walked))
+    return behind
+
+
+def _rows(url: str) -> Iterator[list[tuple[str, str | None]]]:
+    """Yield each user's avatar name and recorded version, a page at a time."""
+    after = ""
+    with session.connect(url, purpose="reconcile") as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")  # holds no lock between pages
+        while True:
+            try:
+                page = connection.exec_driver_sql(
+                    "SELECT DISTINCT cognito_user_id, avatar_version FROM users"
+                    " WHERE cognito_user_id > %s ORDER BY cognito_user_id LIMIT %s",
+                    (after, _PAGE),
+                ).all()
+            except DBAPIError as error:
+                raise OperationError(
+                    f"The users can't be read: {str(error.orig).splitlines()[0]}.",
+                    "`make migrations` shows whether the schema is up to date.",
+                ) from error
+            if not page:
+                return
+            yield [(name, version) for name, version in page]
+            after = page[-1][0]
+
+
+def _version(deployment: Deployment, name: str) -> str | None:
+    """Return what the row should say, by the function's own rule."""
+    shown = avatars.shown_version(deployment, name) or ""
+    return shown if _VERSION.fullmatch(shown) else None
+
+
+def _look_again(deployment: Deployment, names: Sequence[str]) -> None:
+    """Call the function as the topic does; the webhook has heard of these avatars already."""
+    told = {"Records": [{"s3": {"object": {"key": quote_plus(f"avatars/{n}.jpg")}}} for n in names]}
+    with aws_errors("call the profile function"):
+        answer = deployment.functions.invoke(
+            FunctionName=deployment.function_names["profiles"],
+            Payload=json.dumps({"Records": [{"Sns": {"Message": json.dumps(told)}}]}),
+        )
+    if answer.get("FunctionError"):
+        raise OperationError(
+            f"The profile function failed: {answer['Payload'].read().decode()[:300]}",
+            "`make logs FUNCTION=profiles` says why; mend it, then run `make reconcile` again.",
+        )

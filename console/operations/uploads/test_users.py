@@ -1,0 +1,106 @@
+"""Test users: accounts of the user pool that operators may sign in as.
+
+A test user is a member of the pool's group `test-users`. Its password is set anew, at random,
+at each sign-in, so there is none to keep; nobody else's account is ever touched.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+
+GROUP = "test-users"
+_DOMAIN = "test-users.invalid"
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A signed-in test user; `token` is the access token that the API wants."""
+
+    sub: str
+    username: str
+    token: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"SignIn(username={self.username!r})"  # the token stays out of logs and tracebacks
+
+
+def email(name: str) -> str:
+    """Return a test user's address, which can't belong to anybody (RFC 2606)."""
+    if not name.replace("-", "").isalnum() or not name.isascii():
+        raise OperationError(
+            f"{name!r} is no name for a test user.", "Use letters, digits and hyphens: WHO=ada."
+        )
+    return f"{name.lower()}@{_DOMAIN}"
+
+
+def ensure_test_user(deployment: Deployment, name: str) -> str:
+    """Make the test user if there is none; return its `sub`."""
+    address = email(name)
+    cognito, pool = deployment.cognito, deployment.user_pool_id
+    with aws_errors(f"make the test user {name}"):
+        try:
+            cognito.admin_create_user(
+                UserPoolId=pool,
+                Username=address,
+                MessageAction="SUPPRESS",
+                UserAttributes=[
+                    {"Name": "email", "Value": address},
+                    {"Name": "email_verified", "Value": "true"},
+                ],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "UsernameExistsException":
+                raise
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=address, GroupName=GROUP)
+        user = cognito.admin_get_user(UserPoolId=pool, Username=address)
+    return next(item["Value"] for item in user["UserAttributes"] if item["Name"] == "sub")
+
+
+def sign_in(deployment: Deployment, name: str) -> SignIn:
+    """Sign in as a test user, making it if there is none.
+
+    Raises
+    ------
+    OperationError
+        If Cognito refuses.
+    """
+    sub = ensure_test_user(deployment, name)
+    address = email(name)
+    cognito, pool = deployment.cognito, deployment.user_pool_id
+    with aws_errors(f"sign in as the test user {name}"):
+        for attempt in range(_ATTEMPTS):
+            password = f"{secrets.token_urlsafe(24)}aA1!"
+            cognito.admin_set_user_password(
+                UserPoolId=pool, Username=address, Password=password, Permanent=True
+            )
+            try:
+                answer = cognito.admin_initiate_auth(
+                    UserPoolId=pool,
+                    ClientId=deployment.user_pool_client_id,
+                    AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                    AuthParameters={"USERNAME": address, "PASSWORD": password},
+                )
+            except ClientError as error:
+                # another operator set another password in between
+                busy = error.response["Error"]["Code"] == "NotAuthorizedException"
+                if not busy or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                break
+        result = answer["AuthenticationResult"]
+        return SignIn(
+            sub=sub,
+            username=address,
+            token=result["AccessToken"],
+            expires_at=time.time() + result["ExpiresIn"],
+        )
