@@ -80,7 +80,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
         monkeypatch.setattr(
-            deployment,
+            clients,
             "client",
             lambda service, region, _access=(): boto3.client(service, region_name=region),
         )
