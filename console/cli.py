@@ -20,7 +20,7 @@ from console.commands import database as database_commands
 from console.commands import doctor
 from console.commands.audited import audited
 from console.operations import migrations
-from console.operations.avatars import avatars, cdn
+from console.operations.avatars import cdn, takedown
 from console.operations.environments import databases, deployment, logs, settings_files
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor.database import Migrations
@@ -29,6 +29,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import dead_letters, failures, stale_profiles
 from console.operations.pipeline import reconcile as reconciliation
 from console.operations.progress import Report
+from console.operations.uploads import send
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out = terminal.out
@@ -228,14 +229,14 @@ def upload(
             arrival = audited(
                 "upload",
                 key or file.name,
-                lambda: avatars.upload_directly(here, file, key or None, report),
+                lambda: send.upload_directly(here, file, key or None, report),
             )
         else:
             who = user or "ada"
             arrival = audited(
                 "upload",
                 f"{file.name} as {who}",
-                lambda: avatars.upload_as_user(here, file, who, report),
+                lambda: send.upload_as_user(here, file, who, report),
             )
     if as_json:
         print(json.dumps(asdict(arrival)))
@@ -252,7 +253,7 @@ def clear(
 ) -> None:
     """Remove an avatar, its variants and its originals, after listing them."""
     here = _deployment()
-    found = avatars.objects_of(here, name)
+    found = takedown.objects_of(here, name)
     if not found:
         raise OperationError(
             f"Nothing is stored of {name}.", "Check the name; it is case-sensitive."
@@ -264,7 +265,7 @@ def clear(
     terminal.confirm(f"Delete these {len(found)} for good?", name, yes=yes)
 
     def remove(report: Report) -> str:
-        avatars.remove(here, found, report)
+        takedown.remove(here, found, report)
         cdn.invalidate(here, cdn.paths_of(name), report)
         return f"{len(found)} objects removed"
 

@@ -9,10 +9,11 @@ from typing import Any
 import streamlit as st
 
 from console import session, widgets
-from console.operations.avatars import avatars, cdn
+from console.operations.avatars import cdn
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.progress import Report
+from console.operations.uploads import names
 
 _LOOKED_AT = 10
 _THIS, _ALL, _PATHS = "One avatar", "All avatars", "Paths"
@@ -112,7 +113,7 @@ def _chosen(what: str) -> list[str]:
         if not name:
             widgets.empty("Type an avatar's name to see what would be dropped.")
             return []
-        avatars.check_avatar_name(name)
+        names.check_avatar_name(name)
         return cdn.paths_of(name)
     text = st.text_area(
         "Paths",

@@ -14,18 +14,19 @@ import streamlit as st
 from console import session, widgets
 from console.jobs import Job
 from console.operations import progress
-from console.operations.avatars import avatars, cdn
-from console.operations.avatars.avatars import Arrival, Version
+from console.operations.avatars import cdn, takedown, timeline, versions
+from console.operations.avatars.versions import Version
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import profiles, samples
+from console.operations.uploads import profiles, samples, send
+from console.operations.uploads.send import UploadResult
 
-_HAPPENINGS = 50
+_EVENTS = 50
 _USERS = ("ada", "grace", "alan", "emilie")
 _EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
 
 
-def send(here: Deployment) -> None:
+def draw_sending(here: Deployment) -> None:
     """Draw what is sent, as whom, and how it arrives."""
     left, right = st.columns([3, 2])
     with left:
@@ -78,17 +79,17 @@ def _send(
     prefix: str,
     before: Job | None,
     report: progress.Report,
-) -> Arrival:
+) -> UploadResult:
     if before and not before.over.is_set():
         # sent at once, those of one user would overtake one another
         with progress.timed(report, "Wait for the one before"):
             before.over.wait()
     if user:
-        return avatars.send_as_user(here, data, name.rpartition(".")[2].lower(), user, report)
-    return avatars.send_directly(here, data, f"{prefix}{name}", report)
+        return send.send_as_user(here, data, name.rpartition(".")[2].lower(), user, report)
+    return send.send_directly(here, data, f"{prefix}{name}", report)
 
 
-def show_arrival(arrival: Arrival) -> None:
+def show_arrival(arrival: UploadResult) -> None:
     """Draw before and after side by side, with the bytes saved."""
     data = st.session_state.get("sent", {}).get(arrival.version)
     if data is None:  # another operator's
@@ -128,7 +129,7 @@ def find(here: Deployment) -> None:
             widgets.show_error(error)
             return
     with widgets.show_errors():
-        found = session.look("versions", 5, lambda: avatars.versions(here, name), name)
+        found = session.look("versions", 5, lambda: versions.versions(here, name), name)
         if not found.value:
             widgets.empty(f"Nothing is stored of **{name}**. Case matters; no extension.")
             return
@@ -148,7 +149,7 @@ def find(here: Deployment) -> None:
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
     """Return the address of the smallest picture of each version that has any."""
-    stored = session.look("objects", 10, lambda: avatars.objects_of(here, name), name).value
+    stored = session.look("objects", 10, lambda: takedown.objects_of(here, name), name).value
     pictures = [
         item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
     ]
@@ -178,7 +179,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
                 width="stretch",
                 help=f"{name} will show this version instead",
             ):
-                work = functools.partial(avatars.restore, here, name, version)
+                work = functools.partial(versions.restore, here, name, version)
                 with widgets.show_errors():
                     session.act_once("version", "Restore", name, key, work)
                 st.rerun()
@@ -186,7 +187,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
 
 def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
     since = time.time() - 86_400
-    found = session.look("timeline", 15, lambda: avatars.timeline(here, name, stored, since), name)
+    found = session.look("timeline", 15, lambda: timeline.timeline(here, name, stored, since), name)
     st.subheader("From presign to CDN, in the last day", anchor=False)
     st.dataframe(
         [
@@ -198,7 +199,7 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
                 "Took": "" if item.seconds is None else widgets.duration(item.seconds),
                 "Detail": item.detail,
             }
-            for item in found.value[:_HAPPENINGS]
+            for item in found.value[:_EVENTS]
         ],
         hide_index=True,
         column_config={
@@ -214,7 +215,7 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
 def _take_down(here: Deployment, name: str) -> None:
     st.subheader("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        found = session.look("objects", 10, lambda: avatars.objects_of(here, name), name)
+        found = session.look("objects", 10, lambda: takedown.objects_of(here, name), name)
         st.markdown(
             f"This deletes **{len(found.value)} objects** for good, all originals and variants, "
             "and drops them from the CDN's caches:"
@@ -233,8 +234,8 @@ def _take_down(here: Deployment, name: str) -> None:
 
 
 def _remove(here: Deployment, name: str, report: progress.Report) -> str:
-    objects = avatars.objects_of(here, name)
-    avatars.remove(here, objects, report)
+    objects = takedown.objects_of(here, name)
+    takedown.remove(here, objects, report)
     cdn.invalidate(here, cdn.paths_of(name), report)
     return f"{len(objects)} objects deleted"
 
@@ -250,7 +251,7 @@ def main() -> None:
     except OperationError as error:
         widgets.show_error(error)
         return
-    draw: Any = {"Send": send, "Find": find}
+    draw: Any = {"Send": draw_sending, "Find": find}
     chosen = st.segmented_control(
         "What",
         list(draw),

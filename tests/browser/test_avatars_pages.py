@@ -6,8 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from console.operations.avatars import avatars
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
+from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.browser.conftest import PageAt
 from tests.integration.system import picture, wait_for_version
@@ -30,7 +31,7 @@ def test_a_picture_is_sent_and_seen_in_all_sizes(
     shown = page.locator('img[src*="/variants/browser%20photo/"]')
     expect(shown).to_have_count(4)
     assert shown.first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-    assert avatars.shown_version(here, "browser photo")
+    assert outcomes.shown_version(here, "browser photo")
 
 
 def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
@@ -61,7 +62,7 @@ def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
     page.get_by_text("objects deleted").or_(
         page.get_by_text("Nothing is stored of")
     ).first.wait_for()
-    assert avatars.objects_of(here, "back") == []
+    assert takedown.objects_of(here, "back") == []
 
 
 def test_the_overview_counts_uploads_and_leads_to_failures(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from console.operations.avatars import avatars
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import failures
+from console.operations.uploads import names, outcomes
 from tests.integration.system import picture, wait_until
 
 
@@ -19,8 +19,8 @@ def test_a_dead_letter_is_seen_and_redriven_once_by_a_double_click(
     key = "redriven-in-browser.jpg"
     stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=picture(3001))
     version = stored["ETag"].strip('"')
-    name = avatars.name_of(key)
-    wait_until(lambda: avatars.shown_version(here, name) == version, "the first avatar")
+    name = names.name_of(key)
+    wait_until(lambda: outcomes.shown_version(here, name) == version, "the first avatar")
     here.s3.delete_object(Bucket=here.assets_bucket, Key=f"avatars/{name}.jpg")
     record = {
         "eventName": "ObjectCreated:Put",
@@ -43,7 +43,7 @@ def test_a_dead_letter_is_seen_and_redriven_once_by_a_double_click(
     page.get_by_text(key).first.click()
     page.get_by_role("button", name="Redrive 1 chosen").dblclick()
     expect(page.get_by_text("1 letter put back on the queue.")).to_have_count(1, timeout=20_000)
-    wait_until(lambda: avatars.shown_version(here, name) == version, "the avatar")
+    wait_until(lambda: outcomes.shown_version(here, name) == version, "the avatar")
     assert all(key not in letter.keys for letter in failures.letters(here).shown)
     expect(page.get_by_text("Redrive dead letters")).to_have_count(1)
 
@@ -54,8 +54,8 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
     key = "words-in-browser.jpg"
     stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=b"no picture")
     version = stored["ETag"].strip('"')
-    name = avatars.name_of(key)
-    wait_until(lambda: avatars.rejection(here, name, version), "the rejection")
+    name = names.name_of(key)
+    wait_until(lambda: outcomes.rejection(here, name, version), "the rejection")
     page = page_at("/failures?show=rejected")
     page.get_by_text(key).first.click()
     expect(page.get_by_text("unsupported_format").first).to_be_visible()
@@ -66,4 +66,4 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
     page.keyboard.press("Enter")
     discard.click()
     expect(page.get_by_text("1 record discarded.")).to_be_visible(timeout=20_000)
-    assert not avatars.rejection(here, name, version)
+    assert not outcomes.rejection(here, name, version)

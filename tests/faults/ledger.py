@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
 from console.operations import web
-from console.operations.avatars import avatars
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
+from console.operations.uploads import names, outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import wait_until
 from tests.integration.test_uploads import grant
@@ -38,7 +38,7 @@ class Upload:
     @property
     def name(self) -> str:
         """The avatar's name."""
-        return avatars.name_of(self.key)
+        return names.name_of(self.key)
 
 
 class Ledger:
@@ -117,10 +117,10 @@ class Ledger:
         return letters
 
     def _end(self, upload: Upload, dead: list[str]) -> str:
-        shown = avatars.shown_version(self.here, upload.name)
+        shown = outcomes.shown_version(self.here, upload.name)
         if shown == upload.version:
             return "served"
-        if avatars.rejection(self.here, upload.name, upload.version):
+        if outcomes.rejection(self.here, upload.name, upload.version):
             return "rejected"
         later = {item.version for item in self.accepted if item.name == upload.name}
         listed = self.here.s3.list_object_versions(
@@ -136,7 +136,7 @@ class Ledger:
     def _check_whole(self, name: str) -> None:
         """Look at every byte of the avatar and of its variants, if there is one."""
         here = self.here
-        version = avatars.shown_version(here, name)
+        version = outcomes.shown_version(here, name)
         if version is None:
             return
         keys = {f"avatars/{name}.jpg": ("JPEG", 512)} | {

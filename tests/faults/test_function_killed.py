@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from console.operations.avatars import avatars
 from console.operations.environments import logs
+from console.operations.uploads import outcomes
 from tests.faults import workers
 from tests.faults.ledger import Ledger, redelivered_after
 from tests.faults.s3_proxy import Fault, resize_through
@@ -39,7 +39,7 @@ def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
         assert here.s3.list_objects_v2(
             Bucket=here.assets_bucket, Prefix=f"variants/killed/{upload.version}/"
         )["Contents"]
-        assert avatars.shown_version(here, "killed") is None
+        assert outcomes.shown_version(here, "killed") is None
         ledger.settle("SIGKILL of the resize function in mid-picture")
     wait_until(
         lambda: logs.read(here, ["resize"], began, "Worker process died"),

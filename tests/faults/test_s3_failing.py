@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
-from console.operations.avatars import avatars
 from console.operations.pipeline import dead_letters
+from console.operations.uploads import outcomes
 from tests.faults.ledger import Ledger, redelivered_after
 from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import System, picture, wait_until
@@ -69,7 +69,7 @@ def test_while_s3_is_gone_uploads_become_dead_letters_and_redrive_serves_them(
     ):
         ledger.put("outage.jpg", picture(60))
         wait_until(lambda: dead_letters.counts(here)["dead"] == 1, "a dead letter", 120)
-        assert avatars.shown_version(here, "outage") is None
+        assert outcomes.shown_version(here, "outage") is None
         status = system.make("status")
         assert "dead         1" in status
         assert "Uploads failed: `make logs FUNCTION=resize` says why, `make redrive`" in status

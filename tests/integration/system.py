@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from console.operations.avatars import avatars
 from console.operations.environments import deployment
 from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.uploads import outcomes
 
 T = TypeVar("T")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -164,7 +164,7 @@ class System:
 def wait_for_version(here: Deployment, name: str, version: str, seconds: float = 60) -> None:
     """Wait until the stable avatar shows that upload."""
     wait_until(
-        lambda: avatars.shown_version(here, name) == version,
+        lambda: outcomes.shown_version(here, name) == version,
         f"avatar {name} showing {version}",
         seconds,
     )

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from console.operations import web
-from console.operations.avatars import avatars
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
+from console.operations.uploads import outcomes
 from tests.integration.system import System, picture, wait_for_version, wait_until
 
 
@@ -41,7 +42,7 @@ def test_a_direct_upload_is_named_after_its_file(
     photo = tmp_path / "données spéciales+1.jpg"
     photo.write_bytes(picture(12))
     output = system.make("upload", f"FILE={photo}", "DIRECT=1")
-    assert avatars.shown_version(here, "données spéciales+1")
+    assert outcomes.shown_version(here, "données spéciales+1")
     assert "variants" in output
 
 
@@ -56,14 +57,14 @@ def test_clear_removes_everything_after_listing_it(
     refused = system.make("clear", "NAME=gone", status=2)
     assert "gone.jpg" in refused
     assert "YES=1" in refused
-    assert avatars.shown_version(here, "gone")
+    assert outcomes.shown_version(here, "gone")
 
     output = system.make("clear", "NAME=gone", "YES=1")
     # two originals, the avatar, two versions of four variants
     assert "Removed 11 objects" in output
-    assert avatars.objects_of(here, "gone") == []
+    assert takedown.objects_of(here, "gone") == []
     assert web.request("GET", f"{here.assets_url}/avatars/gone.jpg").status == 404
-    assert avatars.shown_version(here, "gone-not")
+    assert outcomes.shown_version(here, "gone-not")
     assert "Nothing is stored" in system.make("clear", "NAME=gone", "YES=1", status=2)
 
 
@@ -95,7 +96,7 @@ def test_reconcile_finds_what_was_never_processed(system: System, here: Deployme
         )
     dry = json.loads(system.make("reconcile", "DRY_RUN=1", "JSON=1"))
     assert dry["queued"] == 1
-    assert avatars.shown_version(here, "lost letters+1") is None
+    assert outcomes.shown_version(here, "lost letters+1") is None
 
     assert "1 put on the queue" in system.make("reconcile")
     wait_for_version(here, "lost letters+1", etag)

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from console.operations import progress, web
-from console.operations.avatars import avatars
 from console.operations.environments import databases
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.terraform import Workspace
+from console.operations.uploads import outcomes
 from local.settings import CREDENTIALS
 from tests.integration.system import System, picture, wait_for_version
 
@@ -84,7 +84,7 @@ def test_a_second_environment_lives_beside_the_first(
         Bucket=first.uploads_bucket, Key="beside.jpg", Body=picture(3001)
     )["ETag"].strip('"')
     wait_for_version(first, "beside", version)
-    assert avatars.shown_version(here, "beside") is None
+    assert outcomes.shown_version(here, "beside") is None
 
     refused = second.make("destroy", "YES=1", env=SECOND, status=2)
     assert "holds objects" in refused

@@ -18,8 +18,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from console.operations import web
-from console.operations.avatars import avatars
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import CDN_REGION, Deployment
+from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.policies import (
     Actors,
@@ -116,28 +117,28 @@ def resize(here: Deployment, key: str, version_id: str | None) -> None:
 
 def forget(here: Deployment, key: str) -> None:
     """Delete what was made of an original, and its mark."""
-    made = [item for item in avatars.objects_of(here, key) if item.bucket == here.assets_bucket]
-    avatars.remove(here, made, lambda event: None)
+    made = [item for item in takedown.objects_of(here, key) if item.bucket == here.assets_bucket]
+    takedown.remove(here, made, lambda event: None)
     here.s3.delete_object_tagging(Bucket=here.uploads_bucket, Key=key)
 
 
 def shown(scene: Scene) -> None:
     """Make an avatar of an upload."""
     resize(scene.here, scene.good.key, scene.good.version_id)
-    assert avatars.shown_version(scene.here, scene.good.key) == scene.good.version
+    assert outcomes.shown_version(scene.here, scene.good.key) == scene.good.version
 
 
 def reconciled(scene: Scene) -> None:
     """Make an avatar of an upload that `make reconcile` found."""
     resize(scene.here, scene.good.key, None)
-    assert avatars.shown_version(scene.here, scene.good.key) == scene.good.version
+    assert outcomes.shown_version(scene.here, scene.good.key) == scene.good.version
 
 
 def rejected(scene: Scene) -> None:
     """Refuse a broken upload, with a reason for its user and a mark for operators."""
     here, broken = scene.here, scene.broken
     resize(here, broken.key, broken.version_id)
-    assert avatars.rejection(here, broken.key, broken.version)
+    assert outcomes.rejection(here, broken.key, broken.version)
     assert here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=broken.key)["TagSet"]
 
 
@@ -473,7 +474,7 @@ def scene(system: System, ada: SignIn) -> Iterator[Scene]:
     )
     yield Scene(here, Actors(here), ada, good, broken)
     for name in (GOOD, BROKEN, CDN):
-        avatars.remove(here, avatars.objects_of(here, name), lambda event: None)
+        takedown.remove(here, takedown.objects_of(here, name), lambda event: None)
 
 
 @pytest.mark.parametrize("grant_name", PROOFS)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from console.operations import web
-from console.operations.avatars import avatars
+from console.operations.avatars import takedown
 from console.operations.environments import databases
 from console.operations.environments.deployment import Deployment
 from console.operations.uploads.test_users import SignIn
@@ -101,7 +101,7 @@ def test_a_removed_avatar_leaves_the_profile_with_the_default(
 ) -> None:
     version = send(here, grace, picture(73))
     wait_until(lambda: version in read(here, "grace").json()["profile"]["avatar_url"], "the avatar")
-    avatars.remove(here, avatars.objects_of(here, grace.sub), lambda event: None)
+    takedown.remove(here, takedown.objects_of(here, grace.sub), lambda event: None)
     wait_until(
         lambda: (
             read(here, "grace").json()["profile"]["avatar_url"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from console.operations import web
-from console.operations.avatars import avatars
 from console.operations.errors import OperationError
+from console.operations.uploads import outcomes
 from tests.integration.system import System, picture, wait_until
 
 
@@ -20,15 +20,15 @@ def test_a_stopped_system_comes_back_with_everything_in_it(system: System) -> No
     version = here.s3.put_object(Bucket=here.uploads_bucket, Key="kept.jpg", Body=picture(2000))[
         "ETag"
     ].strip('"')
-    wait_until(lambda: avatars.shown_version(here, "kept") == version, "the avatar")
+    wait_until(lambda: outcomes.shown_version(here, "kept") == version, "the avatar")
     system.make("down")
     assert "Nothing was running" in system.make("down")
     with pytest.raises(OperationError, match="make up"):
-        avatars.shown_version(here, "kept")
+        outcomes.shown_version(here, "kept")
     began = time.monotonic()
     system.make("up")
     print(f"\nup after down: {time.monotonic() - began:.1f} s")
-    assert avatars.shown_version(here, "kept") == version
+    assert outcomes.shown_version(here, "kept") == version
     assert web.request("GET", f"{here.assets_url}/avatars/kept.jpg").status == 200
 
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from console.operations import web
-from console.operations.avatars import avatars
 from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
+from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import Webhook, picture, wait_for_version, wait_until
 
@@ -211,7 +211,7 @@ def test_a_broken_file_is_rejected_where_everybody_can_see_why(
     wait_for_version(here, grace.sub, good)
     broken = send(here, grace, b"this is no picture")
     rejection = wait_until(
-        lambda: avatars.rejection(here, grace.sub, broken), "the rejection's record"
+        lambda: outcomes.rejection(here, grace.sub, broken), "the rejection's record"
     )
     assert rejection.code
     assert rejection.message.endswith(".")
@@ -224,7 +224,7 @@ def test_a_broken_file_is_rejected_where_everybody_can_see_why(
         "the original's mark",
     )
     assert {"Key": "avatar-rejection", "Value": rejection.code} in tags
-    assert avatars.shown_version(here, grace.sub) == good
+    assert outcomes.shown_version(here, grace.sub) == good
 
 
 @pytest.fixture

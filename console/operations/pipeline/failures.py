@@ -21,13 +21,13 @@ from botocore.exceptions import ClientError
 from PIL import Image, ImageOps
 
 from console.operations import progress
-from console.operations.avatars import avatars
 from console.operations.environments import logs
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.pipeline import dead_letters, reconcile
 from console.operations.pipeline.dead_letters import DeadLetter
+from console.operations.uploads import outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
@@ -432,7 +432,7 @@ def _rejected_again(deployment: Deployment, upload: RejectedUpload) -> str | Non
         )
     for item in listed.get("Contents", []):
         if item["LastModified"].timestamp() > upload.recorded:
-            refused = avatars.rejection(deployment, upload.name, upload.version)
+            refused = outcomes.rejection(deployment, upload.name, upload.version)
             return refused.code if refused else None
     return None
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from console.operations import progress
-from console.operations.avatars import avatars
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.uploads import names, outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
@@ -79,7 +79,7 @@ def reconcile(
             Bucket=deployment.uploads_bucket, StartAfter=after
         )
         for page in pages:
-            originals = [item for item in page.get("Contents", []) if avatars.name_of(item["Key"])]
+            originals = [item for item in page.get("Contents", []) if names.name_of(item["Key"])]
             verdicts = list(
                 pool.map(
                     lambda item: ("missing", [None]) if everything else _verdict(deployment, item),
@@ -114,8 +114,8 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
     an older one only once its second is over: the function could not tell their order. Another
     walk finds what was behind it.
     """
-    name = avatars.name_of(original["Key"])
-    shown = avatars.shown_metadata(deployment, name) or {}
+    name = names.name_of(original["Key"])
+    shown = outcomes.shown_metadata(deployment, name) or {}
     if _is_shown(original, shown):
         return "shown", []
     missing: list[str | None] = []
@@ -129,7 +129,7 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
             break  # longer keys come after it
         if _is_shown(version, shown):
             break
-        if avatars.rejection(deployment, name, version["ETag"].strip('"')):
+        if outcomes.rejection(deployment, name, version["ETag"].strip('"')):
             continue
         uploaded = version["LastModified"].replace(microsecond=0)
         settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS

@@ -15,11 +15,11 @@ from urllib.parse import quote_plus
 from sqlalchemy.exc import DBAPIError
 
 from console.operations import progress
-from console.operations.avatars import avatars
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.migrations import session
+from console.operations.uploads import outcomes
 
 _PAGE = 1000
 _WORKERS = 16
@@ -85,7 +85,7 @@ def _rows(url: str) -> Iterator[list[tuple[str, str | None]]]:
 
 def _version(deployment: Deployment, name: str) -> str | None:
     """Return what the row should say, by the function's own rule."""
-    shown = avatars.shown_version(deployment, name) or ""
+    shown = outcomes.shown_version(deployment, name) or ""
     return shown if _VERSION.fullmatch(shown) else None
 
 

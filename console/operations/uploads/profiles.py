@@ -13,11 +13,10 @@ from urllib.parse import quote, urlsplit
 from botocore.exceptions import ClientError
 
 from console.operations import progress, web
-from console.operations.avatars import avatars
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import refusals, test_users
+from console.operations.uploads import outcomes, refusals, test_users
 from console.operations.uploads.test_users import SignIn
 
 RECORD_SECONDS = 20
@@ -142,7 +141,7 @@ def wait_until_shown(
             "The uploads bucket's CORS must expose the header ETag: `make plan` shows drift.",
         )
     with progress.timed(report, "Resize"):
-        avatars.wait_for_resize(deployment, user.sub, user.sub, version)
+        outcomes.wait_for_resize(deployment, user.sub, user.sub, version)
     with progress.timed(report, "Profile names the new picture") as detail:
         deadline = time.monotonic() + RECORD_SECONDS
         while version not in (url := read(deployment, handle).avatar_url):

@@ -10,11 +10,11 @@ import pytest
 from moto import mock_aws
 
 from console.operations import progress, web
-from console.operations.avatars import avatars
+from console.operations.avatars import timeline, versions
 from console.operations.environments import clients, logs
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import refusals
+from console.operations.uploads import outcomes, refusals, send
 from tests.unit.console import deployments
 
 
@@ -41,7 +41,7 @@ def test_a_picture_that_a_later_one_overtook_is_not_waited_for(here: Deployment)
     first, second = stored(here, "ada", b"first"), stored(here, "ada", b"second")
     shown(here, "ada", second)
     with pytest.raises(OperationError, match="A later picture of ada came first"):
-        avatars.wait_for_resize(here, "ada", "ada", first)
+        outcomes.wait_for_resize(here, "ada", "ada", first)
 
 
 def test_the_avatar_from_before_is_no_later_picture(
@@ -49,9 +49,9 @@ def test_the_avatar_from_before_is_no_later_picture(
 ) -> None:
     shown(here, "ada", stored(here, "ada", b"before"))
     version = stored(here, "ada", b"now")
-    monkeypatch.setattr(avatars, "ARRIVAL_SECONDS", 0)
+    monkeypatch.setattr(outcomes, "ARRIVAL_SECONDS", 0)
     with pytest.raises(OperationError, match="No avatar arrived"):
-        avatars.wait_for_resize(here, "ada", "ada", version)
+        outcomes.wait_for_resize(here, "ada", "ada", version)
 
 
 def test_a_bucket_without_a_cors_rule_admits_no_browser(here: Deployment) -> None:
@@ -86,7 +86,7 @@ def test_a_direct_sending_names_the_step_that_broke(here: Deployment) -> None:
     events: list[progress.Event] = []
     here.s3.delete_bucket(Bucket=here.uploads_bucket)
     with pytest.raises(OperationError, match=r"Could not upload data\.jpg"):
-        avatars.send_directly(here, b"x", "data.jpg", events.append)
+        send.send_directly(here, b"x", "data.jpg", events.append)
     assert [(event.step, event.state) for event in events] == [
         ("Upload", "started"),
         ("Upload", "failed"),
@@ -104,8 +104,10 @@ def test_a_timeline_goes_from_the_newest_back_to_the_presigning(
     monkeypatch.setattr(logs, "read", lambda *_: said)
     served = web.Response(200, {"x-cache": "Hit from cloudfront", "age": "7"}, b"12345")
     monkeypatch.setattr(web, "request", lambda *_: served)
-    original = avatars.Version("ada", None, "v1", datetime.fromtimestamp(11, UTC), 9, "shown", None)
-    found = avatars.timeline(here, "ada", [original], 0)
+    original = versions.Version(
+        "ada", None, "v1", datetime.fromtimestamp(11, UTC), 9, "shown", None
+    )
+    found = timeline.timeline(here, "ada", [original], 0)
     assert [(item.where, item.what) for item in found] == [
         ("CDN", "avatar served"),
         ("resize", "avatar written"),

@@ -9,10 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations.avatars import avatars
-from console.operations.avatars.avatars import Arrival
 from console.operations.errors import OperationError
-from console.operations.uploads import samples
+from console.operations.uploads import samples, send
+from console.operations.uploads.send import UploadResult
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
@@ -35,10 +34,10 @@ def test_what_will_be_sent_is_listed_before_anything_is(show: Show) -> None:
 def test_a_failure_says_which_step_broke_and_what_to_do(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> Arrival:
+    def refuse(*_: object) -> UploadResult:
         raise OperationError("CORS: the API does not admit pages.", "Run `make apply`.")
 
-    monkeypatch.setattr(avatars, "send_as_user", refuse)
+    monkeypatch.setattr(send, "send_as_user", refuse)
     app = show("test_avatars")
     app.button(key="send").click().run()
     assert "CORS: the API does not admit pages.\n\n**What to do:** Run `make apply`." in text(
@@ -66,14 +65,14 @@ def test_an_avatar_that_is_not_there_is_said_to_be_none(show: Show, settings: Pa
 def test_pictures_are_sent_one_after_the_other(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once, most = [], []
 
-    def send(_here: object, data: bytes, *_: object) -> Arrival:
+    def counted(_here: object, data: bytes, *_: object) -> UploadResult:
         at_once.append(data)
         most.append(len(at_once))
         threading.Event().wait(0.05)
         at_once.remove(data)
-        return Arrival("ada", "v", "http://assets.invalid/avatars/ada.jpg", ())
+        return UploadResult("ada", "v", "http://assets.invalid/avatars/ada.jpg", ())
 
-    monkeypatch.setattr(avatars, "send_as_user", send)
+    monkeypatch.setattr(send, "send_as_user", counted)
     app = show("test_avatars")
     app.file_uploader[0].set_value(
         [(f"{seed}.jpg", samples.generated(seed), "image/jpeg") for seed in (1, 2, 3)]

@@ -1,0 +1,109 @@
+"""The originals of an avatar that are kept, and showing an earlier one again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from console.operations import progress
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.uploads import send
+from console.operations.uploads.names import check_avatar_name, name_of
+from console.operations.uploads.outcomes import Rejection, rejection, shown_metadata, shown_version
+from console.operations.uploads.send import UploadResult
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an original.
+
+    Attributes
+    ----------
+    version
+        The ETag.
+    state
+        ``shown`` is what the avatar shows now; ``rejected`` can't become one; ``kept`` is another
+        that can be shown again.
+    rejection
+        Why it was rejected.
+    """
+
+    key: str
+    version_id: str | None
+    version: str
+    uploaded: datetime
+    size: int
+    state: Literal["shown", "kept", "rejected"]
+    rejection: Rejection | None
+
+
+def versions(deployment: Deployment, name: str) -> list[Version]:
+    """Return the originals of an avatar that are kept, the newest first.
+
+    Raises
+    ------
+    OperationError
+        If that is no avatar's name, or S3 can't be asked.
+    """
+    check_avatar_name(name)
+    shown = shown_version(deployment, name)
+    found = []
+    with aws_errors(f"list the versions of {name}"):
+        for prefix in original_prefixes(deployment, name):
+            pages = deployment.s3.get_paginator("list_object_versions").paginate(
+                Bucket=deployment.uploads_bucket, Prefix=prefix
+            )
+            found += [
+                item
+                for page in pages
+                for item in page.get("Versions", [])
+                if name_of(item["Key"]) == name
+            ]
+    lines = []
+    for item in sorted(found, key=lambda item: item["LastModified"], reverse=True):
+        version = item["ETag"].strip('"')
+        refused = None if version == shown else rejection(deployment, name, version)
+        state: Literal["shown", "kept", "rejected"] = "rejected" if refused else "kept"
+        if version == shown:
+            state, shown = "shown", None  # the same picture twice: the newest is shown
+        lines.append(
+            Version(
+                item["Key"],
+                version_id(item["VersionId"]),
+                version,
+                item["LastModified"],
+                item["Size"],
+                state,
+                refused,
+            )
+        )
+    return lines
+
+
+def restore(
+    deployment: Deployment, name: str, version: Version, report: progress.Report
+) -> UploadResult:
+    """Make an earlier original the newest again, as if it had been sent now."""
+    with progress.timed(report, "Copy") as detail, aws_errors(f"restore {version.key}"):
+        source: Any = {"Bucket": deployment.uploads_bucket, "Key": version.key}
+        if version.version_id:
+            source["VersionId"] = version.version_id
+        copied = deployment.s3.copy_object(
+            Bucket=deployment.uploads_bucket, Key=version.key, CopySource=source
+        )
+        detail.append(f"{version.size:,} bytes")
+    version_now = copied["CopyObjectResult"]["ETag"].strip('"')
+    return send.wait_until_served(deployment, name, version.key, version_now, report)
+
+
+def original_prefixes(deployment: Deployment, name: str) -> set[str]:
+    """Return where originals of that name lie: at the top, and where the shown one came from."""
+    source = unquote((shown_metadata(deployment, name) or {}).get("source-key", ""))
+    return {name} if source.startswith(name) or not source else {name, source}
+
+
+def version_id(version_id: str) -> str | None:
+    return None if version_id == "null" else version_id

@@ -1,0 +1,103 @@
+"""What became of an upload: shown, superseded, rejected, or not processed yet."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+
+ARRIVAL_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why an upload was refused for good."""
+
+    code: str
+    message: str
+
+
+def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -> None:
+    """Wait until the stable avatar shows that upload.
+
+    Raises
+    ------
+    OperationError
+        With the rejection's code and sentence, if a later upload of the key is shown instead, or
+        if nothing comes within `ARRIVAL_SECONDS`.
+    """
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    seen = None
+    while (shown := shown_version(deployment, name)) != version:
+        if shown != seen and shown == newest_version(deployment, key):
+            raise OperationError(
+                f"A later picture of {name} came first and is shown instead.",
+                "Nothing is lost: the page Test avatars finds this one, and shows it again.",
+            )
+        seen = shown
+        refused = rejection(deployment, name, version)
+        if refused:
+            raise OperationError(
+                f"The picture was rejected ({refused.code}): {refused.message}",
+                "Send another picture; the avatar that was there is kept.",
+            )
+        if time.monotonic() > deadline:
+            raise OperationError(
+                f"No avatar arrived within {ARRIVAL_SECONDS} s; the upload itself is safe.",
+                "See `make status` for dead letters and `make logs FUNCTION=resize` for the cause.",
+            )
+        time.sleep(0.1)
+
+
+def shown_version(deployment: Deployment, name: str) -> str | None:
+    """Return the version that the stable avatar shows, or None if there is no avatar."""
+    shown = shown_metadata(deployment, name)
+    return None if shown is None else shown.get("version", "")
+
+
+def shown_metadata(deployment: Deployment, name: str) -> dict[str, str] | None:
+    """Return what the stable avatar says of the upload that it shows; None if there is none."""
+    with aws_errors(f"look at the avatar {name}"):
+        found = _head(deployment, deployment.assets_bucket, f"avatars/{name}.jpg")
+    return found["Metadata"] if found else None
+
+
+def newest_version(deployment: Deployment, key: str) -> str | None:
+    """Return the version of the newest original under a key, or None if there is none."""
+    with aws_errors(f"look at the original {key}"):
+        found = _head(deployment, deployment.uploads_bucket, key)
+    return found["ETag"].strip('"') if found else None
+
+
+def _head(deployment: Deployment, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
+    try:
+        return deployment.s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+            return None
+        raise
+
+
+def rejection(deployment: Deployment, name: str, version: str) -> Rejection | None:
+    """Return why that upload was rejected, or None if it wasn't."""
+    with aws_errors(f"look for a rejection of {name}"):
+        try:
+            found = deployment.s3.get_object(
+                Bucket=deployment.assets_bucket, Key=f"rejections/{name}/{version}.json"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+                return None
+            raise
+    record = json.loads(found["Body"].read())
+    return Rejection(record["code"], record["message"])
