@@ -169,7 +169,16 @@ class Audit:
         self._lock = threading.Lock()
         self._seen: set[str] = set()
 
-    def perform(self, actor: Actor, action: str, target: str, key: str, work: Callable[[], T]) -> T:
+    def perform(
+        self,
+        actor: Actor,
+        action: str,
+        target: str,
+        key: str,
+        work: Callable[[], T],
+        *,
+        detail: str = "",
+    ) -> T:
         """Do `work` once for this key, if the actor may, and record both ends of it.
 
         Parameters
@@ -178,6 +187,8 @@ class Audit:
             What it acts on, as the operator would name it.
         key
             The same for every arrival of one click; a new one for each action meant.
+        detail
+            What the entry of its start says besides.
 
         Raises
         ------
@@ -187,7 +198,7 @@ class Audit:
             If the actor may not, or `work` fails so.
         """
         require_operator(actor)
-        self._record(actor, action, target, key, "started", "")
+        self._record(actor, action, target, key, "started", detail)
         try:
             result = work()
         except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -18,6 +19,14 @@ _CONFIG = Config(
 _making = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Whose credentials are used."""
+
+    account: str
+    arn: str
+
+
 def client(service: str, region: str | None, access: tuple[tuple[str, str], ...] = ()) -> Any:
     """Return a boto3 client, kept: making one takes a tenth of a second."""
     with _making:  # a session makes clients for one thread at a time
@@ -26,8 +35,16 @@ def client(service: str, region: str | None, access: tuple[tuple[str, str], ...]
 
 def forget_clients() -> None:
     """Make clients anew from now on, with the credentials of then."""
+    caller.cache_clear()
     _client.cache_clear()
     _session.cache_clear()
+
+
+@functools.lru_cache(maxsize=8)
+def caller(region: str | None, access: tuple[tuple[str, str], ...]) -> Caller:
+    """Ask AWS whose credentials these are, kept like the clients."""
+    identity = client("sts", region, access).get_caller_identity()
+    return Caller(identity["Account"], identity["Arn"])
 
 
 @functools.lru_cache(maxsize=64)

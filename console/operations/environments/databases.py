@@ -7,6 +7,7 @@ whose role owns the tables, lies beside it under the same name with ``-owner``.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import psycopg
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from console.operations import migrations
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Database
 from console.operations.errors import OperationError
 
 
@@ -41,8 +43,17 @@ def operator_url(deployment: Deployment | None) -> str:
         If there is neither.
     """
     url = os.environ.get("DATABASE_URL", "").strip()
-    if url:
-        return url
+    return url or read_operator_url(deployment)
+
+
+def read_operator_url(deployment: Deployment | None) -> str:
+    """Return the operators' URL from the owner's parameter.
+
+    Raises
+    ------
+    OperationError
+        If there is none.
+    """
     if deployment is None or not deployment.database_url_parameter:
         raise OperationError(
             "No database is configured here.",
@@ -60,6 +71,46 @@ def operator_url(deployment: Deployment | None) -> str:
                 "Store the operators' URL there as a SecureString, or set DATABASE_URL.",
             ) from None
     return found["Parameter"]["Value"]
+
+
+def parse(url: str, tunnel: str = "") -> Database:
+    """Return the database that a URL names.
+
+    Parameters
+    ----------
+    tunnel
+        ``host:port`` to connect to instead. The server's certificate is still checked against
+        the URL's own host.
+
+    Raises
+    ------
+    OperationError
+        If the URL, which is never shown, or the tunnel is not one.
+    """
+    try:
+        known = psycopg.conninfo.conninfo_to_dict(url)
+        host = str(known.get("host") or known.get("hostaddr") or "localhost")
+        port = int(known.get("port") or 5432)
+    except (psycopg.Error, ValueError):
+        raise OperationError(
+            "The database URL is not valid.", "Write postgresql://user:password@host:5432/name."
+        ) from None
+    if tunnel:
+        match = re.fullmatch(r"(localhost|[0-9.]+|\[?[0-9a-f:]+\]?):(\d{1,5})", tunnel)
+        if not match:
+            raise OperationError(
+                f"TUNNEL is {tunnel!r}.", "Give the tunnel's near end: TUNNEL=127.0.0.1:6543"
+            )
+        address = "127.0.0.1" if match[1] == "localhost" else match[1].strip("[]")
+        url = psycopg.conninfo.make_conninfo(url, hostaddr=address, port=match[2])
+    return Database(
+        host=host,
+        port=port,
+        name=str(known.get("dbname") or known.get("user") or ""),
+        user=str(known.get("user") or ""),
+        tunnel=tunnel,
+        url=lambda: url,
+    )
 
 
 def keep_operator_url(deployment: Deployment, url: str) -> None:

@@ -1,0 +1,139 @@
+"""Changes: shown before they run, checked to be still true, carried out once and recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from console.operations.audit.access import Actor, require_operator
+from console.operations.environments.target import Target
+from console.operations.errors import OperationError
+from console.operations.progress import Report
+
+
+class StaleChangeError(OperationError):
+    """What was shown is no longer what would happen."""
+
+
+class Change(Protocol):
+    """Something that an operator is about to do.
+
+    Attributes
+    ----------
+    action
+        The verb under which the audit records it, such as ``migrate``.
+    subject
+        What it is done to, as the audit records it.
+    destructive
+        Whether it takes away what can't be brought back by running something again.
+    """
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def destructive(self) -> bool: ...
+
+    def lines(self) -> Iterable[str]:
+        """Return exactly what will be touched, one thing a line."""
+        ...
+
+    def check(self) -> None:
+        """Raise StaleChangeError if what `lines` showed is no longer what would happen."""
+        ...
+
+    def execute(self, report: Report) -> str:
+        """Do it, and return its outcome in one sentence; nothing else here changes anything."""
+        ...
+
+
+class Recorder(Protocol):
+    """What keeps the record of actions: `console.operations.audit.audit.Audit`."""
+
+    def perform(
+        self,
+        actor: Actor,
+        action: str,
+        target: str,
+        key: str,
+        work: Callable[[], str],
+        *,
+        detail: str = "",
+    ) -> str:
+        """Do `work` once for this key and record its start and end."""
+        ...
+
+
+Confirm = Callable[[Change], None]
+"""Shows a change and raises OperationError unless the operator wants it."""
+
+
+def carry_out(
+    change: Change,
+    confirm: Confirm,
+    audit: Recorder,
+    actor: Actor,
+    report: Report,
+    *,
+    key: str | None = None,
+    reason: str = "",
+) -> str:
+    """Show a change, have it confirmed, and carry it out if it is still what was shown.
+
+    Parameters
+    ----------
+    key
+        The same for every arrival of one click; a new one if it is None.
+    reason
+        Why, in the operator's words; goes into the record.
+
+    Returns
+    -------
+    str
+        The outcome in one sentence.
+
+    Raises
+    ------
+    StaleChangeError
+        If it is no longer what was shown; nothing was changed then.
+    OperationError
+        If the actor may not, does not confirm, or the change fails.
+    """
+    require_operator(actor)
+    confirm(change)
+
+    def work() -> str:
+        change.check()
+        return change.execute(report)
+
+    detail = f"{change.target}" + (f"; reason: {reason}" if reason else "")
+    return audit.perform(
+        actor, change.action, change.subject, key or uuid.uuid4().hex, work, detail=detail
+    )
+
+
+def fingerprint(change: Change) -> str:
+    """Return what tells this change from any other: target, action, and all that it touches."""
+    said = "\n".join([str(change.target), change.action, change.subject, *change.lines()])
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def confirmed_as(shown: str) -> Confirm:
+    """Return the confirmation of whoever has confirmed already what has this fingerprint."""
+
+    def confirm(change: Change) -> None:
+        if fingerprint(change) != shown:
+            raise StaleChangeError(
+                f"What {change.action} would do has changed since it was shown.",
+                "Look at what it would do now, then confirm that.",
+            )
+
+    return confirm
