@@ -27,6 +27,18 @@ def text(name: str, default: str | None = None, pattern: str | None = None) -> s
     return value
 
 
+def texts(name: str, default: str | None = None, pattern: str = ".+") -> tuple[str, ...]:
+    """Return the variable's comma-separated items, each of `pattern`, none twice; "" is none."""
+    value = text(name, default)
+    items = tuple(item.strip() for item in value.split(",")) if value else ()
+    wrong = [item for item in items if not re.fullmatch(pattern, item)]
+    if wrong:
+        raise SettingsError(f"{name} has {wrong[0]!r}, which does not match {pattern}")
+    if len(set(items)) != len(items):
+        raise SettingsError(f"{name} names an item twice: {value}")
+    return items
+
+
 def integer(name: str, default: int, minimum: int, maximum: int) -> int:
     """Return the variable as a whole number within bounds, both included."""
     value = text(name, str(default))

@@ -27,17 +27,20 @@ module "authorizer" {
   description        = "Decides whether a request's access token is good."
   zip_path           = "${var.artifacts_directory}/authorizer.zip"
   handler            = "authorizer.handler.handler"
-  runtime            = var.runtime
-  architecture       = var.architecture
+  timeout            = 10 # two tries to fetch the pool's keys; API Gateway waits as long
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
   environment = merge(
     {
       USER_POOL_ID = local.user_pool.id
-      CLIENT_ID    = local.user_pool.client_id
+      CLIENT_ID    = join(",", concat([local.user_pool.client_id], local.user_pool.other_client_ids))
     },
+    length(local.user_pool.other_issuers) == 0 ? {} : { OTHER_ISSUERS = join(",", local.user_pool.other_issuers) },
     local.jwks_url == null ? {} : { JWKS_URL = local.jwks_url },
+    var.authorizer.clock_tolerance_seconds == 0 ? {} : { CLOCK_TOLERANCE_SECONDS = var.authorizer.clock_tolerance_seconds },
+    var.authorizer.required_group == null ? {} : { REQUIRED_GROUP = var.authorizer.required_group },
+    var.authorizer.required_scope == null ? {} : { REQUIRED_SCOPE = var.authorizer.required_scope },
   )
 }
 
@@ -48,8 +51,6 @@ module "presign" {
   description        = "Gives a signed-in user an address to upload an avatar to."
   zip_path           = "${var.artifacts_directory}/presign.zip"
   handler            = "presign.handler.handler"
-  runtime            = var.runtime
-  architecture       = var.architecture
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
@@ -74,8 +75,6 @@ module "resize" {
   description        = "Makes the avatar and its variants from each upload."
   zip_path           = "${var.artifacts_directory}/resize.zip"
   handler            = "resize.handler.handler"
-  runtime            = var.runtime
-  architecture       = var.architecture
   memory_size        = var.resize.memory_size
   timeout            = var.resize.timeout
   log_retention_days = var.log_retention_days
@@ -97,6 +96,11 @@ module "resize" {
     ReadOriginals = {
       actions   = ["s3:GetObject", "s3:GetObjectVersion"]
       resources = ["${module.uploads.arn}/*"]
+    }
+    # Without it S3 says "forbidden" for an original that was deleted before its turn.
+    SeeMissingOriginal = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.uploads.arn]
     }
     MarkRejectedOriginals = {
       actions   = ["s3:PutObjectVersionTagging"]
@@ -126,17 +130,16 @@ module "profiles" {
   source = "./modules/function"
   count  = var.database == null ? 0 : 1
 
-  name               = "${local.name}-profiles"
-  description        = "Shows and changes profiles, and records each new avatar."
-  zip_path           = "${var.artifacts_directory}/profiles.zip"
-  handler            = "profiles.handler.handler"
-  runtime            = var.runtime
-  architecture       = var.architecture
-  timeout            = 10
-  subnet_ids         = var.database.subnet_ids
-  security_group_ids = var.database.security_group_ids
-  log_retention_days = var.log_retention_days
-  log_kms_key_arn    = var.log_kms_key_arn
+  name                = "${local.name}-profiles"
+  description         = "Shows and changes profiles, and records each new avatar."
+  zip_path            = "${var.artifacts_directory}/profiles.zip"
+  handler             = "profiles.handler.handler"
+  timeout             = 10
+  maximum_concurrency = var.database.maximum_concurrency
+  subnet_ids          = var.database.subnet_ids
+  security_group_ids  = var.database.security_group_ids
+  log_retention_days  = var.log_retention_days
+  log_kms_key_arn     = var.log_kms_key_arn
 
   environment = {
     ASSETS_BUCKET_NAME     = module.assets.name

@@ -23,6 +23,13 @@ locals {
 
   user_pool = var.user_pool != null ? var.user_pool : module.identity[0].user_pool
 
+  # Who may look at the console, who may change things, and who was made by tests.
+  user_groups = {
+    operators  = "May change things in the console."
+    viewers    = "May look at things in the console."
+    test-users = "Made by tests and demonstrations; may be deleted at any time."
+  }
+
   api_domain_name    = var.domain_name == null ? null : "api.${var.domain_name}"
   assets_domain_name = var.domain_name == null ? null : "assets.${var.domain_name}"
 }
@@ -33,7 +40,23 @@ module "identity" {
   count  = var.user_pool == null ? 1 : 0
 
   name                = local.name
+  tier                = var.user_pool_tier
+  email               = var.user_pool_email
+  other_app_clients   = var.other_app_clients
   deletion_protection = var.user_pool_deletion_protection
+}
+
+resource "aws_cognito_user_group" "this" {
+  for_each = try(var.user_pool.make_groups, true) ? local.user_groups : {}
+
+  name         = each.key
+  description  = each.value
+  user_pool_id = local.user_pool.id
+}
+
+moved {
+  from = module.identity[0].aws_cognito_user_group.this
+  to   = aws_cognito_user_group.this
 }
 
 # Where front ends ask for an upload address, and read and change profiles.
@@ -42,13 +65,16 @@ module "api" {
 
   name                   = local.name
   allowed_origins        = local.origins
+  allowed_headers        = concat(["authorization", "content-type"], var.cors_request_headers)
   authorizer_function    = module.authorizer
   authorizer_ttl_seconds = var.authorizer_ttl_seconds
   throttling             = var.api_throttling
   domain_name            = local.api_domain_name
   certificate_arn        = one(module.api_certificate[*].arn)
-  log_retention_days     = var.log_retention_days
-  log_kms_key_arn        = var.log_kms_key_arn
+  # An emulator serves the API under its own name only.
+  disable_own_name   = var.domain_name != null && var.service_urls == null
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
 
   functions = merge(
     { presign = module.presign },
@@ -72,6 +98,7 @@ module "uploads" {
   versioned               = true
   noncurrent_version_days = var.noncurrent_version_days
   upload_origins          = local.origins
+  storage_transition      = var.originals_storage
   deny_insecure_transport = var.deny_insecure_transport
   force_destroy           = var.force_destroy_buckets
 }
@@ -84,6 +111,7 @@ module "image_pipeline" {
   resize_function_arn = module.resize.arn
   resize_timeout      = var.resize.timeout
   maximum_concurrency = var.resize.maximum_concurrency
+  maximum_receives    = var.resize.maximum_receives
   webhook_url         = var.webhook_url
 
   uploads_bucket = {
@@ -105,6 +133,7 @@ module "assets" {
 
   name                    = "${local.name}-assets-${data.aws_caller_identity.this.account_id}"
   expiring_prefixes       = { "rejections/" = 90 }
+  read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport
   force_destroy           = var.force_destroy_buckets
 
@@ -141,6 +170,7 @@ module "dns" {
   count  = var.domain_name == null ? 0 : 1
 
   hosted_zone_name = coalesce(var.hosted_zone_name, var.domain_name)
+  hosted_zone_id   = var.hosted_zone_id
 
   aliases = {
     api = {

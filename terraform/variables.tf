@@ -22,12 +22,17 @@ variable "environment" {
 }
 
 variable "region" {
-  description = "AWS region of everything but CloudFront and its certificate."
+  description = "AWS region of everything but CloudFront and its certificate; one of the commercial partition."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "A region is written like eu-central-1."
+  }
+
+  validation {
+    condition     = !can(regex("^(cn|us-gov|us-iso[a-z]*|eu-isoe|eusc)-", var.region))
+    error_message = "Only regions of the commercial partition work: in China, GovCloud and the sovereign clouds CloudFront and its certificate can't be made this way."
   }
 }
 
@@ -53,6 +58,17 @@ variable "hosted_zone_name" {
       endswith(".${coalesce(var.domain_name, "none")}", ".${trimsuffix(coalesce(var.hosted_zone_name, "none"), ".")}")
     )
     error_message = "The hosted zone doesn't hold the domain: domain_name must be the zone's name or end with it."
+  }
+}
+
+variable "hosted_zone_id" {
+  description = "Id of that zone, for an account with two public zones of one name; null to find it by its name."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.hosted_zone_id == null || can(regex("^Z[0-9A-Z]+$", var.hosted_zone_id))
+    error_message = "A hosted zone's id is written like Z0123456789ABCDEFGHIJ."
   }
 }
 
@@ -90,34 +106,13 @@ variable "artifacts_directory" {
   default     = "../build/aws"
 }
 
-variable "runtime" {
-  description = "Lambda runtime; the zips must be built for the same Python."
-  type        = string
-  default     = "python3.13"
-
-  validation {
-    condition     = can(regex("^python3[.][0-9]+$", var.runtime))
-    error_message = "A runtime is written like python3.13."
-  }
-}
-
-variable "architecture" {
-  description = "Processor of the functions, for which the zips must be built."
-  type        = string
-  default     = "arm64"
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "The architecture is arm64 or x86_64."
-  }
-}
-
 variable "resize" {
-  description = "Memory in MB and timeout in seconds of the resize function, and how many batches of uploads it works on at once."
+  description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it is a dead letter."
   type = object({
     memory_size         = optional(number, 1024)
     timeout             = optional(number, 30)
     maximum_concurrency = optional(number, 20)
+    maximum_receives    = optional(number, 8)
   })
   default = {}
 
@@ -134,6 +129,11 @@ variable "resize" {
   validation {
     condition     = var.resize.maximum_concurrency >= 2 && var.resize.maximum_concurrency <= 1000
     error_message = "SQS lets the resize function work on 2 to 1000 batches at once."
+  }
+
+  validation {
+    condition     = var.resize.maximum_receives >= 1 && var.resize.maximum_receives <= 1000
+    error_message = "SQS receives a message 1 to 1000 times; AWS advises at least 5, as a throttled call counts as one."
   }
 }
 
@@ -179,16 +179,67 @@ variable "max_upload_bytes" {
 # Users
 
 variable "user_pool" {
-  description = "Cognito user pool of the application and its client's id; null to make a pool."
+  description = "Cognito user pool of the application, in any region: its id, its web client's id, the clients of its other applications, other issuers of its tokens, and whether to make the console's groups in it; null to make a pool."
   type = object({
-    id        = string
-    client_id = string
+    id               = string
+    client_id        = string
+    other_client_ids = optional(list(string), [])
+    other_issuers    = optional(list(string), [])
+    make_groups      = optional(bool, true)
   })
   default = null
 
   validation {
+    condition = var.user_pool == null || alltrue([
+      for id in concat([try(var.user_pool.client_id, "x")], try(var.user_pool.other_client_ids, [])) : can(regex("^[0-9A-Za-z_+]+$", id))
+    ])
+    error_message = "A client's id is written like 1h57kf5cpq17m0eml12EXAMPLE."
+  }
+
+  validation {
+    condition     = var.user_pool == null || alltrue([for issuer in try(var.user_pool.other_issuers, []) : can(regex("^https://[0-9A-Za-z.-]+/[0-9A-Za-z._~/-]+$", issuer))])
+    error_message = "An issuer is written as in the tokens' iss: https://cognito-idp.eu-west-1.amazonaws.com/eu-central-1_AbCdEfGhI."
+  }
+
+  validation {
     condition     = var.user_pool == null || can(regex("^[a-z0-9-]+_[0-9A-Za-z]+$", var.user_pool.id))
     error_message = "A user pool's id is written like eu-central-1_AbCdEfGhI."
+  }
+}
+
+variable "other_app_clients" {
+  description = "App clients that the pool made here has besides the front end's, such as ios and android."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.other_app_clients : can(regex("^[a-z][a-z0-9-]{0,30}$", name)) && name != "front-end"])
+    error_message = "An app client is named like ios: a lower-case letter, then letters, digits and hyphens, and not front-end."
+  }
+}
+
+variable "user_pool_tier" {
+  description = "Feature plan of the pool made here: LITE has all that is used here; ESSENTIALS and PLUS cost three times as much and more."
+  type        = string
+  default     = "LITE"
+
+  validation {
+    condition     = contains(["LITE", "ESSENTIALS", "PLUS"], var.user_pool_tier)
+    error_message = "A user pool's plan is LITE, ESSENTIALS or PLUS."
+  }
+}
+
+variable "user_pool_email" {
+  description = "SES identity from which the pool made here sends its mail, and the sender; null for Cognito's own, which sends 50 a day for the whole account."
+  type = object({
+    source_arn = string
+    from       = string
+  })
+  default = null
+
+  validation {
+    condition     = var.user_pool_email == null || can(regex("^arn:aws:ses:[a-z0-9-]+:[0-9]{12}:identity/.+$", var.user_pool_email.source_arn))
+    error_message = "The SES identity is written like arn:aws:ses:eu-central-1:123456789012:identity/example.com."
   }
 }
 
@@ -209,7 +260,37 @@ variable "jwks_url" {
   }
 }
 
+variable "authorizer" {
+  description = "What else a token must be: seconds by which clocks may differ, and a Cognito group and an OAuth scope that it must carry; null for none."
+  type = object({
+    clock_tolerance_seconds = optional(number, 0)
+    required_group          = optional(string)
+    required_scope          = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.authorizer.clock_tolerance_seconds >= 0 && var.authorizer.clock_tolerance_seconds <= 300
+    error_message = "Clocks may differ by 0 to 300 seconds."
+  }
+}
+
 # API
+
+variable "cors_request_headers" {
+  description = "Headers that pages may send to the API besides Authorization and Content-Type: those that tracing and request libraries add by themselves."
+  type        = list(string)
+  default = [
+    "baggage", "sentry-trace", "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid",
+    "x-b3-sampled", "newrelic", "x-newrelic-id", "x-amzn-trace-id", "x-cloud-trace-context", "x-datadog-origin",
+    "x-datadog-parent-id", "x-datadog-sampling-priority", "x-datadog-trace-id", "x-request-id", "x-requested-with",
+  ]
+
+  validation {
+    condition     = alltrue([for name in var.cors_request_headers : can(regex("^[a-z0-9-]+$", name))])
+    error_message = "A header's name is written in lower case, such as x-requested-with; no wildcard."
+  }
+}
 
 variable "authorizer_ttl_seconds" {
   description = "Seconds for which a token's verdict is remembered: longer saves calls, but a signed-out token works for so long."
@@ -239,12 +320,13 @@ variable "api_throttling" {
 # Database
 
 variable "database" {
-  description = "Postgres for profiles: the SSM SecureString with its URL, the key if not AWS's own, the network if it is private; null for no profiles."
+  description = "Postgres for profiles: the SSM SecureString with its URL, the key if not AWS's own, the network if it is private, and how many calls of the function, each with a connection, may run at once (reserved from the account's quota; null for no bound of its own); null for no profiles."
   type = object({
-    url_parameter_name = string
-    kms_key_arn        = optional(string)
-    subnet_ids         = optional(list(string), [])
-    security_group_ids = optional(list(string), [])
+    url_parameter_name  = string
+    kms_key_arn         = optional(string)
+    subnet_ids          = optional(list(string), [])
+    security_group_ids  = optional(list(string), [])
+    maximum_concurrency = optional(number)
   })
   default = null
 
@@ -334,6 +416,25 @@ variable "noncurrent_version_days" {
   validation {
     condition     = var.noncurrent_version_days >= 1
     error_message = "Old versions are kept for at least 1 day."
+  }
+}
+
+variable "originals_storage" {
+  description = "Storage class to which originals move, and after how many days; null leaves them in Standard."
+  type = object({
+    class = string
+    days  = optional(number, 30)
+  })
+  default = null
+
+  validation {
+    condition     = var.originals_storage == null || contains(["INTELLIGENT_TIERING", "STANDARD_IA", "GLACIER_IR"], try(var.originals_storage.class, ""))
+    error_message = "Originals must stay readable at once: the class is INTELLIGENT_TIERING, STANDARD_IA or GLACIER_IR."
+  }
+
+  validation {
+    condition     = var.originals_storage == null || try(var.originals_storage.days, 30) >= (try(var.originals_storage.class, "") == "STANDARD_IA" ? 30 : 0)
+    error_message = "S3 moves objects to STANDARD_IA after 30 days at the earliest."
   }
 }
 

@@ -14,14 +14,15 @@ _JWKS_URL = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Whose tokens are let in.
+    """Whose tokens are accepted.
 
     Attributes
     ----------
-    issuer
-        The user pool's address, as it stands in the ``iss`` of each of its tokens.
-    client_id
-        The one app client whose tokens count.
+    issuers
+        What may stand in a token's ``iss``: the user pool's address first, then its others, such
+        as a replica's in another region.
+    client_ids
+        The app clients whose tokens count.
     jwks_url
         Where the pool's public keys are fetched.
     clock_tolerance
@@ -30,8 +31,8 @@ class Settings:
         A Cognito group or an OAuth scope that the token must carry, if set.
     """
 
-    issuer: str
-    client_id: str
+    issuers: tuple[str, ...]
+    client_ids: tuple[str, ...]
     jwks_url: str
     clock_tolerance: int = 0
     required_group: str | None = None
@@ -50,8 +51,8 @@ def from_environment() -> Settings:
     region = pool.partition("_")[0]
     issuer = f"https://cognito-idp.{region}.amazonaws.com/{pool}"
     return Settings(
-        issuer=issuer,
-        client_id=env_settings.text("CLIENT_ID", pattern=r"[0-9A-Za-z_+]+"),
+        issuers=(issuer, *env_settings.texts("OTHER_ISSUERS", "", r"https://[0-9A-Za-z._~/-]+")),
+        client_ids=env_settings.texts("CLIENT_ID", pattern=r"[0-9A-Za-z_+]+"),
         jwks_url=env_settings.text(
             "JWKS_URL",
             f"{issuer}/.well-known/jwks.json",

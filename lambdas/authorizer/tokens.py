@@ -93,7 +93,7 @@ def bearer_token(authorization: str | None) -> str:
 
 
 def verify(token: str, keys: Keys, settings: Settings, now: float) -> dict[str, Any]:
-    """Return the claims of an access token that the pool issued to our client.
+    """Return the claims of an access token that the pool issued to one of our clients.
 
     Parameters
     ----------
@@ -177,11 +177,11 @@ def _objection(claims: dict[str, Any], settings: Settings, now: float) -> Reason
             return Reason.NBF_NOT_INTEGER
         if now < claims["nbf"] - settings.clock_tolerance:
             return Reason.NOT_YET_VALID
-    if claims.get("iss") != settings.issuer:
+    if claims.get("iss") not in settings.issuers:
         return Reason.WRONG_ISSUER
     if claims.get("token_use") != "access":
         return Reason.WRONG_TOKEN_USE
-    if claims.get("client_id") != settings.client_id:
+    if claims.get("client_id") not in settings.client_ids:
         return Reason.WRONG_CLIENT
     if not _is_text(claims.get("sub")):
         return Reason.SUB_MISSING

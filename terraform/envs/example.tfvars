@@ -22,6 +22,9 @@ domain_name = "example.com"
 # domain, such as "example.com" for avatars.example.com.
 # hosted_zone_name = null
 
+# Its id, if the account has two public zones of that name.
+# hosted_zone_id = null # "Z0123456789ABCDEFGHIJ"
+
 # The web pages that may call the API, upload, and read an image's bytes. Exact origins only:
 # scheme, host and perhaps a port.
 front_end_origins = ["https://example.com"]
@@ -31,17 +34,18 @@ front_end_origins = ["https://example.com"]
 
 # ── Functions ────────────────────────────────────────────────────────────────────────────────
 
-# Where `make build` puts the zips, and what it builds them for.
+# Where `make build` puts the zips.
 # artifacts_directory = "../build/aws"
-# runtime             = "python3.13"
-# architecture        = "arm64"
 
 # The resize function: MB (a share of a processor comes with them), seconds before a call is
-# stopped, and batches of up to five uploads worked on at once.
+# stopped, batches of up to five uploads worked on at once (keep it below the account's quota of
+# concurrent executions, which new accounts have at 10), and how often an upload is tried before it
+# becomes a dead letter (a throttled call counts as one; AWS advises at least 5).
 # resize = {
 #   memory_size         = 1024
 #   timeout             = 30
 #   maximum_concurrency = 20
+#   maximum_receives    = 8
 # }
 
 # ── Avatars ──────────────────────────────────────────────────────────────────────────────────
@@ -56,9 +60,30 @@ front_end_origins = ["https://example.com"]
 
 # ── Users ────────────────────────────────────────────────────────────────────────────────────
 
-# The Cognito pool whose users upload. Null makes one; an application with a pool of its own
-# names it: { id = "eu-central-1_AbCdEfGhI", client_id = "1h57kf5cpq17m0eml12EXAMPLE" }
+# The Cognito pool whose users upload. Null makes one; an application with a pool of its own, in
+# any region, names it: { id = "eu-central-1_AbCdEfGhI", client_id = "1h57kf5cpq17m0eml12EXAMPLE" }.
+# `other_client_ids` lists the clients of its other applications, `other_issuers` what else stands
+# in its tokens' iss (a replica's region, the newer issuer-cognito-idp), and `make_groups = false`
+# leaves out the console's groups. What the commands need of such a pool: docs/configuration.md.
 # user_pool = null
+
+# App clients of a pool made here besides the front end's, such as ["ios", "android"].
+# other_app_clients = []
+
+# The plan of a pool made here: LITE has all that is used, ESSENTIALS and PLUS cost three times as
+# much and more.
+# user_pool_tier = "LITE"
+
+# Cognito itself sends 50 mails a day for the whole account: with more sign-ups give an SES identity,
+# { source_arn = "arn:aws:ses:eu-central-1:123456789012:identity/example.com", from = "Avatars <no-reply@example.com>" }
+# user_pool_email = null
+
+# What else an access token must be: seconds by which clocks may differ, a Cognito group, a scope.
+# authorizer = {
+#   clock_tolerance_seconds = 0
+#   required_group          = null
+#   required_scope          = null
+# }
 
 # A pool made here holds all its users: a destroy must first turn this off.
 # user_pool_deletion_protection = true
@@ -71,6 +96,10 @@ front_end_origins = ["https://example.com"]
 # A token's verdict is remembered for so many seconds (0 to 3600). Longer saves calls of the
 # authorizer; a token that is signed out meanwhile goes on working for so long.
 # authorizer_ttl_seconds = 300
+
+# Headers that pages may send to the API besides Authorization and Content-Type; without a value,
+# those that the usual tracing libraries add by themselves (variables.tf lists them).
+# cors_request_headers = null # ["baggage", "sentry-trace", "x-requested-with"]
 
 # Requests per second, and at once, before the API answers 429.
 # api_throttling = {
@@ -90,6 +119,10 @@ database = {
   # kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   # subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"]
   # security_group_ids = ["sg-0123456789abcdef0"]
+
+  # Each call that runs holds a connection: bound them by what Postgres, or its proxy, admits.
+  # Reserved from the account's quota, so a new account can't.
+  # maximum_concurrency = 50
 }
 
 # ── Webhook ──────────────────────────────────────────────────────────────────────────────────
@@ -115,6 +148,10 @@ alarm_email = "operators@example.com"
 
 # For how many days a replaced or deleted original can be brought back.
 # noncurrent_version_days = 30
+
+# Originals are read once, then kept: a cheaper storage class after some days, of INTELLIGENT_TIERING,
+# STANDARD_IA and GLACIER_IR, such as { class = "INTELLIGENT_TIERING", days = 30 }.
+# originals_storage = null
 
 # With true, a destroy deletes the buckets and every picture in them.
 # force_destroy_buckets = false

@@ -14,6 +14,7 @@ database = {
 resize = {
   maximum_concurrency = 2
   timeout             = 15
+  maximum_receives    = 3
 }
 
 # The alarm topics, so that they are there everywhere; no mail is sent.

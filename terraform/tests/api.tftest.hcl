@@ -5,6 +5,7 @@ mock_provider "aws" {
 variables {
   name                   = "faces-test"
   allowed_origins        = ["https://app.example.com"]
+  allowed_headers        = ["authorization", "content-type", "traceparent"]
   authorizer_ttl_seconds = 300
   throttling             = { rate_limit = 10, burst_limit = 20 }
   log_retention_days     = 7
@@ -106,7 +107,7 @@ run "bounds_and_logs_requests" {
   }
 
   assert {
-    condition     = one(aws_apigatewayv2_api.this.cors_configuration).allow_headers == toset(["authorization", "content-type"])
+    condition     = one(aws_apigatewayv2_api.this.cors_configuration).allow_headers == toset(["authorization", "content-type", "traceparent"])
     error_message = "Pages send these two headers."
   }
 }

@@ -123,6 +123,44 @@ run "takes_uploads_from_the_front_ends_only" {
     condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).expose_headers == toset(["ETag"])
     error_message = "A page needs to read the ETag of what it uploaded."
   }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).allowed_headers == toset(["*"])
+    error_message = "A tracing library's header should not stop an upload."
+  }
+}
+
+run "lets_the_front_ends_read" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    read_origins = ["https://app.example.com"]
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).allowed_methods == toset(["GET", "HEAD"])
+    error_message = "A page's preflight for a read should be answered."
+  }
+}
+
+run "moves_originals_to_a_cheaper_class" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    storage_transition = { class = "INTELLIGENT_TIERING", days = 30 }
+  }
+
+  assert {
+    condition = anytrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule :
+      try(one(rule.transition).storage_class == "INTELLIGENT_TIERING" && one(rule.transition).days == 30, false)
+    ])
+    error_message = "Originals should move to the class asked for."
+  }
 }
 
 run "lets_a_service_read_some_prefixes" {

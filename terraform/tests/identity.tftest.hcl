@@ -34,10 +34,6 @@ run "signs_people_in_by_a_verified_address" {
     error_message = "All users would be deleted with the pool without another question."
   }
 
-  assert {
-    condition     = toset(keys(aws_cognito_user_group.this)) == toset(["operators", "viewers", "test-users"])
-    error_message = "The console's two groups and the tests' own should be there."
-  }
 }
 
 run "gives_front_ends_a_client_without_secret" {
@@ -46,12 +42,12 @@ run "gives_front_ends_a_client_without_secret" {
   }
 
   assert {
-    condition     = !aws_cognito_user_pool_client.this.generate_secret
+    condition     = !aws_cognito_user_pool_client.this["front-end"].generate_secret
     error_message = "A browser can't keep a secret."
   }
 
   assert {
-    condition = aws_cognito_user_pool_client.this.explicit_auth_flows == toset([
+    condition = aws_cognito_user_pool_client.this["front-end"].explicit_auth_flows == toset([
       "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH",
     ])
     error_message = "A flow too many or too few is open."
@@ -59,19 +55,19 @@ run "gives_front_ends_a_client_without_secret" {
 
   assert {
     condition = (
-      aws_cognito_user_pool_client.this.access_token_validity == 1 &&
-      one(aws_cognito_user_pool_client.this.token_validity_units).access_token == "hours"
+      aws_cognito_user_pool_client.this["front-end"].access_token_validity == 1 &&
+      one(aws_cognito_user_pool_client.this["front-end"].token_validity_units).access_token == "hours"
     )
     error_message = "An access token should be good for one hour."
   }
 
   assert {
-    condition     = aws_cognito_user_pool_client.this.prevent_user_existence_errors == "ENABLED"
+    condition     = aws_cognito_user_pool_client.this["front-end"].prevent_user_existence_errors == "ENABLED"
     error_message = "Strangers could find out who has an account."
   }
 
   assert {
-    condition     = output.user_pool == { id = "eu-central-1_MadeHere1", client_id = "clientmadehere" }
+    condition     = output.user_pool.id == "eu-central-1_MadeHere1" && output.user_pool.client_id == "clientmadehere"
     error_message = "The ids given should be those of the pool and its client."
   }
 }
@@ -88,5 +84,41 @@ run "may_be_deleted_where_told_so" {
   assert {
     condition     = aws_cognito_user_pool.this.deletion_protection == "INACTIVE"
     error_message = "The pool should go with its environment."
+  }
+}
+
+run "costs_no_more_than_what_is_used" {
+  module {
+    source = "./modules/identity"
+  }
+
+  assert {
+    condition     = aws_cognito_user_pool.this.user_pool_tier == "LITE" && length(aws_cognito_user_pool.this.email_configuration) == 0
+    error_message = "A new pool should be of the plan that has what is used, and send Cognito's own mail."
+  }
+}
+
+run "takes_a_sender_and_the_clients_of_other_applications" {
+  module {
+    source = "./modules/identity"
+  }
+
+  variables {
+    other_app_clients = ["ios", "android"]
+
+    email = {
+      source_arn = "arn:aws:ses:eu-central-1:123456789012:identity/example.com"
+      from       = "no-reply@example.com"
+    }
+  }
+
+  assert {
+    condition     = one(aws_cognito_user_pool.this.email_configuration).email_sending_account == "DEVELOPER"
+    error_message = "With an identity the pool should send by SES."
+  }
+
+  assert {
+    condition     = keys(aws_cognito_user_pool_client.this) == ["android", "front-end", "ios"] && length(output.user_pool.other_client_ids) == 2
+    error_message = "Each application should have a client of its own, and the authorizer learn of it."
   }
 }

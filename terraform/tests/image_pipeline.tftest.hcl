@@ -7,6 +7,7 @@ variables {
   resize_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize"
   resize_timeout      = 30
   maximum_concurrency = 2
+  maximum_receives    = 8
 
   uploads_bucket = {
     name = "uploads"
@@ -30,8 +31,8 @@ run "loses_no_upload" {
   }
 
   assert {
-    condition     = jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 3
-    error_message = "An upload should be tried three times."
+    condition     = jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 8
+    error_message = "An upload should be tried as often as asked for."
   }
 
   assert {
@@ -92,20 +93,25 @@ run "tells_of_avatars_to_nobody_by_default" {
   }
 
   assert {
-    condition = jsondecode(aws_sns_topic_policy.this.policy).Statement == [
+    condition = jsondecode(aws_sns_topic.this.policy).Statement == [
       {
         Sid       = "TellOfAvatars"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sns:Publish"
-        Resource  = "arn:aws:sns:eu-central-1:123456789012:topic"
+        Resource  = "arn:aws:sns:eu-central-1:123456789012:faces-test-avatars"
         Condition = {
           ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::assets" }
           StringEquals = { "aws:SourceAccount" = "123456789012" }
         }
       }
     ]
-    error_message = "Only the assets bucket may publish to the topic."
+    error_message = "Only the assets bucket may publish to the topic, from its first moment."
+  }
+
+  assert {
+    condition     = aws_sns_topic.this.signature_version == 2
+    error_message = "Messages should be signed with SHA-256."
   }
 
   assert {
@@ -155,6 +161,28 @@ run "tells_functions_and_the_webhook" {
       aws_sns_topic_subscription.webhook[0].endpoint == "https://hooks.example.com/avatars"
     )
     error_message = "The webhook should be subscribed over HTTPS."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sns_topic_subscription.webhook[0].delivery_policy).healthyRetryPolicy.numRetries == 40 &&
+      jsondecode(aws_sns_topic_subscription.webhook[0].redrive_policy).deadLetterTargetArn == aws_sqs_queue.webhook_dead_letters[0].arn
+    )
+    error_message = "A webhook that restarts should lose nothing: an hour of tries, then a queue."
+  }
+
+  assert {
+    condition = jsondecode(aws_sqs_queue.webhook_dead_letters[0].policy).Statement == [
+      {
+        Sid       = "KeepUndelivered"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = "arn:aws:sqs:eu-central-1:123456789012:faces-test-webhook-dead-letters"
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:eu-central-1:123456789012:faces-test-avatars" } }
+      }
+    ]
+    error_message = "Only this topic may put into the webhook's dead-letter queue."
   }
 }
 

@@ -95,9 +95,10 @@ run "gives_each_role_what_it_needs" {
       MarkRejectedOriginals = [["s3:PutObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]
       SeeCurrentAvatar      = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
       SeeMissingAvatar      = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
+      SeeMissingOriginal    = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
-    error_message = "resize may read originals, mark them, and write images; never list uploads, never touch banners."
+    error_message = "resize may read originals, mark them, and write images; never touch banners."
   }
 
   assert {
@@ -209,6 +210,36 @@ run "tells_the_operators" {
   }
 }
 
+run "makes_the_consoles_groups_in_either_pool" {
+  assert {
+    condition     = toset(keys(aws_cognito_user_group.this)) == toset(["operators", "viewers", "test-users"])
+    error_message = "The console's two groups and the tests' own should be there."
+  }
+}
+
+run "leaves_the_groups_of_the_applications_own_pool_alone_when_told_to" {
+  variables {
+    user_pool = { id = "eu-west-1_AbCdEfGhI", client_id = "one", other_client_ids = ["two"], make_groups = false }
+  }
+
+  assert {
+    condition     = length(aws_cognito_user_group.this) == 0
+    error_message = "Groups were made in a pool that is not to be changed."
+  }
+}
+
+run "answers_under_one_name_with_a_domain" {
+  variables {
+    domain_name    = "example.com"
+    hosted_zone_id = "Z0123456789"
+  }
+
+  assert {
+    condition     = module.api.own_name_disabled
+    error_message = "With a domain, API Gateway's own name should answer nothing."
+  }
+}
+
 run "refuses_malformed_names" {
   command = plan
 
@@ -245,19 +276,44 @@ run "refuses_wrong_function_settings" {
   command = plan
 
   variables {
-    runtime                = "nodejs22.x"
-    architecture           = "arm"
     resize                 = { maximum_concurrency = 1 }
     authorizer_ttl_seconds = 7200
     api_throttling         = { rate_limit = 0 }
   }
 
   expect_failures = [
-    var.runtime,
-    var.architecture,
     var.resize,
     var.authorizer_ttl_seconds,
     var.api_throttling,
+  ]
+}
+
+run "refuses_other_partitions" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "refuses_wrong_user_and_storage_settings" {
+  command = plan
+
+  variables {
+    user_pool_tier       = "FREE"
+    other_app_clients    = ["front-end"]
+    user_pool_email      = { source_arn = "example.com", from = "no-reply@example.com" }
+    authorizer           = { clock_tolerance_seconds = 301 }
+    cors_request_headers = ["*"]
+    originals_storage    = { class = "DEEP_ARCHIVE" }
+    hosted_zone_id       = "example.com"
+  }
+
+  expect_failures = [
+    var.user_pool_tier, var.other_app_clients, var.user_pool_email, var.authorizer,
+    var.cors_request_headers, var.originals_storage, var.hosted_zone_id,
   ]
 }
 

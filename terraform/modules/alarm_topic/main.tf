@@ -6,7 +6,7 @@ data "aws_region" "this" {}
 
 locals {
   alarm_arns = join(":", [
-    "arn", data.aws_partition.this.partition, "cloudwatch", data.aws_region.this.name,
+    "arn", data.aws_partition.this.partition, "cloudwatch", data.aws_region.this.id,
     data.aws_caller_identity.this.account_id, "alarm", "${var.alarm_name_prefix}*",
   ])
 }

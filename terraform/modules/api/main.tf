@@ -3,10 +3,13 @@ resource "aws_apigatewayv2_api" "this" {
   description   = "Upload addresses and profiles."
   protocol_type = "HTTP"
 
+  # One origin: nothing reaches it but by the domain.
+  disable_execute_api_endpoint = var.disable_own_name
+
   cors_configuration {
     allow_origins = var.allowed_origins
     allow_methods = ["GET", "POST"]
-    allow_headers = ["authorization", "content-type"]
+    allow_headers = var.allowed_headers
     max_age       = 3600
   }
 }

@@ -8,6 +8,11 @@ output "endpoint" {
   value       = aws_apigatewayv2_api.this.api_endpoint
 }
 
+output "own_name_disabled" {
+  description = "Whether the API answers under its custom domain alone."
+  value       = aws_apigatewayv2_api.this.disable_execute_api_endpoint
+}
+
 output "log_group_name" {
   description = "Log group of the access logs."
   value       = aws_cloudwatch_log_group.this.name

@@ -8,6 +8,17 @@ variable "allowed_origins" {
   type        = list(string)
 }
 
+variable "allowed_headers" {
+  description = "Request headers that those pages may send."
+  type        = list(string)
+}
+
+variable "disable_own_name" {
+  description = "Answer under the custom domain alone, not under API Gateway's own name."
+  type        = bool
+  default     = false
+}
+
 variable "authorizer_function" {
   description = "Function that decides whether a request's access token is good."
   type = object({

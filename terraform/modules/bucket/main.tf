@@ -40,7 +40,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket_ownership_controls.this.bucket
 
   block_public_acls       = true
   block_public_policy     = true
@@ -119,21 +119,56 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  dynamic "rule" {
+    for_each = var.storage_transition == null ? [] : [var.storage_transition]
+
+    content {
+      id     = "move-to-cheaper-storage"
+      status = "Enabled"
+
+      # Below this size the cheaper classes cost more.
+      filter {
+        object_size_greater_than = 128 * 1024
+      }
+
+      transition {
+        days          = rule.value.days
+        storage_class = rule.value.class
+      }
+    }
+  }
+
   # Rules about old versions are refused by a bucket that doesn't keep any.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
 resource "aws_s3_bucket_cors_configuration" "this" {
-  count = length(var.upload_origins) > 0 ? 1 : 0
+  count = length(var.upload_origins) + length(var.read_origins) > 0 ? 1 : 0
 
   bucket = aws_s3_bucket.this.id
 
-  cors_rule {
-    allowed_origins = var.upload_origins
-    allowed_methods = ["PUT"]
-    allowed_headers = ["content-type"]
-    expose_headers  = ["ETag"]
-    max_age_seconds = 3600
+  # Any header: tracing libraries add theirs to every request, and what isn't signed changes nothing.
+  dynamic "cors_rule" {
+    for_each = length(var.upload_origins) > 0 ? [1] : []
+
+    content {
+      allowed_origins = var.upload_origins
+      allowed_methods = ["PUT"]
+      allowed_headers = ["*"]
+      expose_headers  = ["ETag"]
+      max_age_seconds = 3600
+    }
+  }
+
+  dynamic "cors_rule" {
+    for_each = length(var.read_origins) > 0 ? [1] : []
+
+    content {
+      allowed_origins = var.read_origins
+      allowed_methods = ["GET", "HEAD"]
+      allowed_headers = ["*"]
+      max_age_seconds = 3600
+    }
   }
 }
 
@@ -148,5 +183,5 @@ resource "aws_s3_bucket_policy" "this" {
   })
 
   # S3 refuses two changes of one bucket's access at the same time.
-  depends_on = [aws_s3_bucket_public_access_block.this]
+  depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_ownership_controls.this]
 }

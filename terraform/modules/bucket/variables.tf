@@ -32,6 +32,21 @@ variable "upload_origins" {
   default     = []
 }
 
+variable "read_origins" {
+  description = "Web origins whose pages may read objects' bytes."
+  type        = list(string)
+  default     = []
+}
+
+variable "storage_transition" {
+  description = "Storage class to which objects move, and after how many days; null for none."
+  type = object({
+    class = string
+    days  = number
+  })
+  default = null
+}
+
 variable "service_readers" {
   description = "AWS services that may read objects under prefixes on behalf of one resource; the key is the statement's id."
   type = map(object({

@@ -1,3 +1,9 @@
+locals {
+  # AWS's own policy Managed-CORS-S3Origin: S3 answers a page's preflight only if it sees who asks,
+  # and for what.
+  cors_s3_origin = "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf"
+}
+
 resource "aws_cloudfront_origin_access_control" "this" {
   name                              = var.name
   description                       = "Signs the distribution's requests to the assets bucket."
@@ -126,6 +132,7 @@ resource "aws_cloudfront_distribution" "this" {
     compress                   = true
     viewer_protocol_policy     = var.viewer_protocol_policy
     cache_policy_id            = aws_cloudfront_cache_policy.this.id
+    origin_request_policy_id   = local.cors_s3_origin
     response_headers_policy_id = aws_cloudfront_response_headers_policy.this.id
   }
 

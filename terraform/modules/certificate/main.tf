@@ -12,13 +12,14 @@ resource "aws_acm_certificate" "this" {
   }
 }
 
+# A record that is there already is another stack's: taking it over would delete it with this one,
+# and that stack's certificate would no longer renew.
 resource "aws_route53_record" "this" {
-  zone_id         = var.zone_id
-  name            = local.proof.resource_record_name
-  type            = local.proof.resource_record_type
-  records         = [local.proof.resource_record_value]
-  ttl             = 300
-  allow_overwrite = true
+  zone_id = var.zone_id
+  name    = local.proof.resource_record_name
+  type    = local.proof.resource_record_type
+  records = [local.proof.resource_record_value]
+  ttl     = 300
 }
 
 resource "aws_acm_certificate_validation" "this" {

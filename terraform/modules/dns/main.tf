@@ -1,6 +1,7 @@
 data "aws_route53_zone" "this" {
-  name         = var.hosted_zone_name
-  private_zone = false
+  name         = var.hosted_zone_id == null ? var.hosted_zone_name : null
+  zone_id      = var.hosted_zone_id
+  private_zone = var.hosted_zone_id == null ? false : null
 }
 
 resource "aws_route53_record" "this" {

@@ -3,6 +3,12 @@ variable "hosted_zone_name" {
   type        = string
 }
 
+variable "hosted_zone_id" {
+  description = "Id of that zone, where its name is not enough; null to find it by its name."
+  type        = string
+  default     = null
+}
+
 variable "aliases" {
   description = "Names in the zone that stand for an AWS resource."
   type = map(object({

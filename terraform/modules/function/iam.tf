@@ -51,7 +51,7 @@ locals {
 
   # Composed, for the function needs its role first.
   function_arn = join(":", [
-    "arn", data.aws_partition.this.partition, "lambda", data.aws_region.this.name,
+    "arn", data.aws_partition.this.partition, "lambda", data.aws_region.this.id,
     data.aws_caller_identity.this.account_id, "function", var.name,
   ])
 }

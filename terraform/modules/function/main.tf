@@ -11,16 +11,20 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:Synchronous and queue-driven calls report to their caller, the queue has the dead letters, and make reconcile finds what the topic told in vain
   #checkov:skip=CKV_AWS_173:The environment names buckets and a parameter; it holds no secret
   #checkov:skip=CKV_AWS_272:The zips are reproducible and their hashes stand in the state; no signing profile is assumed
-  function_name    = var.name
-  description      = var.description
-  role             = aws_iam_role.this.arn
-  filename         = var.zip_path
-  source_code_hash = filebase64sha256(var.zip_path)
+  function_name = var.name
+  description   = var.description
+  role          = aws_iam_role.this.arn
+  filename      = var.zip_path
+  # Missing, it is for the precondition below to say so.
+  source_code_hash = try(filebase64sha256(var.zip_path), null)
   handler          = var.handler
-  runtime          = var.runtime
-  architectures    = [var.architecture]
-  memory_size      = var.memory_size
-  timeout          = var.timeout
+  # What local/zips.py builds the packages for.
+  runtime       = "python3.13"
+  architectures = ["arm64"]
+  memory_size   = var.memory_size
+  timeout       = var.timeout
+
+  reserved_concurrent_executions = var.maximum_concurrency
 
   dynamic "environment" {
     for_each = length(var.environment) > 0 ? [1] : []

@@ -18,16 +18,6 @@ variable "handler" {
   type        = string
 }
 
-variable "runtime" {
-  description = "Lambda runtime."
-  type        = string
-}
-
-variable "architecture" {
-  description = "Processor that the zip's packages were built for: arm64 or x86_64."
-  type        = string
-}
-
 variable "memory_size" {
   description = "Memory in MB; the share of a processor grows with it."
   type        = number
@@ -38,6 +28,12 @@ variable "timeout" {
   description = "Seconds after which a call is stopped."
   type        = number
   default     = 5
+}
+
+variable "maximum_concurrency" {
+  description = "Calls that may run at once, reserved from the account's quota; null for no bound of its own."
+  type        = number
+  default     = null
 }
 
 variable "environment" {

@@ -4,6 +4,17 @@ resource "aws_cognito_user_pool" "this" {
   auto_verified_attributes = ["email"]
   deletion_protection      = var.deletion_protection ? "ACTIVE" : "INACTIVE"
   mfa_configuration        = "OPTIONAL"
+  user_pool_tier           = var.tier
+
+  dynamic "email_configuration" {
+    for_each = var.email == null ? [] : [var.email]
+
+    content {
+      email_sending_account = "DEVELOPER"
+      source_arn            = email_configuration.value.source_arn
+      from_email_address    = email_configuration.value.from
+    }
+  }
 
   username_configuration {
     case_sensitive = false
@@ -36,7 +47,9 @@ resource "aws_cognito_user_pool" "this" {
 }
 
 resource "aws_cognito_user_pool_client" "this" {
-  name         = "front-end"
+  for_each = toset(concat(["front-end"], var.other_app_clients))
+
+  name         = each.key
   user_pool_id = aws_cognito_user_pool.this.id
 
   # A browser can't keep a secret; the password itself is only for administrators' tools.
@@ -60,14 +73,7 @@ resource "aws_cognito_user_pool_client" "this" {
   }
 }
 
-resource "aws_cognito_user_group" "this" {
-  for_each = {
-    operators  = "May change things in the console."
-    viewers    = "May look at things in the console."
-    test-users = "Made by tests and demonstrations; may be deleted at any time."
-  }
-
-  name         = each.key
-  description  = each.value
-  user_pool_id = aws_cognito_user_pool.this.id
+moved {
+  from = aws_cognito_user_pool_client.this
+  to   = aws_cognito_user_pool_client.this["front-end"]
 }

@@ -14,8 +14,21 @@ locals {
   # Composed, so that each queue is created with its policy: the provider waits 25 s after
   # each change of a queue, and policies of their own would make it four waits in a row.
   queue_arn = join(":", [
-    "arn", data.aws_partition.this.partition, "sqs", data.aws_region.this.name,
+    "arn", data.aws_partition.this.partition, "sqs", data.aws_region.this.id,
     data.aws_caller_identity.this.account_id, local.queue_name,
+  ])
+
+  webhook_dead_letters_name = "${var.name}-webhook-dead-letters"
+  webhook_dead_letters_arn = join(":", [
+    "arn", data.aws_partition.this.partition, "sqs", data.aws_region.this.id,
+    data.aws_caller_identity.this.account_id, local.webhook_dead_letters_name,
+  ])
+
+  # Composed too: S3 refuses to notify a topic whose policy isn't there yet.
+  topic_name = "${var.name}-avatars"
+  topic_arn = join(":", [
+    "arn", data.aws_partition.this.partition, "sns", data.aws_region.this.id,
+    data.aws_caller_identity.this.account_id, local.topic_name,
   ])
 }
 
@@ -30,7 +43,8 @@ resource "aws_sqs_queue" "this" {
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
-    maxReceiveCount     = 3
+    # A throttled call counts as one, and so does a 404 of a bucket whose versioning is young.
+    maxReceiveCount = var.maximum_receives
   })
 
   policy = jsonencode({

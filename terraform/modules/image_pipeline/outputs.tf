@@ -14,12 +14,12 @@ output "queue_name" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of uploads that failed three times."
+  description = "URL of the queue of uploads that failed each time they were received."
   value       = aws_sqs_queue.dead_letters.url
 }
 
 output "dead_letter_queue_name" {
-  description = "Name of the queue of uploads that failed three times."
+  description = "Name of the queue of uploads that failed each time they were received."
   value       = aws_sqs_queue.dead_letters.name
 }
 

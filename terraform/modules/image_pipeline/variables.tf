@@ -40,6 +40,11 @@ variable "maximum_concurrency" {
   }
 }
 
+variable "maximum_receives" {
+  description = "How often a message is received before it becomes a dead letter."
+  type        = number
+}
+
 variable "subscriber_functions" {
   description = "Functions that are called for each new or removed avatar."
   type = map(object({

@@ -103,12 +103,13 @@ resource "aws_cloudwatch_metric_alarm" "api_errors" {
   ok_actions          = var.alarm_actions
 }
 
-# A function that fails has an alarm of its own; this is for a webhook that no longer answers.
+# A function that fails has an alarm of its own; this is for a webhook that has not answered for an
+# hour. NumberOfNotificationsFailed would count each try.
 resource "aws_cloudwatch_metric_alarm" "notifications" {
   alarm_name          = "${var.name}-notifications"
-  alarm_description   = "Somebody was not told of a new avatar. See docs/runbook.md#notifications."
+  alarm_description   = "The webhook did not take a notification within an hour; it is in the webhook's dead-letter queue. See docs/runbook.md#notifications."
   namespace           = "AWS/SNS"
-  metric_name         = "NumberOfNotificationsFailed"
+  metric_name         = "NumberOfNotificationsRedrivenToDlq"
   dimensions          = { TopicName = var.topic_name }
   statistic           = "Sum"
   period              = 300

@@ -20,7 +20,9 @@ POOL_ID = "eu-west-1_TestPool1"
 ISSUER = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL_ID}"
 CLIENT_ID = "4h1example23client45id"
 SUB = "0f8fad5b-d9cb-469f-a165-70867728950e"
-SETTINGS = Settings(issuer=ISSUER, client_id=CLIENT_ID, jwks_url=f"{ISSUER}/.well-known/jwks.json")
+SETTINGS = Settings(
+    issuers=(ISSUER,), client_ids=(CLIENT_ID,), jwks_url=f"{ISSUER}/.well-known/jwks.json"
+)
 
 
 def b64(data: bytes) -> str:

@@ -11,7 +11,13 @@ from tests.unit.authorizer.pool import CLIENT_ID, ISSUER, POOL_ID, SETTINGS
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JWKS_URL", "CLOCK_TOLERANCE_SECONDS", "REQUIRED_GROUP", "REQUIRED_SCOPE"):
+    for name in (
+        "JWKS_URL",
+        "CLOCK_TOLERANCE_SECONDS",
+        "REQUIRED_GROUP",
+        "REQUIRED_SCOPE",
+        "OTHER_ISSUERS",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("USER_POOL_ID", POOL_ID)
     monkeypatch.setenv("CLIENT_ID", CLIENT_ID)
@@ -27,7 +33,18 @@ def test_another_address_of_the_keys_leaves_the_issuer(monkeypatch: pytest.Monke
     )
     settings = from_environment()
     assert settings.jwks_url.startswith("http://localhost:4566/")
-    assert settings.issuer == ISSUER
+    assert settings.issuers == (ISSUER,)
+
+
+def test_the_clients_of_web_and_phones_and_a_replicas_issuer_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = f"https://cognito-idp.eu-west-2.amazonaws.com/{POOL_ID}"
+    monkeypatch.setenv("CLIENT_ID", "web, ios,android")
+    monkeypatch.setenv("OTHER_ISSUERS", other)
+    settings = from_environment()
+    assert settings.client_ids == ("web", "ios", "android")
+    assert settings.issuers == (ISSUER, other)
 
 
 def test_the_optional_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +63,11 @@ def test_the_optional_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("USER_POOL_ID", "TestPool1"),
         ("USER_POOL_ID", "eu-west-1_Test/../Pool"),
         ("CLIENT_ID", ""),
-        ("CLIENT_ID", "one,two"),
+        ("CLIENT_ID", "one,"),
+        ("CLIENT_ID", "one,one"),
+        ("CLIENT_ID", "one;two"),
+        ("OTHER_ISSUERS", "http://cognito-idp.eu-west-2.amazonaws.com/eu-west-1_TestPool1"),
+        ("OTHER_ISSUERS", "https://a,"),
         ("JWKS_URL", "http://example.com/jwks.json"),
         ("JWKS_URL", "http://localhost.example.com/jwks.json"),
         ("JWKS_URL", "http://localhost@example.com/jwks.json"),
