@@ -153,7 +153,7 @@ ALARMS: dict[str, Situation] = {
     "notifications": Situation(
         Metric(
             "AWS/SNS",
-            "NumberOfNotificationsFailed",
+            "NumberOfNotificationsRedrivenToDlq",
             "Count",
             ("Sum",),
             lambda h: {"TopicName": last(h.topic_arn)},

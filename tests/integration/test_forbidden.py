@@ -66,6 +66,7 @@ ATTEMPTS = {
     "list the uploads": attempt(
         "s3:ListBucket",
         lambda client, here, _: client("s3").list_objects_v2(Bucket=here.uploads_bucket),
+        "resize",
     ),
     "list the uploads' versions": attempt(
         "s3:ListBucketVersions",

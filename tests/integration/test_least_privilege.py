@@ -200,10 +200,10 @@ def assumed(function: str, scene: Scene) -> None:
         scene.actors.assume(function)
 
 
-def lists_assets(function: str, scene: Scene) -> None:
+def lists(function: str, bucket: str, scene: Scene) -> None:
     """List the bucket: S3 says "not found" of a missing object only to who may."""
     with denials():
-        scene.actors.client(function, "s3").head_bucket(Bucket=scene.here.assets_bucket)
+        scene.actors.client(function, "s3").head_bucket(Bucket=getattr(scene.here, bucket))
 
 
 def receives(scene: Scene) -> None:
@@ -328,11 +328,16 @@ PROOFS = {
     "resize/WriteImages s3:PutObject rejections/*": _REJECTION,
     "resize/MarkRejectedOriginals s3:PutObjectVersionTagging": _REJECTION,
     "resize/SeeMissingAvatar s3:ListBucket": Proof(
-        "a user's first upload becomes no avatar", "role", partial(lists_assets, "resize")
+        "a user's first upload becomes no avatar", "role", partial(lists, "resize", "assets_bucket")
+    ),
+    "resize/SeeMissingOriginal s3:ListBucket": Proof(
+        "an upload that was deleted before its turn becomes a dead letter",
+        "role",
+        partial(lists, "resize", "uploads_bucket"),
     ),
     "resize/ConsumeQueue sqs:ReceiveMessage": Proof("uploads stay on the queue", "role", receives),
     "resize/ConsumeQueue sqs:DeleteMessage": Proof(
-        "uploads are processed three times, then dead", "role", deletes
+        "uploads are processed again and again, then dead", "role", deletes
     ),
     "resize/ConsumeQueue sqs:GetQueueAttributes": Proof(
         "Lambda refuses the queue as event source", "role", measures
@@ -344,7 +349,7 @@ PROOFS = {
         "profiles show the old avatar", "flow", avatar_recorded
     ),
     "profiles/SeeMissingAvatar s3:ListBucket": Proof(
-        "profiles show a removed avatar", "role", partial(lists_assets, "profiles")
+        "profiles show a removed avatar", "role", partial(lists, "profiles", "assets_bucket")
     ),
     "assets bucket/ReadByDistribution s3:GetObject avatars/*": Proof(
         "the CDN serves no avatar", "flow", partial(served, "avatars/_default.jpg")
@@ -442,6 +447,11 @@ PLANNED = {
         "profiles answer 503 where the parameter has a key of its own",
         "root",
         "gives_each_role_what_it_needs",
+    ),
+    "webhook queue/KeepUndelivered sqs:SendMessage": PlannedProof(
+        "a notification that the webhook did not take is lost",
+        "image_pipeline",
+        "tells_functions_and_the_webhook",
     ),
     **{
         f"{bucket} bucket/RefusePlainHttp s3:*": PlannedProof(

@@ -239,7 +239,7 @@ def test_the_documented_defaults_are_terraforms() -> None:
     checked = 0
     for name, block in blocks:
         default = re.search(r"^  default *= (.+)$", block, re.MULTILINE)
-        if default and default[1] != "{}":  # an object's attributes have theirs
+        if default and default[1] not in {"{}", "["}:  # attributes have theirs; a list goes on
             written = default[1].strip('"') if '["' not in default[1] else default[1]
             assert rows[name].endswith(f"| `{written}`"), (
                 f"docs/configuration.md, Variables: the default of {name} is `{written}`"
