@@ -52,7 +52,8 @@ def explain(deployment: Deployment, failure: Refusal) -> OperationError:
 def _explain_silence(deployment: Deployment, failure: Refusal, place: str) -> OperationError:
     """Tell a missing CORS rule from a server that is away: browsers show neither."""
     try:
-        admitted = is_admitted(deployment, failure.step, failure.origin)
+        address = ask_address(deployment) if failure.step == "ask" else bucket_address(deployment)
+        admitted = is_admitted(address, failure.step, failure.origin)
     except OperationError as error:
         return OperationError(f"{_capital(place)} can't be reached. {error.message}", error.remedy)
     if not admitted:
@@ -62,16 +63,27 @@ def _explain_silence(deployment: Deployment, failure: Refusal, place: str) -> Op
     )
 
 
-def is_admitted(deployment: Deployment, step: Step, origin: str) -> bool:
+def ask_address(deployment: Deployment) -> str:
+    """Return the address that gives upload addresses."""
+    return f"{deployment.api_url}/avatars/key_upload"
+
+
+def bucket_address(deployment: Deployment) -> str:
+    """Return an address in the uploads bucket, at S3's host of the region.
+
+    The global host, which boto3's presigned URLs have, redirects from a young bucket and answers
+    400 in regions that are younger than 2019.
+
+    References
+    ----------
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+    """
+    return f"{deployment.s3.meta.endpoint_url}/{deployment.uploads_bucket}/preflight"
+
+
+def is_admitted(address: str, step: Step, origin: str) -> bool:
     """Ask as a browser does first: may a page of that origin take this step?"""
     asking = step == "ask"
-    address = (
-        f"{deployment.api_url}/avatars/key_upload"
-        if asking
-        else deployment.s3.generate_presigned_url(
-            "put_object", {"Bucket": deployment.uploads_bucket, "Key": "cors"}
-        ).partition("?")[0]
-    )
     answer = web.request(
         "OPTIONS",
         address,
@@ -85,7 +97,7 @@ def is_admitted(deployment: Deployment, step: Step, origin: str) -> bool:
 
 
 def check_cors(deployment: Deployment) -> str:
-    """Ask the API and the uploads bucket whether a front end's page may send pictures.
+    """Ask the API whether a front end's page may ask for upload addresses.
 
     Returns
     -------
@@ -95,7 +107,7 @@ def check_cors(deployment: Deployment) -> str:
     Raises
     ------
     OperationError
-        If one of them does not admit it, or the bucket has no rule.
+        If it may not, or the bucket has no rule.
     """
     with aws_errors("read the uploads bucket's CORS rule"):
         try:
@@ -108,11 +120,14 @@ def check_cors(deployment: Deployment) -> str:
                 "Put it back: `make apply`.",
             ) from error
     origin = rules[0]["AllowedOrigins"][0].replace("*", "any")
-    steps: tuple[Step, ...] = ("ask", "put")
-    for step in steps:
-        if not is_admitted(deployment, step, origin):
-            raise not_admitted(step, origin)
+    require_admitted(ask_address(deployment), "ask", origin)
     return origin
+
+
+def require_admitted(address: str, step: Step, origin: str) -> None:
+    """Raise OperationError unless a page of that origin may take this step at that address."""
+    if not is_admitted(address, step, origin):
+        raise not_admitted(step, origin)
 
 
 def not_admitted(step: Step, origin: str) -> OperationError:
@@ -145,6 +160,13 @@ def _remedy(failure: Refusal, code: str) -> str:
                 "Content type and length are signed: the browser must send exactly what it asked "
                 "for. Try again; if it stays, look at the presign function's log."
             )
+        case "put", 400, _ if "auth mechanism" in failure.text:
+            return (
+                "The URL is the permission: send it without an Authorization header, which a "
+                "request library may add by itself."
+            )
+        case "put", _, "ExpiredToken":
+            return "The URL was signed with credentials that have ended: ask for a new one."
         case "put", 403, _:
             return (
                 "The URL may have expired (it holds five minutes): try again. If it stays, check "

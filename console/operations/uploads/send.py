@@ -78,11 +78,12 @@ def send_as_user(
         signed_in = test_users.sign_in(deployment, user)
         detail.append(user)
     with progress.timed(report, "CORS") as detail:
-        detail.append(refusals.check_cors(deployment))
+        origin = refusals.check_cors(deployment)
+        detail.append(origin)
     with progress.timed(report, "Ask for a URL"):
         answer = web.request(
             "POST",
-            f"{deployment.api_url}/avatars/key_upload",
+            refusals.ask_address(deployment),
             {"Authorization": f"Bearer {signed_in.token}", "Content-Type": "application/json"},
             json.dumps({"extension": extension, "size": len(data)}).encode(),
         )
@@ -90,6 +91,7 @@ def send_as_user(
             raise refusals.explain(deployment, Refusal("ask", answer.status, _text(answer)))
         granted = answer.json()
     with progress.timed(report, "Upload") as detail:
+        refusals.require_admitted(granted["url"], "put", origin)
         stored = web.request(granted["method"], granted["url"], granted["headers"], data)
         if stored.status != 200:
             raise refusals.explain(deployment, Refusal("put", stored.status, _text(stored)))

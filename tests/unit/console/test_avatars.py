@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from console.operations.avatars import timeline, versions
 from console.operations.environments import clients, logs
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import outcomes, refusals, send
+from console.operations.uploads import outcomes, refusals, send, test_users
 from tests.unit.console import deployments
 
 
@@ -59,12 +61,16 @@ def test_a_bucket_without_a_cors_rule_admits_no_browser(here: Deployment) -> Non
         refusals.check_cors(here)
 
 
+GRANTED = "https://up.s3.eu-central-1.amazonaws.com/ada?X-Amz-Signature=1"
+
+
 @pytest.mark.parametrize(
     ("refusing", "place"), [("POST", "the API"), ("PUT", "the uploads bucket")]
 )
 def test_whoever_does_not_admit_the_front_end_is_named(
     here: Deployment, monkeypatch: pytest.MonkeyPatch, refusing: str, place: str
 ) -> None:
+    """The bucket is asked at the very address that was granted, as a browser does."""
     rule = {"AllowedOrigins": ["https://app.example.com"], "AllowedMethods": ["PUT"]}
     here.s3.put_bucket_cors(
         Bucket=here.uploads_bucket,
@@ -72,14 +78,31 @@ def test_whoever_does_not_admit_the_front_end_is_named(
     )
 
     def asked(method: str, url: str, headers: dict[str, str]) -> web.Response:
+        if method == "POST":
+            granted = {"method": "PUT", "url": GRANTED, "headers": {}, "key": "ada"}
+            return web.Response(200, {}, json.dumps(granted).encode())
         assert method == "OPTIONS"
+        asking = headers["Access-Control-Request-Method"] == "POST"
+        assert url == (refusals.ask_address(here) if asking else GRANTED)
         refused = headers["Access-Control-Request-Method"] == refusing
         admitted = {} if refused else {"access-control-allow-origin": headers["Origin"]}
         return web.Response(200, admitted, b"")
 
-    monkeypatch.setattr(web, "request", asked)
+    def request(method: str, url: str, headers: dict[str, str], *_: bytes) -> web.Response:
+        return asked(method, url, headers)
+
+    monkeypatch.setattr(web, "request", request)
+    monkeypatch.setattr(
+        test_users, "sign_in", lambda *_: test_users.SignIn("ada", "ada", "token", 0)
+    )
     with pytest.raises(OperationError, match=rf"{place} does not admit pages from https://app"):
-        refusals.check_cors(here)
+        send.send_as_user(here, b"x", "jpg", "ada", progress.ignore)
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "me-central-1", "us-west-2", "mx-central-1"])
+def test_the_bucket_is_asked_at_its_regions_host(here: Deployment, region: str) -> None:
+    elsewhere = replace(here, region=region, access={})
+    assert refusals.bucket_address(elsewhere).startswith(f"https://s3.{region}.amazonaws.com/")
 
 
 def test_a_direct_sending_names_the_step_that_broke(here: Deployment) -> None:

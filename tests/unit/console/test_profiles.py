@@ -150,6 +150,13 @@ def failure(step: Step, status: int, text: str = "") -> Refusal:
         ("ask", 413, '{"error": {"code": "too_large", "message": "m"}}', "smaller"),
         ("put", 403, "<Error><Code>SignatureDoesNotMatch</Code></Error>", "length are signed"),
         ("put", 403, "<Error><Code>AccessDenied</Code></Error>", "expired"),
+        (
+            "put",
+            400,
+            "<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism</Message></Error>",
+            "Authorization",
+        ),
+        ("put", 400, "<Error><Code>ExpiredToken</Code></Error>", "have ended"),
         ("put", 503, "<Error><Code>SlowDown</Code></Error>", "slow down"),
         ("ask", 500, "oops", "make logs"),
     ],
@@ -167,7 +174,7 @@ def test_a_missing_cors_rule_is_named(api: Api, here: Deployment, step: Step, pl
         f"CORS: {place} does not admit pages from {ORIGIN}."
     )
     assert api.asked[0][2]["origin"] == ORIGIN
-    path = {"ask": "/avatars/key_upload", "put": "/uploads/cors"}[step]
+    path = {"ask": "/avatars/key_upload", "put": "/uploads/preflight"}[step]
     assert api.asked[0][1] == path
 
 
