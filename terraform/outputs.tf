@@ -42,6 +42,11 @@ output "user_pool_id" {
   value       = local.user_pool.id
 }
 
+output "user_pool_region" {
+  description = "Region of the Cognito user pool."
+  value       = split("_", local.user_pool.id)[0]
+}
+
 output "user_pool_client_id" {
   description = "Id of the user pool's client for front ends."
   value       = local.user_pool.client_id

@@ -84,7 +84,12 @@ class Deployment:
     @property
     def cognito(self) -> CognitoIdentityProviderClient:
         """The Cognito user pools client."""
-        return self._client("cognito-idp")  # type: ignore[no-any-return]
+        return self._client("cognito-idp", self.user_pool_region)  # type: ignore[no-any-return]
+
+    @property
+    def user_pool_region(self) -> str:
+        """The region of the user pool, which may be another than the environment's."""
+        return self.user_pool_id.partition("_")[0]
 
     @property
     def cloudfront(self) -> CloudFrontClient:

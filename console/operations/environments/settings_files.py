@@ -15,7 +15,7 @@ FRONT_END = {
     "REACT_APP_BACKEND_URL": "api_url",
     "REACT_APP_FRONTEND_URL": "front_end_origins",
     "REACT_APP_AWS_PROJECT_REGION": "region",
-    "REACT_APP_AWS_COGNITO_REGION": "region",
+    "REACT_APP_AWS_COGNITO_REGION": "user_pool_region",
     "REACT_APP_AWS_USER_POOLS_ID": "user_pool_id",
     "REACT_APP_CLIENT_ID": "user_pool_client_id",
 }

@@ -6,6 +6,7 @@ at each sign-in, so there is none to keep; nobody else's account is ever touched
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ def ensure_test_user(deployment: Deployment, name: str) -> str:
     cognito, pool = deployment.cognito, deployment.user_pool_id
     with aws_errors(f"make the test user {name}"):
         try:
+            cognito.get_group(UserPoolId=pool, GroupName=GROUP)
+        except cognito.exceptions.ResourceNotFoundException as error:
+            raise OperationError(
+                f"The user pool {pool} has no group {GROUP}.",
+                f"Make the group, or leave make_groups of user_pool at true and run `make apply`: "
+                f"a test user is known by {GROUP}.",
+            ) from error
+        with contextlib.suppress(cognito.exceptions.UsernameExistsException):
             cognito.admin_create_user(
                 UserPoolId=pool,
                 Username=address,
@@ -58,9 +67,6 @@ def ensure_test_user(deployment: Deployment, name: str) -> str:
                     {"Name": "email_verified", "Value": "true"},
                 ],
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "UsernameExistsException":
-                raise
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=address, GroupName=GROUP)
         user = cognito.admin_get_user(UserPoolId=pool, Username=address)
     return next(item["Value"] for item in user["UserAttributes"] if item["Name"] == "sub")
@@ -97,6 +103,11 @@ def sign_in(deployment: Deployment, name: str) -> SignIn:
                     raise
             else:
                 break
+        if "ChallengeName" in answer:
+            raise OperationError(
+                f"Cognito asks the test user {name} for {answer['ChallengeName']}.",
+                "Let MFA be optional in that pool, and the client be one without custom sign-in.",
+            )
         result = answer["AuthenticationResult"]
         return SignIn(
             sub=sub,

@@ -16,8 +16,7 @@ from console.operations.uploads import test_users
 AREA = "Users"
 _POOL, _CLIENT = "the user pool", "the pool's client"
 SIGN_IN, KEYS = "signing in", "the pool's keys"
-# What the front end signs in with, and what operators' tools do
-_FLOWS = ("ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH")
+_TEST_USERS = "ALLOW_ADMIN_USER_PASSWORD_AUTH"
 
 
 def checks(subject: Examined, who: str | None) -> Iterator[Check]:
@@ -40,14 +39,24 @@ def _client(subject: Examined) -> Iterator[Finding]:
         UserPoolId=here.user_pool_id, ClientId=here.user_pool_client_id
     )["UserPoolClient"]
     made = subject.made("aws_cognito_user_pool_client", id=here.user_pool_client_id)
-    flows = made["explicit_auth_flows"] if made else _FLOWS
-    yield compare(
-        AREA,
-        "client's flows",
-        ", ".join(sorted(flows)),
-        ", ".join(sorted(client.get("ExplicitAuthFlows", []))),
-        subject.put_back,
-    )
+    flows = client.get("ExplicitAuthFlows", [])
+    if made:
+        yield compare(
+            AREA,
+            "client's flows",
+            ", ".join(sorted(made["explicit_auth_flows"])),
+            ", ".join(sorted(flows)),
+            subject.put_back,
+        )
+    else:  # the application's own client: what else it may do is its affair
+        yield Finding(
+            AREA,
+            "client's flows",
+            "ok" if _TEST_USERS in flows else "warning",
+            f"{_TEST_USERS} for test users",
+            ", ".join(sorted(flows)) or "none",
+            f"To upload as a test user, allow {_TEST_USERS} for this client in its own pool.",
+        )
     yield compare(
         AREA,
         "client's secret",
@@ -87,5 +96,7 @@ def _keys_url(subject: Examined) -> str:
     made = subject.made("aws_lambda_function", function_name=here.function_names["authorizer"])
     if made and (override := made["environment"][0]["variables"].get("JWKS_URL")):
         return str(override)
-    place = here.access.get("AWS_ENDPOINT_URL", f"https://cognito-idp.{here.region}.amazonaws.com")
+    place = here.access.get(
+        "AWS_ENDPOINT_URL", f"https://cognito-idp.{here.user_pool_region}.amazonaws.com"
+    )
     return f"{place}/{here.user_pool_id}/.well-known/jwks.json"
