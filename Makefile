@@ -3,14 +3,31 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
-ENV ?= local
-PYTHON ?= python3
-export ENV
+# `make down up` and `make plan apply` are sequences, also where MAKEFLAGS holds -j
+.NOTPARALLEL:
 
-# Options come from the command line of make, never by accident from the shell's environment
-OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION
-$(foreach option,$(OPTIONS),$(if $(filter environment,$(origin $(option))),$(eval $(option) :=)))
-export $(OPTIONS)
+PYTHON ?= python3
+
+# Options come from the command line of make alone. In the shell's environment they are another
+# program's, as ENV is of sh itself; and `value` keeps each $ in them.
+OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION ARGS
+ifneq ($(origin ENV),command line)
+override ENV := local
+endif
+$(foreach option,ENV $(OPTIONS),$(eval override $(option) := $(if $(filter command override,$(firstword $(origin $(option)))),$$(value $(option)))))
+export ENV $(OPTIONS)
+
+# What su or a container leaves behind: a HOME that is another account's, a TMPDIR that is gone
+UNUSABLE := $(shell test -r "$$HOME" -a -x "$$HOME" -a -d "$$HOME" || echo HOME; test -w "$$HOME" || echo CACHE; test -w "$${TMPDIR:-/tmp}" -a -d "$${TMPDIR:-/tmp}" || echo TMPDIR)
+ifneq ($(filter HOME,$(UNUSABLE)),)
+export HOME := $(CURDIR)/.local/home
+endif
+ifneq ($(filter CACHE,$(UNUSABLE)),)
+export XDG_CACHE_HOME := $(CURDIR)/.local/cache
+endif
+ifneq ($(filter TMPDIR,$(UNUSABLE)),)
+unexport TMPDIR
+endif
 
 OPS := .venv/bin/python -m console.cli
 LOCAL := .venv/bin/python -m local
@@ -133,6 +150,11 @@ rehearse: .venv/product ## Try pending migrations and their way back on a copy o
 
 adopt: .venv/product ## Take a database with the tables but no history as it is [YES=1]
 	@$(OPS) adopt
+
+# An environment that was moved, or whose Python is another by now or gone, is made again
+ifneq ($(shell cat .venv/place 2>/dev/null),$(CURDIR) $(realpath .venv/bin/python))
+.PHONY: .venv/product .venv/development
+endif
 
 .venv/product: requirements/uv.txt requirements/product.txt
 	@$(PYTHON) local/virtual_environment.py product

@@ -14,7 +14,7 @@ from console import terminal
 from console.operations import progress
 from console.operations.environments import databases, deployment
 from console.operations.errors import OperationError
-from local import postgres, zips
+from local import postgres, state_folder, zips
 from local.settings import ROOT, LocalSettings
 from local.stack import DEMO_USERS, Stack, Started
 
@@ -43,6 +43,7 @@ def reset() -> None:
     if not settings.state.exists():
         out.print("There is nothing to delete.")
         return
+    state_folder.check(settings.state, marked=True)
     size = sum(path.lstat().st_size for path in settings.state.rglob("*") if path.is_file())
     out.print(f"This deletes {settings.state} ({size / 1e6:,.0f} MB): every local avatar and user.")
     terminal.confirm("Delete it?", "reset", yes=bool(os.environ.get("YES")))

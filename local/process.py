@@ -49,8 +49,8 @@ class BackgroundProcess:
                 start_new_session=True,
                 cwd=self.log.parent,
             )
-        # With its start time, so that another process with a recycled pid is not taken for it
-        self._pid_file.write_text(f"{started.pid} {psutil.Process(started.pid).create_time()}")
+        # With its start, so that another process with a recycled pid is not taken for it
+        self._pid_file.write_text(f"{started.pid} {_start(psutil.Process(started.pid))}")
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for the condition.
@@ -99,9 +99,11 @@ class BackgroundProcess:
 
     def _process(self) -> psutil.Process | None:
         try:
-            pid, created = self._pid_file.read_text().split()
+            pid, start = self._pid_file.read_text().split()
             process = psutil.Process(int(pid))
-            alive = process.create_time() == float(created) and process.status() != "zombie"
+            # The second form is what the version before wrote everywhere
+            same = start in {_start(process), str(process.create_time())}
+            alive = same and process.status() != psutil.STATUS_ZOMBIE
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
         return process if alive else None
@@ -109,3 +111,19 @@ class BackgroundProcess:
     def _last_line(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1][:300] if lines else "it wrote nothing"
+
+
+def _start(process: psutil.Process) -> str:
+    """Return what tells a process from all others of its pid, whatever happens to the clock.
+
+    On Linux psutil's time of creation follows the clock's steps; the boot and the ticks since
+    then don't.
+    """
+    if not psutil.LINUX:
+        return str(process.create_time())
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_text()
+    except FileNotFoundError:
+        raise psutil.NoSuchProcess(process.pid) from None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{stat.rpartition(')')[2].split()[19]}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.terraform import DIRECTORY, Workspace
 from console.operations.errors import OperationError
 from console.operations.uploads import test_users
-from local import emulator, postgres, zips
+from local import emulator, postgres, state_folder, zips
 from local.emulator import Emulator
 from local.process import BackgroundProcess
 from local.settings import HOSTED_ZONE, ROOT, LocalSettings, is_listening
@@ -65,7 +63,7 @@ class Stack:
             Saying what is in the way and how to clear it.
         """
         workspace = Workspace(ENV, self.settings.environment(), self.settings.state)
-        with self._exclusively():
+        with self._exclusively("up"):
             with progress.timed(report, "Emulator's packages"):
                 emulator.install()
             with progress.timed(report, "Function zips"):
@@ -107,6 +105,27 @@ class Stack:
 
     def down(self, report: progress.Report) -> bool:
         """Stop everything, keeping its state; return whether anything ran."""
+        if not self.settings.state.exists():
+            return False
+        with self._exclusively("down"):
+            return self._stop(report)
+
+    def reset(self, report: progress.Report) -> None:
+        """Stop everything and delete all that is in it.
+
+        Raises
+        ------
+        OperationError
+            If the state folder holds what is not the local system's.
+        """
+        state_folder.check(self.settings.state, marked=True)
+        with self._exclusively("reset"):
+            self._stop(report)
+            state_folder.delete(self.settings.state)
+        for path in (deployment.settings_file(ENV), settings_files.front_end_file(ENV)):
+            path.unlink(missing_ok=True)
+
+    def _stop(self, report: progress.Report) -> bool:
         ran = self._console.pid() is not None
         if ran:
             with progress.timed(report, "Stop the console"):
@@ -120,13 +139,6 @@ class Stack:
             with progress.timed(report, "Stop Postgres"):
                 postgres.stop(self._postgres)
         return ran
-
-    def reset(self, report: progress.Report) -> None:
-        """Stop everything and delete all that is in it."""
-        self.down(report)
-        shutil.rmtree(self.settings.state, ignore_errors=True)
-        for path in (deployment.settings_file(ENV), settings_files.front_end_file(ENV)):
-            path.unlink(missing_ok=True)
 
     def _start_console(self) -> None:
         """Start the console, anew if it runs already: its code may have changed."""
@@ -194,17 +206,8 @@ class Stack:
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
-    @contextlib.contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        self.settings.state.mkdir(parents=True, exist_ok=True)
-        with (self.settings.state / "up.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OperationError(
-                    "Another `make up` is at work here.", "Wait until it has finished."
-                ) from error
-            yield
+    def _exclusively(self, command: str) -> contextlib.AbstractContextManager[None]:
+        return state_folder.held(self.settings.state, f"make {command}")
 
 
 def _make_hosted_zone(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 Usage: python3 local/virtual_environment.py product|development
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / ".venv"
 MINIMUM = (3, 11)
+# Where the environment was made, and with which Python: an environment can't be moved
+PLACE = DIRECTORY / "place"
 
 
 def main(kind: str) -> None:
@@ -21,7 +24,7 @@ def main(kind: str) -> None:
         )
     python = DIRECTORY / "bin" / "python"
     print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)  # noqa: T201, UP032
-    if not (DIRECTORY / "bin" / "uv").exists():
+    if not (DIRECTORY / "bin" / "uv").exists() or PLACE.exists() and PLACE.read_text() != place():
         run(
             [sys.executable, "-m", "venv", "--clear", str(DIRECTORY)],
             "Install Python's venv module (on Debian and Ubuntu: apt install python3-venv).",
@@ -38,6 +41,13 @@ def main(kind: str) -> None:
          "--require-hashes", "--requirements", str(requirements / (kind + ".txt"))],
         reachable,
     )  # fmt: skip
+    PLACE.write_text(place())
+
+
+def place() -> str:
+    """Return what must be in `PLACE` if the environment is right, as the Makefile computes it."""
+    python = DIRECTORY / "bin" / "python"
+    return "{} {}".format(ROOT, os.path.realpath(str(python)) if python.exists() else "")
 
 
 def run(command: "list[str]", remedy: str) -> None:
