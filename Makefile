@@ -66,7 +66,8 @@ lint: .venv/development ## Check style, types, arrows, Terraform and security
 	@.venv/bin/python -m local.lint
 
 format: .venv/development ## Format Python and Terraform
-	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format . && terraform fmt -recursive terraform
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
+	@"$$(.venv/bin/python -c 'from console.operations.environments import terraform_program as it; print(it.find().path)')" fmt -recursive terraform
 
 bench: .venv/development ## Measure against named peers (needs Node.js)
 	@.venv/bin/python -m tests.bench
@@ -77,7 +78,7 @@ NOT_IN_ZIPS := ecdsa rsa pyasn1 six pycparser
 lock: .venv/product ## Renew every hashed requirements file
 	$(COMPILE) pyproject.toml -o requirements/product.txt
 	$(COMPILE) pyproject.toml --extra development -c requirements/product.txt -o requirements/development.txt
-	@for name in uv emulator emulator-signing checkov; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	@for name in uv emulator emulator-signing terraform checkov; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)

@@ -15,7 +15,12 @@ from botocore.exceptions import ClientError
 
 from console import serve
 from console.operations import migrations, progress
-from console.operations.environments import databases, deployment, settings_files
+from console.operations.environments import (
+    databases,
+    deployment,
+    settings_files,
+    terraform_program,
+)
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.terraform import DIRECTORY, Workspace
@@ -51,6 +56,8 @@ class Stack:
         self.settings = settings
         self.emulator = Emulator(settings)
         self._applied = settings.state / "applied"
+        self._settings_written = settings.state / "settings.written"
+        self._console_code = settings.state / "console.code"
         self._postgres = settings.state / "postgres"
         self._console = BackgroundProcess("console", settings.state)
 
@@ -62,12 +69,14 @@ class Stack:
         OperationError
             Saying what is in the way and how to clear it.
         """
-        workspace = Workspace(ENV, self.settings.environment(), self.settings.state)
         with self._exclusively("up"):
+            if not self._applied.exists():
+                with progress.timed(report, "Terraform") as detail:
+                    detail.append(terraform_program.find().version)
             with progress.timed(report, "Emulator's packages"):
                 emulator.install()
             with progress.timed(report, "Function zips"):
-                built = zips.build("local", workspace.artifacts, report)
+                built = zips.build("local", self.settings.state / "build", report)
             with progress.timed(report, "Postgres") as detail:
                 url = self.settings.database_url
                 if url:
@@ -78,9 +87,12 @@ class Stack:
             lost_messages, current = self._start_emulator(report)
             wanted = self._fingerprint(built)
             up_to_date = current and self._applied.exists() and self._applied.read_text() == wanted
-            if not up_to_date:
-                self._apply(workspace, report)
-            settings_files.write(ENV, workspace.outputs(), self.settings.environment())
+            if not (up_to_date and _digest_of_settings() == self._read(self._settings_written)):
+                workspace = Workspace(ENV, self.settings.environment(), self.settings.state)
+                if not up_to_date:
+                    self._apply(workspace, report)
+                settings_files.write(ENV, workspace.outputs(), self.settings.environment())
+                self._settings_written.write_text(_digest_of_settings() or "")
             here = deployment.load(ENV)
             with progress.timed(report, "Demo users") as detail:
                 subs = {name: test_users.ensure_test_user(here, name) for name in DEMO_USERS}
@@ -141,7 +153,17 @@ class Stack:
         return ran
 
     def _start_console(self) -> None:
-        """Start the console, anew if it runs already: its code may have changed."""
+        """Start the console unless it runs: a restart would end what operators do in it.
+
+        One whose code, packages or settings have changed is restarted.
+        """
+        code = self._fingerprint_of_console()
+        if (
+            self._console.pid() is not None
+            and self._read(self._console_code) == code
+            and serve.is_ready(self.settings.console_port)
+        ):
+            return
         self._console.stop(seconds=5)
         if is_listening(self.settings.console_port):
             raise OperationError(
@@ -158,6 +180,7 @@ class Stack:
             | {"CONSOLE_PORT": str(self.settings.console_port), "PYTHONPATH": str(ROOT)},
         )
         self._console.wait_until(lambda: serve.is_ready(self.settings.console_port), 60)
+        self._console_code.write_text(code)
 
     def _start_emulator(self, report: progress.Report) -> tuple[bool, bool]:
         """Start it unless it runs.
@@ -206,8 +229,29 @@ class Stack:
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
+    def _fingerprint_of_console(self) -> str:
+        sources = [*(ROOT / "console").rglob("*.py"), *(ROOT / "migrations").rglob("*.py")]
+        others = [ROOT / "requirements/product.txt", deployment.settings_file(ENV)]
+        place = f"{sys.version} {self.settings.console_port} {os.environ.get('DATABASE_URL')}"
+        digest = hashlib.sha256(place.encode())
+        for path in [*sorted(sources), *others]:
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    @staticmethod
+    def _read(file: Path) -> str | None:
+        return file.read_text() if file.exists() else None
+
     def _exclusively(self, command: str) -> contextlib.AbstractContextManager[None]:
         return state_folder.held(self.settings.state, f"make {command}")
+
+
+def _digest_of_settings() -> str | None:
+    """Return the digest of the settings files as they are, or None where one is missing."""
+    files = (deployment.settings_file(ENV), settings_files.front_end_file(ENV))
+    if not all(file.exists() for file in files):
+        return None
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _make_hosted_zone(workspace: Workspace) -> None:

@@ -24,7 +24,8 @@ def main(kind: str) -> None:
         )
     python = DIRECTORY / "bin" / "python"
     print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)  # noqa: T201, UP032
-    if not (DIRECTORY / "bin" / "uv").exists() or PLACE.exists() and PLACE.read_text() != place():
+    moved = PLACE.exists() and PLACE.read_text() != place()
+    if moved or not (DIRECTORY / "bin" / "uv").exists() or not python.exists():
         run(
             [sys.executable, "-m", "venv", "--clear", str(DIRECTORY)],
             "Install Python's venv module (on Debian and Ubuntu: apt install python3-venv).",

@@ -105,7 +105,6 @@ class System:
         self.console_port = free_port()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            "ENV": "local",
             "AVATAR_OPS_STATE": str(self.directory / "state"),
             "AVATAR_OPS_ENV_DIR": str(self.directory),
             "AWS_PORT": str(self.aws_port),
@@ -119,9 +118,9 @@ class System:
     ) -> str:
         """Run make, check its exit status and return all it printed."""
         done = subprocess.run(
-            [str(shutil.which("make")), *arguments],
+            [str(shutil.which("make")), *arguments, f"ENV={env}"],
             cwd=ROOT,
-            env={**self.environment, "ENV": env},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,16 +15,14 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from console.operations import progress
-from console.operations.environments import clients, deployment
+from console.operations.environments import clients, deployment, terraform_program
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 
 DIRECTORY = ROOT / "terraform"
-MINIMUM = (1, 11)
 # Machines that build without the registry keep a mirror of the provider here
 _MIRROR = Path("/opt/tf-plugins")
-_INSTALL = "Install Terraform 1.11 or newer: https://developer.hashicorp.com/terraform/install"
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,8 @@ class Workspace:
             )
         self.region = _region(self.settings)
         self._data = state_directory / "terraform" / env
-        self._terraform = _find_terraform()
-        self._environment = _quiet_environment() | dict(access)
+        self._terraform = terraform_program.find().path
+        self._environment = terraform_program.quiet_environment() | dict(access)
         if access:
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
                 self._environment.pop(name, None)
@@ -330,8 +327,8 @@ def initialised_for_checks(data_directory: Path) -> tuple[str, dict[str, str]]:
     tuple
         Terraform's path, and the environment to run it in.
     """
-    terraform = _find_terraform()
-    environment = _quiet_environment() | {"TF_DATA_DIR": str(data_directory)}
+    terraform = terraform_program.find().path
+    environment = terraform_program.quiet_environment() | {"TF_DATA_DIR": str(data_directory)}
     done = subprocess.run(
         [terraform, f"-chdir={DIRECTORY}", "init", "-backend=false", "-lockfile=readonly",
          "-no-color", *_plugins()],
@@ -342,22 +339,14 @@ def initialised_for_checks(data_directory: Path) -> tuple[str, dict[str, str]]:
     return terraform, environment
 
 
-def _quiet_environment() -> dict[str, str]:
-    environment = dict(os.environ) | {
-        "TF_IN_AUTOMATION": "1",
-        "TF_INPUT": "0",
-        "CHECKPOINT_DISABLE": "1",
-    }
-    # Terraform warns at every command if this names a file that isn't there
-    configuration = environment.get("TF_CLI_CONFIG_FILE")
-    if configuration and not Path(configuration).exists():
-        del environment["TF_CLI_CONFIG_FILE"]
-    return environment
+def _is_readable(folder: Path) -> bool:
+    # Path.is_dir raises where a parent is closed
+    return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112
 
 
 def _plugins() -> list[str]:
-    mirror = Path(os.environ.get("TF_PLUGIN_DIR") or _MIRROR)
-    return [f"-plugin-dir={mirror}"] if mirror.is_dir() else []
+    mirror = Path(os.environ.get("TF_PLUGIN_DIR") or _MIRROR).absolute()
+    return [f"-plugin-dir={mirror}"] if _is_readable(mirror) else []
 
 
 @contextlib.contextmanager
@@ -383,19 +372,6 @@ def _started(
             raise OperationError(f"Terraform was killed. {words}", "Run the same command again.")
         if status and words:
             raise OperationError(f"Terraform failed: {words}", _remedy(words))
-
-
-def _find_terraform() -> str:
-    path = shutil.which("terraform")
-    if path is None:
-        raise OperationError("Terraform is not installed.", _INSTALL)
-    done = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=False)
-    match = re.search(r'"terraform_version":\s*"((\d+)\.(\d+)[^"]*)"', done.stdout)
-    if not match:
-        raise OperationError(f"{path} does not say its version.", _INSTALL)
-    if (int(match[2]), int(match[3])) < MINIMUM:
-        raise OperationError(f"Terraform {match[1]} is too old.", _INSTALL)
-    return path
 
 
 def _region(settings: Path) -> str:
