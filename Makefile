@@ -57,10 +57,14 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
 
 ##@ Development
-.PHONY: test lint format bench lock
+.PHONY: test test-machines lint format bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
+	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)
+	@.venv/bin/python -m tests.machines.first_starts
 
 lint: .venv/development ## Check style, types, arrows, Terraform and security
 	@.venv/bin/python -m local.lint

@@ -20,10 +20,9 @@ REQUIREMENTS = ROOT / "requirements/emulator.txt"
 # not find a package that is missing from their zip: only its own process sees this folder.
 SIGNING_DIRECTORY = VIRTUAL_ENVIRONMENT / "signing"
 SIGNING_REQUIREMENTS = ROOT / "requirements/emulator-signing.txt"
-_RUN = (
-    "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-    "runpy.run_module('ministack', run_name='__main__', alter_sys=True)"
-)
+# Longer than any client keeps a connection that idles, Terraform's 90 s among them: a server that
+# closes first may close on a request that was just sent, and AddPermission can't be sent twice.
+_KEEP_ALIVE_SECONDS = 3600
 _READY_SECONDS = 60
 
 
@@ -71,7 +70,19 @@ class Emulator:
         self._saved.unlink(missing_ok=True)
         # Functions inherit this environment: nothing in it that AWS would not give them
         self._process.start(
-            [str(VIRTUAL_ENVIRONMENT / "bin/python"), "-c", _RUN, str(SIGNING_DIRECTORY)],
+            [
+                str(VIRTUAL_ENVIRONMENT / "bin/python"),
+                "-I",
+                str(ROOT / "local/emulator_main.py"),
+                str(SIGNING_DIRECTORY),
+                "ministack.app:app",
+                "--workers",
+                "0",
+                "--bind",
+                f"127.0.0.1:{self._settings.aws_port}",
+                "--keep-alive",
+                str(_KEEP_ALIVE_SECONDS),
+            ],  # fmt: skip
             {
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(state),

@@ -437,7 +437,7 @@ def _check_port(port: int, patience: float) -> None:
                 if time.monotonic() > deadline:
                     raise OperationError(
                         f"Port {port} of 127.0.0.1 is not free for Postgres ({error.strerror}).",
-                        "Stop what uses it, or choose another port.",
+                        "Stop what uses it, or choose another port: `make up POSTGRES_PORT=54321`.",
                     ) from None
             else:
                 return

@@ -197,14 +197,31 @@ class Stack:
         with progress.timed(report, "Emulator") as detail:
             self.emulator.stop()
             if half_finished:
-                # What a first start left half-made holds nothing yet: begin anew
-                for name in ("aws", "s3"):
-                    shutil.rmtree(self.settings.state / name, ignore_errors=True)
+                self._empty_emulator()
             self.emulator.start()
             detail.append(self.settings.endpoint)
         return killed, not killed and not half_finished
 
+    def _empty_emulator(self) -> None:
+        """Delete what a first start left half-made: nothing of anyone's is in it yet."""
+        for name in ("aws", "s3"):
+            shutil.rmtree(self.settings.state / name, ignore_errors=True)
+
     def _apply(self, workspace: Workspace, report: progress.Report) -> None:
+        """Apply; a first apply that the emulator failed begins again, once, with an empty one."""
+        try:
+            self._apply_once(workspace, report)
+        except OperationError as error:
+            if self._applied.exists() or "https response error" not in error.message:
+                raise
+            with progress.timed(report, "Begin again") as detail:
+                detail.append("the emulator failed a call, and holds nothing yet")
+                self.emulator.stop()
+                self._empty_emulator()
+                self.emulator.start()
+            self._apply_once(workspace, report)
+
+    def _apply_once(self, workspace: Workspace, report: progress.Report) -> None:
         with progress.timed(report, "Terraform init"):
             workspace.bootstrap()
             _make_hosted_zone(workspace)

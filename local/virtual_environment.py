@@ -20,7 +20,7 @@ def main(kind: str) -> None:
     if sys.version_info < MINIMUM:
         sys.exit(
             "error: Python {}.{} is too old; at least 3.11 is needed. Install it, or name one: "
-            "make PYTHON=python3.13".format(*sys.version_info[:2])
+            "make up PYTHON=python3.13".format(*sys.version_info[:2])
         )
     python = DIRECTORY / "bin" / "python"
     print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)  # noqa: T201, UP032

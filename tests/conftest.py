@@ -10,6 +10,7 @@ pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.fault
 # The properties under which tests keep rows for the summary
 DOCTOR = "What was broken, and what doctor said"
 ORDER = "The order of uploads, replayed"
+MACHINES = "Machines, and the seconds to a served avatar"
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
@@ -32,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for item in report.user_properties
         if report.when == "call"
     ]
-    for title in (DOCTOR, ORDER):
+    for title in (DOCTOR, ORDER, MACHINES):
         rows = [str(row) for name, row in kept if name == title]
         if rows:
             terminalreporter.section(title)
