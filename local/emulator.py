@@ -68,21 +68,15 @@ class Emulator:
         (state / "aws").mkdir(parents=True, exist_ok=True)
         (state / "tmp").mkdir(exist_ok=True)
         self._saved.unlink(missing_ok=True)
+        program = [
+            str(VIRTUAL_ENVIRONMENT / "bin/python"), "-I", str(ROOT / "local/emulator_main.py"),
+            str(SIGNING_DIRECTORY), "ministack.app:app", "--workers", "0",
+            "--bind", f"127.0.0.1:{self._settings.aws_port}",
+            "--keep-alive", str(_KEEP_ALIVE_SECONDS),
+        ]  # fmt: skip
         # Functions inherit this environment: nothing in it that AWS would not give them
         self._process.start(
-            [
-                str(VIRTUAL_ENVIRONMENT / "bin/python"),
-                "-I",
-                str(ROOT / "local/emulator_main.py"),
-                str(SIGNING_DIRECTORY),
-                "ministack.app:app",
-                "--workers",
-                "0",
-                "--bind",
-                f"127.0.0.1:{self._settings.aws_port}",
-                "--keep-alive",
-                str(_KEEP_ALIVE_SECONDS),
-            ],  # fmt: skip
+            program,
             {
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(state),
