@@ -158,7 +158,8 @@ adopt: .venv/product ## Take a database with the tables but no history as it is 
 
 # An environment that was moved, or whose Python is another by now or gone, is made again
 ifneq ($(shell cat .venv/place 2>/dev/null),$(CURDIR) $(realpath .venv/bin/python))
-.PHONY: .venv/product .venv/development
+.venv/product .venv/development: made-again
+made-again:
 endif
 
 .venv/product: requirements/uv.txt requirements/product.txt

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -42,18 +40,3 @@ def test_a_taken_port_is_named_with_the_way_out(system: System) -> None:
     assert f"Port {system.aws_port} is taken" in output
     assert "AWS_PORT=" in output
     system.make("up")
-
-
-def test_a_missing_or_old_terraform_is_named(system: System, tmp_path: Path) -> None:
-    for tool in ("sh", "make", "env"):
-        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
-    environment = dict(system.environment)
-    system.environment["PATH"] = str(tmp_path)
-    try:
-        assert "Terraform is not installed" in system.make("up", status=2)
-        fake = tmp_path / "terraform"
-        fake.write_text('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n')
-        fake.chmod(0o755)
-        assert "Terraform 1.5.7 is too old" in system.make("up", status=2)
-    finally:
-        system.environment = environment

@@ -140,6 +140,23 @@ def test_its_lines_come_while_it_works_and_one_interrupt_stops_it_in_order(
     process.communicate()
 
 
+@pytest.mark.parametrize("version", ["1.5.7", "1.10.9", "nonsense"])
+def test_a_terraform_that_is_too_old_is_stood_in_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    program = tmp_path / "terraform"
+    program.write_text(f'#!/bin/sh\necho \'{{"terraform_version": "{version}"}}\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    other = terraform_program.Program("stand-in", "1.15.5")
+    monkeypatch.setattr(terraform_program, "_stand_in", lambda: other)
+    assert terraform_program.find() == other
+    program.write_text('#!/bin/sh\necho \'{"terraform_version": "1.11.0"}\'\n')
+    terraform_program._find.cache_clear()
+    assert terraform_program.find().path == str(program)
+    terraform_program._find.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("tool", "command"),
     [("brew", "brew install hashicorp/tap/terraform"), ("pacman", "sudo pacman -S terraform")],
