@@ -103,7 +103,7 @@ module "uploads" {
   force_destroy           = var.force_destroy_buckets
 }
 
-# From an upload to an avatar, and to whoever wants to know of it.
+# From an upload to an avatar, and to the subscribers that are notified of it.
 module "image_pipeline" {
   source = "./modules/image_pipeline"
 
@@ -164,7 +164,7 @@ module "cdn" {
   }
 }
 
-# A name of one's own: api.<domain> and assets.<domain>.
+# The custom domain: api.<domain> and assets.<domain>.
 module "dns" {
   source = "./modules/dns"
   count  = var.domain_name == null ? 0 : 1

@@ -15,6 +15,7 @@ import pytest
 
 from authorizer.tokens import Reason
 from resize.rejection import REJECTIONS
+from tests.unit.docs import generated
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
@@ -50,11 +51,6 @@ def without_fences(text: str) -> str:
 
 def makefile(pattern: str) -> list[str]:
     return re.findall(pattern, (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def terraform(file: str, kind: str) -> list[str]:
-    text = (ROOT / "terraform" / file).read_text()
-    return re.findall(rf'^{kind} "(\w+)"', text, re.MULTILINE)
 
 
 def sources(*folders: str) -> Iterator[tuple[str, ast.Module]]:
@@ -222,42 +218,35 @@ def test_the_settings_files_are_documented() -> None:
 # Terraform
 
 
-def test_every_terraform_variable_and_no_other_is_documented() -> None:
-    declared = set(terraform("variables.tf", "variable"))
-    assert len(declared) > 25
-    documented = rows_of(CONFIGURATION, "Variables").keys()
-    assert documented == declared, (
-        f"docs/configuration.md, Variables: add {sorted(declared - documented)}, "
-        f"remove {sorted(documented - declared)}"
+@pytest.mark.parametrize("page", generated.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_are_as_the_code_has_them(page: Path) -> None:
+    assert page.read_text() == generated.generated(page), (
+        "run `.venv/bin/python -m tests.unit.docs.generated`"
     )
 
 
-def test_the_documented_defaults_are_terraforms() -> None:
-    text = (ROOT / "terraform/variables.tf").read_text()
-    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL)
-    rows = rows_of(CONFIGURATION, "Variables")
-    checked = 0
-    for name, block in blocks:
-        default = re.search(r"^  default *= (.+)$", block, re.MULTILINE)
-        if default and default[1] not in {"{}", "["}:  # attributes have theirs; a list goes on
-            written = default[1].strip('"') if '["' not in default[1] else default[1]
-            assert rows[name].endswith(f"| `{written}`"), (
-                f"docs/configuration.md, Variables: the default of {name} is `{written}`"
-            )
-            checked += 1
-        elif not default:
-            assert rows[name].endswith("| required"), f"{name} has no default: it is required"
-    assert checked > 20
+@pytest.mark.parametrize(
+    "module",
+    [ROOT / "terraform", *sorted(ROOT.glob("terraform/modules/*"))],
+    ids=lambda module: module.name,
+)
+def test_a_modules_readme_tells_its_inputs_and_outputs(module: Path) -> None:
+    readme = module / "README.md"
+    assert readme.exists(), f"add {readme.relative_to(ROOT)} with the blocks of another module's"
+    made = {kind for _begin, kind in generated.BLOCK.findall(readme.read_text())}
+    assert made == {"inputs", "outputs"}
+    for kind in ("variable", "output"):
+        found = generated.blocks(module, kind)
+        written = re.findall(rf"^{kind} ", (module / f"{kind}s.tf").read_text(), re.MULTILINE)
+        assert len(found) == len(written) > 0
+        undescribed = [name for name, block in found.items() if not block.get("description")]
+        assert not undescribed, f"describe {undescribed}"
 
 
-def test_every_terraform_output_and_no_other_is_documented() -> None:
-    declared = set(terraform("outputs.tf", "output"))
-    assert len(declared) > 15
-    documented = rows_of(CONFIGURATION, "Outputs").keys()
-    assert documented == declared, (
-        f"docs/configuration.md, Outputs: add {sorted(declared - documented)}, "
-        f"remove {sorted(documented - declared)}"
-    )
+def test_an_expression_of_several_lines_is_one_line_of_a_table() -> None:
+    inputs = generated.inputs_table(ROOT / "terraform")
+    assert "`object({ id = string, client_id = string })` | `null`" in inputs
+    assert "`object({ rate_limit = optional(number, 100), burst_limit" in inputs
 
 
 # Contract
@@ -368,7 +357,7 @@ def test_every_alarm_and_nothing_else_has_its_section_in_the_runbook() -> None:
         f"remove {sorted(sections.keys() - alarms)}"
     )
     for name, section in sections.items():
-        for part in ("**Rings** when", "**Means.**", "**Look.**", "**Do.**"):
+        for part in ("**Fires** when", "**Means.**", "**Look.**", "**Do.**"):
             assert part in section.replace("with the first", "when"), f"{name} has no {part}"
         assert text.count(f"See docs/runbook.md#{name}.") == 1, (
             f"let the description of {name} end with: See docs/runbook.md#{name}."
