@@ -90,7 +90,7 @@ module "api" {
   )
 }
 
-# What users sent, as they sent it.
+# What users sent, as they sent it: the only data that can't be made again, so old versions are kept.
 module "uploads" {
   source = "./modules/bucket"
 
@@ -127,7 +127,7 @@ module "image_pipeline" {
   subscriber_functions = { for profiles in module.profiles : "profiles" => profiles }
 }
 
-# What everybody sees.
+# What everybody sees. `make reconcile ALL=1` makes all of it again, so it has no versions.
 module "assets" {
   source = "./modules/bucket"
 

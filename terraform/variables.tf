@@ -7,7 +7,7 @@ variable "project" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.project))
-    error_message = "A project has 2 to 20 characters: lower-case letters, digits and inner hyphens, beginning with a letter."
+    error_message = "A project has 2 to 20 characters: lower-case letters, digits and inner hyphens, beginning with a to z."
   }
 }
 

@@ -369,7 +369,9 @@ PROOFS = {
         "S3 refuses the queue: no upload is processed", "flow", partial(told, "uploads_bucket")
     ),
     "avatars topic/PublishAvatarEvents sns:Publish": Proof(
-        "S3 refuses the topic: no subscriber is notified of new avatars", "flow", partial(told, "assets_bucket")
+        "S3 refuses the topic: no subscriber is notified of new avatars",
+        "flow",
+        partial(told, "assets_bucket"),
     ),
     "authorizer callers/CallAsAuthorizer lambda:InvokeFunction": Proof(
         "signed-in requests answer 500", "evaluated", api_authorizes
@@ -394,7 +396,9 @@ PROOFS = {
     ),
     **{
         f"{topic} topic/PublishAlarms sns:Publish": Proof(
-            "no operator is notified of an alarm", "evaluated", partial(alarms_publish, topic, region)
+            "no operator is notified of an alarm",
+            "evaluated",
+            partial(alarms_publish, topic, region),
         )
         for topic, region in (("alarms", "eu-central-1"), ("cdn-alarms", CDN_REGION))
     },

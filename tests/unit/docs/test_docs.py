@@ -447,15 +447,18 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert checked > 15
 
 
-def test_decisions_are_numbered_once_and_complete() -> None:
+def test_decisions_are_numbered_once_and_in_their_form() -> None:
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert len(decisions) > 8
     numbers = [path.name[:4] for path in decisions]
     assert len(set(numbers)) == len(numbers), f"two decisions share a number: {numbers}"
     for path in decisions:
         text = path.read_text()
-        for part in ("**Context.**", "**Decision.**", "**Consequence.**"):
-            assert part in text, f"{path.name} has no {part}"
+        parts = ("**Context.**", "**Options.**", "**Decision.**", "**Consequence.**")
+        places = [text.find(f"\n{part}") for part in parts]
+        assert -1 not in places, f"{path.name} has no {parts[places.index(-1)]}"
+        assert places == sorted(places), f"{path.name}: the order is {', '.join(parts)}"
+        assert text.startswith(f"# {path.name[:4]} "), f"{path.name}: begin with its number"
 
 
 @pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
