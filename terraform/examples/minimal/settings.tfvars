@@ -2,4 +2,3 @@
 environment       = "prod"
 region            = "eu-central-1"
 front_end_origins = ["https://app.example.com"]
-typo_here = 1
