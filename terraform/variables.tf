@@ -107,7 +107,7 @@ variable "artifacts_directory" {
 }
 
 variable "resize" {
-  description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it is a dead letter."
+  description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it goes to the dead-letter queue."
   type = object({
     memory_size         = optional(number, 1024)
     timeout             = optional(number, 30)

@@ -40,7 +40,7 @@ front_end_origins = ["https://example.com"]
 # The resize function: MB (a share of a processor comes with them), seconds before a call is
 # stopped, batches of up to five uploads worked on at once (keep it below the account's quota of
 # concurrent executions, which new accounts have at 10), and how often an upload is tried before it
-# becomes a dead letter (a throttled call counts as one; AWS advises at least 5).
+# goes to the dead-letter queue (a throttled call counts as one; AWS advises at least 5).
 # resize = {
 #   memory_size         = 1024
 #   timeout             = 30

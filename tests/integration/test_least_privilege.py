@@ -331,7 +331,7 @@ PROOFS = {
         "a user's first upload becomes no avatar", "role", partial(lists, "resize", "assets_bucket")
     ),
     "resize/SeeMissingOriginal s3:ListBucket": Proof(
-        "an upload that was deleted before its turn becomes a dead letter",
+        "an upload that was deleted before its turn ends in the dead-letter queue",
         "role",
         partial(lists, "resize", "uploads_bucket"),
     ),

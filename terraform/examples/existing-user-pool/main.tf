@@ -1,4 +1,4 @@
-# What the pipeline expects of a pool: a client without a secret, and three groups.
+# What the pipeline expects of a pool: a client without a secret.
 
 resource "aws_cognito_user_pool_client" "this" {
   name         = "avatars"
@@ -13,11 +13,4 @@ resource "aws_cognito_user_pool_client" "this" {
 
   prevent_user_existence_errors = "ENABLED"
   enable_token_revocation       = true
-}
-
-resource "aws_cognito_user_group" "this" {
-  for_each = toset(["operators", "viewers", "test-users"])
-
-  name         = each.key
-  user_pool_id = var.user_pool_id
 }

@@ -41,7 +41,7 @@ variable "maximum_concurrency" {
 }
 
 variable "maximum_receives" {
-  description = "How often a message is received before it becomes a dead letter."
+  description = "Number of times that a message is received before it goes to the dead-letter queue."
   type        = number
 }
 

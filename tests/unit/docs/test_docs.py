@@ -243,10 +243,27 @@ def test_a_modules_readme_tells_its_inputs_and_outputs(module: Path) -> None:
         assert not undescribed, f"describe {undescribed}"
 
 
-def test_an_expression_of_several_lines_is_one_line_of_a_table() -> None:
-    inputs = generated.inputs_table(ROOT / "terraform")
-    assert "`object({ id = string, client_id = string })` | `null`" in inputs
-    assert "`object({ rate_limit = optional(number, 100), burst_limit" in inputs
+def test_an_expression_of_several_lines_is_one_line_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "variables.tf").write_text("""\
+variable "zone" {
+  description = "Zone of <name>, \\"a|b\\"."
+  type = map(object({
+    id     = string
+    region = optional(string, "here")
+  }))
+  default = {}
+
+  validation {
+    condition     = length(var.zone) > 0
+    error_message = "Give one."
+  }
+}
+""")
+    row = generated.inputs_table(tmp_path).splitlines()[-1]
+    assert row == (
+        '| `zone` | Zone of \\<name>, "a\\|b". '
+        '| `map(object({ id = string, region = optional(string, "here") }))` | `{}` |'
+    )
 
 
 # Contract

@@ -66,7 +66,9 @@ def texts() -> dict[str, str]:
 
 def uses(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield line, words and what to write instead, of each use; also inside ``snake_case``."""
-    text = re.sub(r"`(?:[^`\s]+::)?test_\w+`", "", text)  # a test's name is changed where the test is
+    text = re.sub(
+        r"`(?:[^`\s]+::)?test_\w+`", "", text
+    )  # a test's name is changed where the test is
     for term, instead in TERMS.items():
         for match in re.finditer(rf"(?<![A-Za-z-])(?:{term})(?![a-z])", text, re.IGNORECASE):
             yield text.count("\n", 0, match.start()) + 1, match[0], instead

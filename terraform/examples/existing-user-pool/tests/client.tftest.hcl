@@ -18,9 +18,4 @@ run "makes_a_client_that_a_browser_and_make_upload_can_use" {
     condition     = aws_cognito_user_pool_client.this.generate_secret == false
     error_message = "A browser can't keep a secret."
   }
-
-  assert {
-    condition     = toset(keys(aws_cognito_user_group.this)) == toset(["operators", "viewers", "test-users"])
-    error_message = "The console's groups and the test users' should be made."
-  }
 }
