@@ -1,12 +1,5 @@
-#             POST /avatars/key_upload                       PUT (presigned)
-#  browser ───────────────► api ─► authorizer              ┌────────────────► uploads
-#     ▲                          ─► presign ───────────────┘                     │
-#     │                          ─► profiles ─► Postgres            image_pipeline: queue ─► resize
-#     │                                ▲                                                       │
-#     │                                └───────── image_pipeline: topic ◄── assets ◄───────────┘
-#     └──────────── cdn (certificate, dns) ◄─────────────────────────────────┘
-#
-# The functions, with what each may do, are in functions.tf.
+# One environment. The modules stand in the order of README.md's diagram, from the browser to the CDN;
+# the functions, with what each may do, are in functions.tf.
 
 data "aws_caller_identity" "this" {}
 
