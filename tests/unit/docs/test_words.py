@@ -26,6 +26,8 @@ TERMS = {
     r"rings|ringing|(?:an|the|this|that|another|next|whose) alarm rang|"
     r"ring(?:s)? the alarm": "is in ALARM, fires",
     r"none dead": "no dead-letter messages",
+    r"flowing": "healthy",
+    r"(?:be|is|are) well(?= if|[,.?!;:\"']|$)": "is healthy, succeeds",
     r"(?<!there )(?:is|are|be|was) no (?:\w+ )?(?:port|address|key|value|name|avatar's name|"
     r"environment's name|Python|JSON object|JWS|access token|s3 event|text|picture)":
         "is not a valid …, is not a …",
@@ -44,6 +46,20 @@ TERMS = {
     r"lies? (?:beside|in a)": "is stored next to, is in",
     r"hangs? on": "depends on",
 }  # fmt: skip
+
+# Names in Python, as they are written, and what they would be called elsewhere.
+NAMES = {
+    r"Happening": "TimelineEvent",
+    r"Arrival": "UploadResult",
+    r"Retried": "RetryResult",
+    r"Handled": "DeadLetterResult",
+    r"Standing": "DatabaseStatus",
+    r"Choices": "FilterOptions",
+    r"Looked": "CachedValue",
+    r"put_back": "fix_by_apply",
+    r"left_out": "skipped",
+    r"explained\(": "aws_errors, show_errors or exit_on_error, as is meant",
+}
 
 # Not swept yet. A part without any such word left must leave this list; nothing joins it.
 UNSWEPT = ("Makefile", "console/", "lambdas/", "local/", "tests/")
@@ -74,11 +90,21 @@ def uses(text: str) -> Iterator[tuple[int, str, str]]:
             yield text.count("\n", 0, match.start()) + 1, match[0], instead
 
 
+def names_used(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, name and a better one, of each use in Python."""
+    for name, instead in NAMES.items():
+        for match in re.finditer(rf"(?<!\w)(?:{name})(?!\w)", text):
+            yield text.count("\n", 0, match.start()) + 1, match[0], instead
+
+
 def found(names: dict[str, str]) -> list[str]:
     return [
         f"{name}:{line}: {words!r}: write {instead}"
         for name, text in names.items()
-        for line, words, instead in uses(text)
+        for line, words, instead in (
+            *uses(text),
+            *(names_used(text) if name.endswith(".py") else ()),
+        )
     ]
 
 
