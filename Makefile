@@ -57,7 +57,7 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
 
 ##@ Development
-.PHONY: test test-machines lint format bench lock
+.PHONY: test test-machines lint format docs bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
@@ -72,6 +72,9 @@ lint: .venv/development ## Check style, types, arrows, Terraform and security
 format: .venv/development ## Format Python and Terraform
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
 	@"$$(.venv/bin/python -c 'from console.operations.environments import terraform_program as it; print(it.find().path)')" fmt -recursive terraform
+
+docs: .venv/development ## Write the tables that are made from the code
+	@.venv/bin/python -m tests.unit.docs.generated
 
 bench: .venv/development ## Measure against named peers (needs Node.js)
 	@.venv/bin/python -m tests.bench

@@ -1,12 +1,5 @@
-#             POST /avatars/key_upload                       PUT (presigned)
-#  browser ───────────────► api ─► authorizer              ┌────────────────► uploads
-#     ▲                          ─► presign ───────────────┘                     │
-#     │                          ─► profiles ─► Postgres            image_pipeline: queue ─► resize
-#     │                                ▲                                                       │
-#     │                                └───────── image_pipeline: topic ◄── assets ◄───────────┘
-#     └──────────── cdn (certificate, dns) ◄─────────────────────────────────┘
-#
-# The functions, with what each may do, are in functions.tf.
+# One environment. The modules stand in the order of README.md's diagram, from the browser to the CDN;
+# the functions, with what each may do, are in functions.tf.
 
 data "aws_caller_identity" "this" {}
 
@@ -90,7 +83,7 @@ module "api" {
   )
 }
 
-# What users sent, as they sent it.
+# What users sent, as they sent it: the only data that can't be made again, so old versions are kept.
 module "uploads" {
   source = "./modules/bucket"
 
@@ -103,7 +96,7 @@ module "uploads" {
   force_destroy           = var.force_destroy_buckets
 }
 
-# From an upload to an avatar, and to whoever wants to know of it.
+# From an upload to an avatar, and to the subscribers that are notified of it.
 module "image_pipeline" {
   source = "./modules/image_pipeline"
 
@@ -127,7 +120,7 @@ module "image_pipeline" {
   subscriber_functions = { for profiles in module.profiles : "profiles" => profiles }
 }
 
-# What everybody sees.
+# What everybody sees. `make reconcile ALL=1` makes all of it again, so it has no versions.
 module "assets" {
   source = "./modules/bucket"
 
@@ -164,7 +157,7 @@ module "cdn" {
   }
 }
 
-# A name of one's own: api.<domain> and assets.<domain>.
+# The custom domain: api.<domain> and assets.<domain>.
 module "dns" {
   source = "./modules/dns"
   count  = var.domain_name == null ? 0 : 1

@@ -63,7 +63,7 @@ output "dead_letter_queue_url" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic that tells of new and removed avatars."
+  description = "ARN of the topic of new and removed avatars."
   value       = module.image_pipeline.topic_arn
 }
 

@@ -7,7 +7,7 @@ variable "project" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.project))
-    error_message = "A project has 2 to 20 characters: lower-case letters, digits and inner hyphens, a letter first."
+    error_message = "A project has 2 to 20 characters: lower-case letters, digits and inner hyphens, beginning with a to z."
   }
 }
 
@@ -107,7 +107,7 @@ variable "artifacts_directory" {
 }
 
 variable "resize" {
-  description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it is a dead letter."
+  description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it goes to the dead-letter queue."
   type = object({
     memory_size         = optional(number, 1024)
     timeout             = optional(number, 30)
@@ -293,13 +293,13 @@ variable "cors_request_headers" {
 }
 
 variable "authorizer_ttl_seconds" {
-  description = "Seconds for which a token's verdict is remembered: longer saves calls, but a signed-out token works for so long."
+  description = "Seconds for which the authorizer's result for a token is cached, 0 to 3600. A token that expires meanwhile is accepted until then."
   type        = number
   default     = 300
 
   validation {
     condition     = var.authorizer_ttl_seconds >= 0 && var.authorizer_ttl_seconds <= 3600
-    error_message = "API Gateway remembers a token's verdict for 0 to 3600 seconds."
+    error_message = "API Gateway caches the authorizer's result for 0 to 3600 seconds."
   }
 }
 
@@ -344,7 +344,7 @@ variable "database" {
 # Webhook
 
 variable "webhook_url" {
-  description = "HTTPS address that is told of each new or removed avatar; it must confirm the subscription. Null for none."
+  description = "HTTPS URL that SNS notifies of each new or removed avatar; it must confirm the subscription. Null for none."
   type        = string
   default     = null
 
@@ -363,7 +363,7 @@ variable "allow_http_webhook" {
 # Observability
 
 variable "alarm_email" {
-  description = "Address that is told of alarms, once it has confirmed; null for none."
+  description = "Email address that is notified of alarms, once it has confirmed; null for none."
   type        = string
   default     = null
 
@@ -374,7 +374,7 @@ variable "alarm_email" {
 }
 
 variable "alarm_topic_arns" {
-  description = "Topics that exist already and are told of alarms: those in the region, and for CloudFront's alarm those in us-east-1."
+  description = "ARNs of existing topics that are notified of alarms: those in the region, and for CloudFront's alarm those in us-east-1."
   type        = list(string)
   default     = []
 

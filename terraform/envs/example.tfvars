@@ -40,7 +40,7 @@ front_end_origins = ["https://example.com"]
 # The resize function: MB (a share of a processor comes with them), seconds before a call is
 # stopped, batches of up to five uploads worked on at once (keep it below the account's quota of
 # concurrent executions, which new accounts have at 10), and how often an upload is tried before it
-# becomes a dead letter (a throttled call counts as one; AWS advises at least 5).
+# goes to the dead-letter queue (a throttled call counts as one; AWS advises at least 5).
 # resize = {
 #   memory_size         = 1024
 #   timeout             = 30
@@ -93,8 +93,8 @@ front_end_origins = ["https://example.com"]
 
 # ── API ──────────────────────────────────────────────────────────────────────────────────────
 
-# A token's verdict is remembered for so many seconds (0 to 3600). Longer saves calls of the
-# authorizer; a token that is signed out meanwhile goes on working for so long.
+# The authorizer's result for a token is cached for so many seconds (0 to 3600). Longer saves calls
+# of the authorizer; a token that expires meanwhile goes on working until the cache forgets it.
 # authorizer_ttl_seconds = 300
 
 # Headers that pages may send to the API besides Authorization and Content-Type; without a value,
@@ -127,14 +127,14 @@ database = {
 
 # ── Webhook ──────────────────────────────────────────────────────────────────────────────────
 
-# Told of each new or removed avatar in SNS's own messages, signed by AWS, after it has
+# Notified of each new or removed avatar by SNS's own messages, signed by AWS, after it has
 # confirmed the subscription. HTTPS, unless the second setting allows otherwise.
 # webhook_url        = null
 # allow_http_webhook = false
 
 # ── Observability ────────────────────────────────────────────────────────────────────────────
 
-# Who hears of alarms: an address (AWS asks it to confirm, once for each of two regions), and
+# Who is notified of alarms: an address (AWS asks it to confirm, once for each of two regions), and
 # SNS topics that exist already, in the region or, for CloudFront's alarm, in us-east-1.
 alarm_email = "operators@example.com"
 # alarm_topic_arns = []

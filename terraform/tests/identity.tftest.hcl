@@ -63,7 +63,7 @@ run "gives_front_ends_a_client_without_secret" {
 
   assert {
     condition     = aws_cognito_user_pool_client.this["front-end"].prevent_user_existence_errors == "ENABLED"
-    error_message = "Strangers could find out who has an account."
+    error_message = "Anyone could find out who has an account."
   }
 
   assert {

@@ -37,7 +37,7 @@ run "loses_no_upload" {
 
   assert {
     condition     = jsondecode(aws_sqs_queue.dead_letters.redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:faces-test-uploads"]
-    error_message = "The dead letters should come from the uploads' queue only."
+    error_message = "Dead-letter messages should come from the uploads' queue only."
   }
 
   assert {
@@ -67,7 +67,7 @@ run "hears_of_the_uploads_bucket_only" {
   assert {
     condition = jsondecode(aws_sqs_queue.this.policy).Statement == [
       {
-        Sid       = "TellOfUploads"
+        Sid       = "SendUploadEvents"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sqs:SendMessage"
@@ -95,7 +95,7 @@ run "tells_of_avatars_to_nobody_by_default" {
   assert {
     condition = jsondecode(aws_sns_topic.this.policy).Statement == [
       {
-        Sid       = "TellOfAvatars"
+        Sid       = "PublishAvatarEvents"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sns:Publish"
@@ -121,7 +121,7 @@ run "tells_of_avatars_to_nobody_by_default" {
 
   assert {
     condition     = one(aws_s3_bucket_notification.assets.topic).events == toset(["s3:ObjectCreated:*", "s3:ObjectRemoved:*"])
-    error_message = "The topic should tell of new and of removed avatars."
+    error_message = "The topic should publish new and removed avatars."
   }
 
   assert {

@@ -39,7 +39,7 @@ run "watches_everything_and_tells_nobody" {
       aws_cloudwatch_metric_alarm.dead_letters.threshold == 0 &&
       aws_cloudwatch_metric_alarm.dead_letters.dimensions == tomap({ QueueName = "faces-test-uploads-dead-letters" })
     )
-    error_message = "The first dead letter should raise the alarm."
+    error_message = "The first dead-letter message should raise the alarm."
   }
 
   assert {
@@ -133,7 +133,7 @@ run "lets_this_environments_alarms_publish" {
   assert {
     condition = jsondecode(aws_sns_topic_policy.this.policy).Statement == [
       {
-        Sid       = "TellOfAlarms"
+        Sid       = "PublishAlarms"
         Effect    = "Allow"
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = "sns:Publish"

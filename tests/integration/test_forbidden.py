@@ -140,7 +140,7 @@ ATTEMPTS = {
             QueueUrl=here.queue_url, Attributes={"Policy": ""}
         ),
     ),
-    "take a dead letter": attempt(
+    "receive a dead-letter message": attempt(
         "sqs:ReceiveMessage",
         lambda client, here, _: client("sqs").receive_message(
             QueueUrl=here.dead_letter_queue_url, VisibilityTimeout=0
@@ -376,7 +376,7 @@ def test_nobody_reads_an_upload_through_the_api(
         "write an avatar",
         "take from the queue",
         "send to the queue",
-        "take a dead letter",
+        "receive a dead-letter message",
         "publish to the topic",
         "read the function's database URL",
         "call another function",

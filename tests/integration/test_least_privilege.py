@@ -314,7 +314,7 @@ def execution_arn(here: Deployment) -> str:
 
 FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
-_REJECTION = Proof("a broken upload ends as a dead letter", "flow", rejected)
+_REJECTION = Proof("a broken upload ends in the dead-letter queue", "flow", rejected)
 
 PROOFS = {
     "presign/UploadOriginals s3:PutObject": Proof("the browser's PUT is refused", "flow", uploaded),
@@ -331,7 +331,7 @@ PROOFS = {
         "a user's first upload becomes no avatar", "role", partial(lists, "resize", "assets_bucket")
     ),
     "resize/SeeMissingOriginal s3:ListBucket": Proof(
-        "an upload that was deleted before its turn becomes a dead letter",
+        "an upload that was deleted before its turn ends in the dead-letter queue",
         "role",
         partial(lists, "resize", "uploads_bucket"),
     ),
@@ -365,11 +365,13 @@ PROOFS = {
         "flow",
         partial(served, f"rejections/{CDN}/1.txt"),
     ),
-    "uploads queue/TellOfUploads sqs:SendMessage": Proof(
+    "uploads queue/SendUploadEvents sqs:SendMessage": Proof(
         "S3 refuses the queue: no upload is processed", "flow", partial(told, "uploads_bucket")
     ),
-    "avatars topic/TellOfAvatars sns:Publish": Proof(
-        "S3 refuses the topic: nobody hears of new avatars", "flow", partial(told, "assets_bucket")
+    "avatars topic/PublishAvatarEvents sns:Publish": Proof(
+        "S3 refuses the topic: no subscriber is notified of new avatars",
+        "flow",
+        partial(told, "assets_bucket"),
     ),
     "authorizer callers/CallAsAuthorizer lambda:InvokeFunction": Proof(
         "signed-in requests answer 500", "evaluated", api_authorizes
@@ -393,8 +395,10 @@ PROOFS = {
         "profiles show the old avatar", "evaluated", topic_calls
     ),
     **{
-        f"{topic} topic/TellOfAlarms sns:Publish": Proof(
-            "no operator hears of an alarm", "evaluated", partial(alarms_publish, topic, region)
+        f"{topic} topic/PublishAlarms sns:Publish": Proof(
+            "no operator is notified of an alarm",
+            "evaluated",
+            partial(alarms_publish, topic, region),
         )
         for topic, region in (("alarms", "eu-central-1"), ("cdn-alarms", CDN_REGION))
     },

@@ -4,11 +4,11 @@ variable "name" {
 }
 
 variable "alarm_name_prefix" {
-  description = "What the names of the alarms that may publish begin with."
+  description = "Prefix of the names of the alarms that may publish."
   type        = string
 }
 
 variable "email" {
-  description = "Address that is told of alarms, once its owner has confirmed."
+  description = "Email address that is notified of alarms, once its owner has confirmed."
   type        = string
 }

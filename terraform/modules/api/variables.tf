@@ -28,7 +28,7 @@ variable "authorizer_function" {
 }
 
 variable "authorizer_ttl_seconds" {
-  description = "Seconds for which the authorizer's answer to a token is remembered; 0 to ask each time."
+  description = "Seconds for which the authorizer's result for a token is cached; 0 for no cache."
   type        = number
 
   validation {

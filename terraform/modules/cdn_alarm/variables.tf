@@ -9,7 +9,7 @@ variable "distribution_id" {
 }
 
 variable "alarm_actions" {
-  description = "Topics in us-east-1 that are told when the alarm goes on and off."
+  description = "ARNs of topics in us-east-1 that are notified when the alarm fires and when it is OK again."
   type        = list(string)
   default     = []
 }

@@ -8,7 +8,7 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:No tracing: the request's id is in each log line, and X-Ray would add a charge per request
   #checkov:skip=CKV_AWS_115:Concurrency is bounded where work comes in: API throttling, and the queue's maximum concurrency
-  #checkov:skip=CKV_AWS_116:Synchronous and queue-driven calls report to their caller, the queue has the dead letters, and make reconcile finds what the topic told in vain
+  #checkov:skip=CKV_AWS_116:Synchronous and queue-driven calls report to their caller, the queue has a dead-letter queue, and make reconcile finds undelivered notifications
   #checkov:skip=CKV_AWS_173:The environment names buckets and a parameter; it holds no secret
   #checkov:skip=CKV_AWS_272:The zips are reproducible and their hashes stand in the state; no signing profile is assumed
   function_name = var.name

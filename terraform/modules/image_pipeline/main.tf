@@ -1,5 +1,5 @@
 # uploads bucket ─► queue ─► resize function ─► assets bucket ─► topic ─► subscribers
-#                     └─► dead letters
+#                     └─► dead-letter queue
 
 data "aws_caller_identity" "this" {}
 
@@ -51,7 +51,7 @@ resource "aws_sqs_queue" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "TellOfUploads"
+        Sid       = "SendUploadEvents"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sqs:SendMessage"

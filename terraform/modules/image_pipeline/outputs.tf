@@ -24,7 +24,7 @@ output "dead_letter_queue_name" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic that tells of new and removed avatars."
+  description = "ARN of the topic of new and removed avatars."
   value       = aws_sns_topic.this.arn
 }
 

@@ -7,7 +7,7 @@ resource "aws_sns_topic" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "TellOfAvatars"
+        Sid       = "PublishAvatarEvents"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sns:Publish"

@@ -12,7 +12,7 @@ variable "uploads_bucket" {
 }
 
 variable "assets_bucket" {
-  description = "Bucket of whose avatars the topic tells."
+  description = "Bucket whose new and removed avatars are published to the topic."
   type = object({
     name = string
     arn  = string
@@ -20,18 +20,18 @@ variable "assets_bucket" {
 }
 
 variable "resize_function_arn" {
-  description = "Function that works the queue off."
+  description = "ARN of the function that consumes the queue."
   type        = string
 }
 
 # Apart from the function itself, whose role names the queue.
 variable "resize_timeout" {
-  description = "That function's timeout in seconds."
+  description = "Timeout of that function, in seconds."
   type        = number
 }
 
 variable "maximum_concurrency" {
-  description = "How many batches the function works on at once."
+  description = "Number of batches that the function consumes at once."
   type        = number
 
   validation {
@@ -41,7 +41,7 @@ variable "maximum_concurrency" {
 }
 
 variable "maximum_receives" {
-  description = "How often a message is received before it becomes a dead letter."
+  description = "Number of times that a message is received before it goes to the dead-letter queue."
   type        = number
 }
 
@@ -55,7 +55,7 @@ variable "subscriber_functions" {
 }
 
 variable "webhook_url" {
-  description = "URL that is told of each new or removed avatar, as SNS messages; null for none."
+  description = "URL that SNS notifies of each new or removed avatar; null for none."
   type        = string
   default     = null
 }

@@ -19,7 +19,7 @@ variable "dead_letter_queue_name" {
 }
 
 variable "topic_name" {
-  description = "Name of the topic that tells of new avatars."
+  description = "Name of the topic of new and removed avatars."
   type        = string
 }
 
@@ -48,7 +48,7 @@ variable "distribution_id" {
 }
 
 variable "alarm_actions" {
-  description = "Topics in the region that are told when an alarm goes on and off."
+  description = "ARNs of topics in the region that are notified when an alarm fires and when it is OK again."
   type        = list(string)
   default     = []
 }

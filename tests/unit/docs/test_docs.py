@@ -15,6 +15,7 @@ import pytest
 
 from authorizer.tokens import Reason
 from resize.rejection import REJECTIONS
+from tests.unit.docs import generated
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
@@ -50,11 +51,6 @@ def without_fences(text: str) -> str:
 
 def makefile(pattern: str) -> list[str]:
     return re.findall(pattern, (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def terraform(file: str, kind: str) -> list[str]:
-    text = (ROOT / "terraform" / file).read_text()
-    return re.findall(rf'^{kind} "(\w+)"', text, re.MULTILINE)
 
 
 def sources(*folders: str) -> Iterator[tuple[str, ast.Module]]:
@@ -222,41 +218,51 @@ def test_the_settings_files_are_documented() -> None:
 # Terraform
 
 
-def test_every_terraform_variable_and_no_other_is_documented() -> None:
-    declared = set(terraform("variables.tf", "variable"))
-    assert len(declared) > 25
-    documented = rows_of(CONFIGURATION, "Variables").keys()
-    assert documented == declared, (
-        f"docs/configuration.md, Variables: add {sorted(declared - documented)}, "
-        f"remove {sorted(documented - declared)}"
+@pytest.mark.parametrize("page", generated.pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_are_as_the_code_has_them(page: Path) -> None:
+    assert page.read_text() == generated.generated(page), (
+        "run `.venv/bin/python -m tests.unit.docs.generated`"
     )
 
 
-def test_the_documented_defaults_are_terraforms() -> None:
-    text = (ROOT / "terraform/variables.tf").read_text()
-    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL)
-    rows = rows_of(CONFIGURATION, "Variables")
-    checked = 0
-    for name, block in blocks:
-        default = re.search(r"^  default *= (.+)$", block, re.MULTILINE)
-        if default and default[1] not in {"{}", "["}:  # attributes have theirs; a list goes on
-            written = default[1].strip('"') if '["' not in default[1] else default[1]
-            assert rows[name].endswith(f"| `{written}`"), (
-                f"docs/configuration.md, Variables: the default of {name} is `{written}`"
-            )
-            checked += 1
-        elif not default:
-            assert rows[name].endswith("| required"), f"{name} has no default: it is required"
-    assert checked > 20
+@pytest.mark.parametrize(
+    "module",
+    [ROOT / "terraform", *sorted(ROOT.glob("terraform/modules/*"))],
+    ids=lambda module: module.name,
+)
+def test_a_modules_readme_tells_its_inputs_and_outputs(module: Path) -> None:
+    readme = module / "README.md"
+    assert readme.exists(), f"add {readme.relative_to(ROOT)} with the blocks of another module's"
+    made = {kind for _begin, kind in generated.BLOCK.findall(readme.read_text())}
+    assert made == {"inputs", "outputs"}
+    for kind in ("variable", "output"):
+        found = generated.blocks(module, kind)
+        written = re.findall(rf"^{kind} ", (module / f"{kind}s.tf").read_text(), re.MULTILINE)
+        assert len(found) == len(written) > 0
+        undescribed = [name for name, block in found.items() if not block.get("description")]
+        assert not undescribed, f"describe {undescribed}"
 
 
-def test_every_terraform_output_and_no_other_is_documented() -> None:
-    declared = set(terraform("outputs.tf", "output"))
-    assert len(declared) > 15
-    documented = rows_of(CONFIGURATION, "Outputs").keys()
-    assert documented == declared, (
-        f"docs/configuration.md, Outputs: add {sorted(declared - documented)}, "
-        f"remove {sorted(documented - declared)}"
+def test_an_expression_of_several_lines_is_one_line_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "variables.tf").write_text("""\
+variable "zone" {
+  description = "Zone of <name>, \\"a|b\\"."
+  type = map(object({
+    id     = string
+    region = optional(string, "here")
+  }))
+  default = {}
+
+  validation {
+    condition     = length(var.zone) > 0
+    error_message = "Give one."
+  }
+}
+""")
+    row = generated.inputs_table(tmp_path).splitlines()[-1]
+    assert row == (
+        '| `zone` | Zone of \\<name>, "a\\|b". '
+        '| `map(object({ id = string, region = optional(string, "here") }))` | `{}` |'
     )
 
 
@@ -368,7 +374,7 @@ def test_every_alarm_and_nothing_else_has_its_section_in_the_runbook() -> None:
         f"remove {sorted(sections.keys() - alarms)}"
     )
     for name, section in sections.items():
-        for part in ("**Rings** when", "**Means.**", "**Look.**", "**Do.**"):
+        for part in ("**Fires** when", "**Means.**", "**Look.**", "**Do.**"):
             assert part in section.replace("with the first", "when"), f"{name} has no {part}"
         assert text.count(f"See docs/runbook.md#{name}.") == 1, (
             f"let the description of {name} end with: See docs/runbook.md#{name}."
@@ -458,15 +464,18 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert checked > 15
 
 
-def test_decisions_are_numbered_once_and_complete() -> None:
+def test_decisions_are_numbered_once_and_in_their_form() -> None:
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert len(decisions) > 8
     numbers = [path.name[:4] for path in decisions]
     assert len(set(numbers)) == len(numbers), f"two decisions share a number: {numbers}"
     for path in decisions:
         text = path.read_text()
-        for part in ("**Context.**", "**Decision.**", "**Consequence.**"):
-            assert part in text, f"{path.name} has no {part}"
+        parts = ("**Context.**", "**Options.**", "**Decision.**", "**Consequence.**")
+        places = [text.find(f"\n{part}") for part in parts]
+        assert -1 not in places, f"{path.name} has no {parts[places.index(-1)]}"
+        assert places == sorted(places), f"{path.name}: the order is {', '.join(parts)}"
+        assert text.startswith(f"# {path.name[:4]} "), f"{path.name}: begin with its number"
 
 
 @pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")

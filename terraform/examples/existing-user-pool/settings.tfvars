@@ -1,0 +1,9 @@
+environment       = "prod"
+region            = "eu-central-1"
+front_end_origins = ["https://app.example.com"]
+
+# The output `user_pool` of this folder, or the ids of a client that you have.
+user_pool = {
+  id        = "eu-central-1_AbCdEfGhI"
+  client_id = "1h57kf5cpq17m0eml12EXAMPLE"
+}
