@@ -121,7 +121,7 @@ console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
-clear: .venv/product ## Remove an avatar, its variants and its originals NAME= [YES=1]
+clear: .venv/product ## Take an avatar down, with its variants and originals NAME= [YES=1]
 	@$(OPS) clear
 
 invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from console import terminal
 from console.commands import database as database_commands
@@ -21,14 +20,13 @@ from console.commands import doctor
 from console.commands.audited import audited
 from console.operations import migrations
 from console.operations.avatars import cdn, takedown
-from console.operations.environments import databases, deployment, logs, settings_files
+from console.operations.environments import databases, deployment, logs, settings_files, target
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor.database import Migrations
 from console.operations.environments.terraform import Workspace, state_directory
 from console.operations.errors import OperationError
 from console.operations.pipeline import dead_letters, failures, stale_profiles
 from console.operations.pipeline import reconcile as reconciliation
-from console.operations.progress import Report
 from console.operations.uploads import send
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -251,27 +249,15 @@ def clear(
     name: Annotated[str, typer.Option(envvar="NAME", help="The avatar's name.")] = "",
     yes: Yes = False,
 ) -> None:
-    """Remove an avatar, its variants and its originals, after listing them."""
+    """Take an avatar down: it, its variants and its originals, after listing them."""
     here = _deployment()
-    found = takedown.objects_of(here, name)
-    if not found:
-        raise OperationError(
-            f"Nothing is stored of {name}.", "Check the name; it is case-sensitive."
-        )
-    table = Table("bucket", "object", "version", "bytes", box=None)
-    for item in found:
-        table.add_row(item.bucket, item.key, item.version_id or "", f"{item.size:,}")
-    out.print(table)
-    terminal.confirm(f"Delete these {len(found)} for good?", name, yes=yes)
-
-    def remove(report: Report) -> str:
-        takedown.remove(here, found, report)
-        cdn.invalidate(here, cdn.paths_of(name), report)
-        return f"{len(found)} objects removed"
-
+    change = takedown.take_down(target.resolve(_env()), here, name)
+    for line in change.lines():
+        out.print(escape(line))
+    terminal.confirm(f"Do this for good in {change.target}?", name, yes=yes)
     with terminal.Progress() as report:
-        audited("clear", name, lambda: remove(report))
-    out.print(f"Removed {len(found)} objects.")
+        said = audited(change.action, change.subject, lambda: change.execute(report))
+    out.print(said)
 
 
 @command

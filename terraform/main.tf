@@ -126,6 +126,7 @@ module "assets" {
 
   name                    = "${local.name}-assets-${data.aws_caller_identity.this.account_id}"
   expiring_prefixes       = { "rejections/" = 90 }
+  expiring_tags           = { avatar-removed = 30 } # days: longer than a message waits, redriven once
   read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport
   force_destroy           = var.force_destroy_buckets

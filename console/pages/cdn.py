@@ -108,7 +108,7 @@ def _chosen(what: str) -> list[str]:
             "Avatar's name",
             key="cdn name",
             placeholder="data",
-            help="The upload's name without folder and extension; of a user, their `sub`.",
+            help="The upload's key without its extension; of a user, their `sub`.",
         ).strip()
         if not name:
             widgets.empty("Type an avatar's name to see what would be dropped.")

@@ -14,8 +14,9 @@ import streamlit as st
 from console import session, widgets
 from console.jobs import Job
 from console.operations import progress
-from console.operations.avatars import cdn, takedown, timeline, versions
+from console.operations.avatars import takedown, timeline, versions
 from console.operations.avatars.versions import Version
+from console.operations.environments import target
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import profiles, samples, send
@@ -131,12 +132,14 @@ def find(here: Deployment) -> None:
     with widgets.show_errors():
         found = session.look("versions", 5, lambda: versions.versions(here, name), name)
         if not found.value:
-            widgets.empty(f"Nothing is stored of **{name}**. Case matters; no extension.")
+            widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
+            _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
+            widgets.show_jobs("version")
             return
         smallest = _smallest_pictures(here, name)
         left, right = st.columns([1, 3])
         with left:
-            st.image(f"{here.assets_url}/avatars/{name}.jpg?{found.value[0].version}")
+            st.image(f"{here.assets_url}/avatars/{quote(name)}.jpg?{found.value[0].version}")
             st.caption(f"what users see · {widgets.age(found)}")
         with right:
             for version in found.value:
@@ -154,7 +157,7 @@ def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
         item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
     ]
     pictures.sort(key=lambda item: -item.size)
-    return {item.key.split("/")[2]: f"{here.assets_url}/{quote(item.key)}" for item in pictures}
+    return {item.version: f"{here.assets_url}/{quote(item.key)}" for item in pictures}
 
 
 def _version(here: Deployment, name: str, version: Version, picture: str | None) -> None:
@@ -215,36 +218,34 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
 def _take_down(here: Deployment, name: str) -> None:
     st.subheader("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        found = session.look("objects", 10, lambda: takedown.objects_of(here, name), name)
+        change = session.look(
+            "take-down",
+            10,
+            lambda: takedown.take_down(target.resolve(target.chosen_env()), here, name),
+            name,
+        ).value
+        objects = change.listing.objects
         st.markdown(
-            f"This deletes **{len(found.value)} objects** for good, all originals and variants, "
-            "and drops them from the CDN's caches:"
+            f"This deletes **{len(objects)} objects** for good, all originals and variants, shows "
+            "the default picture instead, and drops them from the CDN's caches:"
         )
         st.dataframe(
-            [{"object": f"{item.bucket}/{item.key}", "bytes": item.size} for item in found.value],
+            [{"object": f"{item.bucket}/{item.key}", "bytes": item.size} for item in objects],
             hide_index=True,
             width="stretch",
-            height=min(240, 38 * (len(found.value) + 1)),
+            height=min(240, 38 * (len(objects) + 1)),
         )
         sure = widgets.confirmed(name, key=f"confirm {name}", what="delete it for good")
         if widgets.button("Take down", key="take-down", type="primary", disabled=not sure):
-            work = functools.partial(_remove, here, name)
-            session.act_once("version", "Take down", name, f"down {name}", work)
+            session.act_once("version", "Take down", name, f"down {name}", change.execute)
             st.rerun()
-
-
-def _remove(here: Deployment, name: str, report: progress.Report) -> str:
-    objects = takedown.objects_of(here, name)
-    takedown.remove(here, objects, report)
-    cdn.invalidate(here, cdn.paths_of(name), report)
-    return f"{len(objects)} objects deleted"
 
 
 def main() -> None:
     widgets.header(
         "Test avatars",
         "Send pictures as a user does and watch each step; find any avatar, go back, take it down.",
-        refresh=("versions", "timeline", "objects"),
+        refresh=("versions", "timeline", "objects", "take-down"),
     )
     try:
         here = session.here()

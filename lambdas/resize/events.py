@@ -35,10 +35,16 @@ class Upload:
 
     @property
     def name(self) -> str:
-        """The avatar's name: the key without folder and extension (empty for a folder)."""
-        filename = self.key.rpartition("/")[2]
+        """The avatar's name: the key without its last extension (empty for a folder)."""
+        folder, slash, filename = self.key.rpartition("/")
         stem, dot, _ = filename.rpartition(".")
-        return stem if dot and stem else filename
+        base = stem if dot and stem else filename
+        return folder + slash + base if base else ""
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether no upload may have this name: ``avatars/_default.jpg`` is everybody's."""
+        return self.name.startswith("_")
 
 
 def uploads_in(event: Any) -> list[Upload]:

@@ -131,6 +131,8 @@ def process(upload: Upload) -> None:
         return say("upload deleted before it was processed")
     facts |= {"version": original.version, "bytes": original.size}
     try:
+        if upload.is_reserved:
+            raise AvatarRejected("reserved_name")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
         rendering = time.monotonic()

@@ -22,6 +22,9 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
         "damaged": (
             "The file is damaged or incomplete. Open the picture, save a copy and send that one."
         ),
+        "reserved_name": (
+            "Names that begin with _ are reserved. Give the file another name and send it again."
+        ),
     }
 )
 """Every code a rejection can carry, with the sentence for the user."""

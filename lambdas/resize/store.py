@@ -58,7 +58,12 @@ class Original:
 
 @dataclass(frozen=True)
 class Pointer:
-    """What ``avatars/<name>.jpg`` says of the upload that it shows."""
+    """What ``avatars/<name>.jpg`` says of the upload that it shows, or of the avatar's removal.
+
+    An operator who removes an avatar leaves the default picture here, with neither version nor
+    source key, `uploaded` being the time of the removal by S3's clock. So a removal is ordered as
+    an upload of another key is: uploads of its own second or before are older.
+    """
 
     etag: str
     version: str

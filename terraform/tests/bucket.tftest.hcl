@@ -82,6 +82,26 @@ run "keeps_old_versions_for_a_while" {
   }
 }
 
+run "expires_tagged_objects" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    expiring_tags = { avatar-removed = 30 }
+  }
+
+  assert {
+    condition = (
+      length(aws_s3_bucket_lifecycle_configuration.this.rule) == 2 &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].filter[0].tag[0].key == "avatar-removed" &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].filter[0].tag[0].value == "true" &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].days == 30
+    )
+    error_message = "What is tagged so should expire after 30 days, and nothing else."
+  }
+}
+
 run "expires_prefixes" {
   module {
     source = "./modules/bucket"

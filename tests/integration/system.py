@@ -25,9 +25,12 @@ from PIL import Image
 
 from console.operations.environments import deployment
 from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.environments.target import Target
 from console.operations.uploads import outcomes
 
 T = TypeVar("T")
+NOWHERE = Target("local", "", "", None, Path("nowhere"))
+"""For operations that only say where they are at work."""
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 

@@ -60,12 +60,14 @@ def test_clear_removes_everything_after_listing_it(
     assert outcomes.shown_version(here, "gone")
 
     output = system.make("clear", "NAME=gone", "YES=1")
-    # two originals, the avatar, two versions of four variants
-    assert "Removed 11 objects" in output
+    # two originals, two versions of four variants; the avatar is replaced
+    assert "10 objects deleted" in output
     assert takedown.objects_of(here, "gone") == []
-    assert web.request("GET", f"{here.assets_url}/avatars/gone.jpg").status == 404
+    default = web.request("GET", f"{here.assets_url}/avatars/_default.jpg").body
+    served = web.request("GET", f"{here.assets_url}/avatars/gone.jpg")
+    assert served.body.startswith(default)
+    assert served.headers["x-amz-meta-removed"]
     assert outcomes.shown_version(here, "gone-not")
-    assert "Nothing is stored" in system.make("clear", "NAME=gone", "YES=1", status=2)
 
 
 def test_invalidate_checks_paths_and_waits(system: System) -> None:

@@ -118,7 +118,7 @@ def resize(here: Deployment, key: str, version_id: str | None) -> None:
 def forget(here: Deployment, key: str) -> None:
     """Delete what was made of an original, and its mark."""
     made = [item for item in takedown.objects_of(here, key) if item.bucket == here.assets_bucket]
-    takedown.remove(here, made, lambda event: None)
+    takedown.delete(here, made, lambda event: None)
     here.s3.delete_object_tagging(Bucket=here.uploads_bucket, Key=key)
 
 
@@ -487,8 +487,10 @@ def scene(system: System, ada: SignIn) -> Iterator[Scene]:
         "the broken original's mark",
     )
     yield Scene(here, Actors(here), ada, good, broken)
-    for name in (GOOD, BROKEN, CDN):
-        takedown.remove(here, takedown.objects_of(here, name), lambda event: None)
+    for name in (GOOD, BROKEN):
+        takedown.delete(here, takedown.objects_of(here, name), lambda event: None)
+    for folder in ("variants", "rejections"):
+        here.s3.delete_object(Bucket=here.assets_bucket, Key=f"{folder}/{CDN}/1.txt")
 
 
 @pytest.mark.parametrize("grant_name", PROOFS)

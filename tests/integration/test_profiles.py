@@ -12,8 +12,9 @@ from console.operations import web
 from console.operations.avatars import takedown
 from console.operations.environments import databases
 from console.operations.environments.deployment import Deployment
+from console.operations.progress import ignore
 from console.operations.uploads.test_users import SignIn
-from tests.integration.system import picture, wait_until
+from tests.integration.system import NOWHERE, picture, wait_until
 from tests.integration.test_uploads import send
 
 
@@ -101,7 +102,7 @@ def test_a_removed_avatar_leaves_the_profile_with_the_default(
 ) -> None:
     version = send(here, grace, picture(73))
     wait_until(lambda: version in read(here, "grace").json()["profile"]["avatar_url"], "the avatar")
-    takedown.remove(here, takedown.objects_of(here, grace.sub), lambda event: None)
+    takedown.take_down(NOWHERE, here, grace.sub).execute(ignore)
     wait_until(
         lambda: (
             read(here, "grace").json()["profile"]["avatar_url"]
@@ -109,6 +110,7 @@ def test_a_removed_avatar_leaves_the_profile_with_the_default(
         ),
         "the default avatar",
     )
+    assert web.request("GET", f"{here.assets_url}/avatars/{grace.sub}.jpg").status == 200
 
 
 def test_the_function_may_do_no_more_in_the_database_than_it_must(here: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -60,12 +61,19 @@ def answers(s3: Any, uploads: str, assets: str) -> list[str]:
     said.append(outcome(s3.get_object, **original))
     said.append(outcome(s3.get_object, **original, VersionId=first))
     assert s3.head_object(**original)["VersionId"] == second
+    listing = s3.get_paginator("list_object_versions").paginate(Bucket=uploads, Prefix=f"{NAME}/")
+    (page,) = listing
+    date = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+    assert all(item["LastModified"] <= date for item in page["Versions"])
+    assert [item["VersionId"] for item in page["Versions"]] == [second, first]
+    said.append(str([(item["ETag"], item["IsLatest"], item["Size"]) for item in page["Versions"]]))
     tags = {"TagSet": [{"Key": "avatar-rejection", "Value": "damaged"}]}
     s3.put_object_tagging(**original, VersionId=first, Tagging=tags)
     assert s3.head_object(**original)["LastModified"].microsecond == 0
     s3.delete_object(**original, VersionId=second)
     said.append(outcome(s3.get_object, **original))
-    s3.delete_object(**original, VersionId=first)
+    gone = {"Quiet": True, "Objects": [{"Key": f"{NAME}/", "VersionId": first}]}
+    s3.delete_objects(Bucket=uploads, Delete=gone)
     said.append(outcome(s3.get_object, **original))
     said.append(outcome(s3.get_object, **original, VersionId=first))
     return said

@@ -10,12 +10,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from botocore.exceptions import ClientError
 
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudfront.type_defs import InvalidationBatchTypeDef, InvalidationTypeDef
 
 _WAIT_SECONDS = 900
 MAX_PATHS = 3000
@@ -261,14 +267,12 @@ def invalidate(
         progress.timed(report, "Invalidate") as detail,
         aws_errors(f"invalidate {' '.join(paths[:3])}"),
     ):
-        created = deployment.cloudfront.create_invalidation(
-            DistributionId=deployment.distribution_id,
-            InvalidationBatch={
-                "Paths": {"Quantity": len(paths), "Items": paths},
-                "CallerReference": reference or str(uuid.uuid4()),
-            },
-        )["Invalidation"]
         deadline = time.monotonic() + _WAIT_SECONDS
+        batch: InvalidationBatchTypeDef = {
+            "Paths": {"Quantity": len(paths), "Items": paths},
+            "CallerReference": reference or str(uuid.uuid4()),
+        }
+        created = _create(deployment, batch, deadline)
         while created["Status"] != "Completed":
             if time.monotonic() > deadline:
                 raise OperationError(
@@ -282,3 +286,19 @@ def invalidate(
             )["Invalidation"]
         detail.append(f"{created['Id']}, {len(paths)} paths")
         return created["Id"]
+
+
+def _create(
+    deployment: Deployment, batch: InvalidationBatchTypeDef, deadline: float
+) -> InvalidationTypeDef:
+    """Create an invalidation, after those that are in progress if these are as many as may be."""
+    while True:
+        try:
+            return deployment.cloudfront.create_invalidation(
+                DistributionId=deployment.distribution_id, InvalidationBatch=batch
+            )["Invalidation"]
+        except ClientError as error:
+            full = error.response["Error"]["Code"] == "TooManyInvalidationsInProgress"
+            if not full or time.monotonic() > deadline:
+                raise
+        time.sleep(5)

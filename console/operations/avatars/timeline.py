@@ -76,10 +76,13 @@ def served(deployment: Deployment, name: str) -> TimelineEvent:
     facts = [answer.headers.get("x-cache", ""), f"{len(answer.body):,} bytes"]
     if "age" in answer.headers:
         facts.append(f"cached for {answer.headers['age']} s")
+    what = "avatar served" if answer.status == 200 else f"answers {answer.status}"
+    if "x-amz-meta-removed" in answer.headers:
+        what = "default served, as the avatar was taken down"
     return TimelineEvent(
         time.time(),
         "CDN",
-        "avatar served" if answer.status == 200 else f"answers {answer.status}",
+        what,
         answer.headers.get("x-amz-meta-version", ""),
         ", ".join(fact for fact in facts if fact),
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, Literal
 
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.uploads import send
 from console.operations.uploads.names import check_avatar_name, name_of
-from console.operations.uploads.outcomes import Rejection, rejection, shown_metadata, shown_version
+from console.operations.uploads.outcomes import Rejection, rejection, shown_version
 from console.operations.uploads.send import UploadResult
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,13 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
     """
     check_avatar_name(name)
     shown = shown_version(deployment, name)
-    found = []
     with aws_errors(f"list the versions of {name}"):
-        for prefix in original_prefixes(deployment, name):
-            pages = deployment.s3.get_paginator("list_object_versions").paginate(
-                Bucket=deployment.uploads_bucket, Prefix=prefix
-            )
-            found += [
-                item
-                for page in pages
-                for item in page.get("Versions", [])
-                if name_of(item["Key"]) == name
-            ]
+        found = [
+            item
+            for page in original_pages(deployment, name)
+            for item in page.get("Versions", [])
+            if name_of(item["Key"]) == name
+        ]
     lines = []
     for item in sorted(found, key=lambda item: item["LastModified"], reverse=True):
         version = item["ETag"].strip('"')
@@ -83,6 +81,17 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
     return lines
 
 
+def original_pages(deployment: Deployment, name: str) -> Iterator[ListObjectVersionsOutputTypeDef]:
+    """Yield S3's listings in which all versions of all originals of a name are, among others."""
+    paginator = deployment.s3.get_paginator("list_object_versions")
+    for page in paginator.paginate(Bucket=deployment.uploads_bucket, Prefix=name):
+        yield page
+        keys = [item["Key"] for item in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
+        if any(key != name for key in keys):
+            break  # the exact key comes before all that begin with it
+    yield from paginator.paginate(Bucket=deployment.uploads_bucket, Prefix=f"{name}.")
+
+
 def restore(
     deployment: Deployment, name: str, version: Version, report: progress.Report
 ) -> UploadResult:
@@ -99,11 +108,6 @@ def restore(
     return send.wait_until_served(deployment, name, version.key, version_now, report)
 
 
-def original_prefixes(deployment: Deployment, name: str) -> set[str]:
-    """Return where originals of that name lie: at the top, and where the shown one came from."""
-    source = unquote((shown_metadata(deployment, name) or {}).get("source-key", ""))
-    return {name} if source.startswith(name) or not source else {name, source}
-
-
-def version_id(version_id: str) -> str | None:
-    return None if version_id == "null" else version_id
+def version_id(said: str) -> str | None:
+    """Return a version's id, or None for an object of a bucket that keeps no versions."""
+    return None if said == "null" else said

@@ -76,7 +76,7 @@ class RejectedUpload:
     @property
     def name(self) -> str:
         """The avatar's name."""
-        return self.record.split("/")[1]
+        return self.record.removeprefix("rejections/").rpartition("/")[0]
 
     @property
     def version(self) -> str:

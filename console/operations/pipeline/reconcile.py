@@ -69,7 +69,7 @@ def reconcile(
     Parameters
     ----------
     everything
-        Queue every original, as after a change of sizes.
+        Queue what is shown too, as after a change of sizes, and a newest version that was rejected.
     after
         Begin behind this key: where an interrupted walk stood.
     """
@@ -80,9 +80,9 @@ def reconcile(
         )
         for page in pages:
             originals = [item for item in page.get("Contents", []) if names.name_of(item["Key"])]
-            verdicts = list(
+            classified = list(
                 pool.map(
-                    lambda item: ("missing", [None]) if everything else _verdict(deployment, item),
+                    lambda item: _classify(deployment, item, everything=everything),
                     originals,
                 )
             )
@@ -91,11 +91,11 @@ def reconcile(
                     deployment,
                     [
                         (item["Key"], version_id)
-                        for item, (_, version_ids) in zip(originals, verdicts, strict=True)
+                        for item, (_, version_ids) in zip(originals, classified, strict=True)
                         for version_id in version_ids
                     ],
                 )
-            states = [state for state, _ in verdicts]
+            states = [state for state, _ in classified]
             findings = replace(
                 findings,
                 shown=findings.shown + states.count("shown"),
@@ -107,7 +107,9 @@ def reconcile(
             yield findings
 
 
-def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list[str | None]]:
+def _classify(
+    deployment: Deployment, original: ObjectTypeDef, *, everything: bool
+) -> tuple[str, list[str | None]]:
     """Say whether an original is shown, rejected or missing, and which versions are to be queued.
 
     None stands for the newest version. Of the versions of one second only the last is queued, and
@@ -115,8 +117,9 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
     walk finds what was behind it.
     """
     name = names.name_of(original["Key"])
-    shown = outcomes.shown_metadata(deployment, name) or {}
-    if _is_shown(original, shown):
+    register = outcomes.register(deployment, name)
+    shown = register["Metadata"] if register else {}
+    if _is_settled(original, shown) and not (everything and _is_shown(original, shown)):
         return "shown", []
     missing: list[str | None] = []
     queued_of: datetime | None = None
@@ -127,25 +130,38 @@ def _verdict(deployment: Deployment, original: ObjectTypeDef) -> tuple[str, list
     for version in versions:  # newest first
         if version["Key"] != original["Key"]:
             break  # longer keys come after it
-        if _is_shown(version, shown):
+        version_id = None if version["IsLatest"] else version["VersionId"]
+        if _is_settled(version, shown):
+            if everything and _is_shown(version, shown):
+                missing.append(version_id)
             break
-        if outcomes.rejection(deployment, name, version["ETag"].strip('"')):
+        again = everything and version["IsLatest"]
+        if not again and outcomes.rejection(deployment, name, version["ETag"].strip('"')):
             continue
         uploaded = version["LastModified"].replace(microsecond=0)
         settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
         if uploaded != queued_of and settled:
-            missing.append(None if version["IsLatest"] else version["VersionId"])
+            missing.append(version_id)
             queued_of = uploaded
     return ("missing" if missing else "rejected"), missing
 
 
-def _is_shown(original: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
-    """Say whether the avatar shows this version, or a later upload of the same name."""
-    if shown.get("version") == original["ETag"].strip('"'):
+def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
+    return shown.get("version") == version["ETag"].strip('"')
+
+
+def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
+    """Say whether the avatar shows this version, or a later one of the name, or was removed since.
+
+    A removal counts as later than all uploads of its second.
+    """
+    if "removed" in shown:
+        return version["LastModified"] <= outcomes.uploaded_of(shown)
+    if _is_shown(version, shown):
         return True
     return (
-        shown.get("source-key") != quote(original["Key"])
-        and shown.get("uploaded", "") > original["LastModified"].isoformat()
+        shown.get("source-key") != quote(version["Key"])
+        and shown.get("uploaded", "") > version["LastModified"].isoformat()
     )
 
 

@@ -6,16 +6,27 @@ from console.operations.errors import OperationError
 
 
 def name_of(key: str) -> str:
-    """Return the name of the avatar that an uploads key makes: no folder, no extension."""
-    filename = key.rpartition("/")[2]
+    """Return the name of the avatar that an uploads key makes: the key without its last extension.
+
+    Folders belong to the name, so ``people/ada.png`` is another avatar than ``ada.png``. A folder
+    itself makes none: its name is empty. `lambdas/resize/events.py` has the same rule.
+    """
+    folder, slash, filename = key.rpartition("/")
     stem, dot, _ = filename.rpartition(".")
-    return stem if dot and stem else filename
+    base = stem if dot and stem else filename
+    return folder + slash + base if base else ""
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether an avatar may not be called so: the default avatar is ``_default``."""
+    return name.startswith("_")
 
 
 def check_avatar_name(name: str) -> None:
     """Raise OperationError unless this can be one avatar's name."""
-    if not name or "/" in name or name.startswith("_"):
+    if not name or name.endswith("/") or is_reserved(name):
         raise OperationError(
-            f"{name!r} is no avatar's name.",
-            "Give a name without folder and extension, as in NAME=data for data.jpg.",
+            f"{name!r} is not a valid avatar name.",
+            "Give the file's key without its extension, as in NAME=data for data.jpg; names that"
+            " begin with _ are reserved.",
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -60,16 +62,31 @@ def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -
 
 
 def shown_version(deployment: Deployment, name: str) -> str | None:
-    """Return the version that the stable avatar shows, or None if there is no avatar."""
-    shown = shown_metadata(deployment, name)
-    return None if shown is None else shown.get("version", "")
+    """Return the version that the stable avatar shows; None if there is none, or it was removed."""
+    found = register(deployment, name)
+    if found is None or "removed" in found["Metadata"]:
+        return None
+    return found["Metadata"].get("version", "")
 
 
-def shown_metadata(deployment: Deployment, name: str) -> dict[str, str] | None:
-    """Return what the stable avatar says of the upload that it shows; None if there is none."""
+def register_key(name: str) -> str:
+    """Return the key of the stable avatar in the assets bucket."""
+    return f"avatars/{name}.jpg"
+
+
+def register(deployment: Deployment, name: str) -> HeadObjectOutputTypeDef | None:
+    """Return what S3 says of the stable avatar; None if there is none.
+
+    Its metadata name the upload that it shows, or under ``removed`` when it was taken down.
+    """
     with aws_errors(f"look at the avatar {name}"):
-        found = _head(deployment, deployment.assets_bucket, f"avatars/{name}.jpg")
-    return found["Metadata"] if found else None
+        return _head(deployment, deployment.assets_bucket, register_key(name))
+
+
+def uploaded_of(metadata: Mapping[str, str]) -> datetime:
+    """Return when S3 stored what the stable avatar shows, or when it was taken down."""
+    # without it, somebody put it there by hand
+    return datetime.fromisoformat(metadata.get("uploaded", "0001-01-01T00:00:00+00:00"))
 
 
 def newest_version(deployment: Deployment, key: str) -> str | None:

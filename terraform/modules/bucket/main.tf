@@ -138,6 +138,26 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
+  dynamic "rule" {
+    for_each = var.expiring_tags
+
+    content {
+      id     = "expire-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        tag {
+          key   = rule.key
+          value = "true"
+        }
+      }
+
+      expiration {
+        days = rule.value
+      }
+    }
+  }
+
   # Rules about old versions are refused by a bucket that doesn't keep any.
   depends_on = [aws_s3_bucket_versioning.this]
 }

@@ -26,6 +26,12 @@ variable "expiring_prefixes" {
   default     = {}
 }
 
+variable "expiring_tags" {
+  description = "Days after which objects with a tag of the value `true` are deleted, such as `{ avatar-removed = 30 }`."
+  type        = map(number)
+  default     = {}
+}
+
 variable "upload_origins" {
   description = "Web origins whose pages may PUT objects with a presigned URL."
   type        = list(string)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from moto import mock_aws
@@ -65,9 +65,9 @@ def show(here: Deployment, key: str) -> None:
     )
 
 
-def queued(here: Deployment) -> set[tuple[str, str | None]]:
+def queued(here: Deployment, *, everything: bool = False) -> set[tuple[str, str | None]]:
     """Reconcile, and return the key and version of each message."""
-    list(reconcile(here, lambda event: None, dry_run=False))
+    list(reconcile(here, lambda event: None, dry_run=False, everything=everything))
     objects = []
     while messages := here.sqs.receive_message(QueueUrl=here.queue_url, MaxNumberOfMessages=10).get(
         "Messages"
@@ -118,3 +118,38 @@ def test_of_the_uploads_of_one_second_only_the_last_is_queued(
     assert queued(here) == set()  # more may come within this second
     clock.seconds += 2
     assert queued(here) == {("ada.jpg", second)}
+
+
+def test_everything_has_the_shown_version_in_it_where_a_later_one_was_rejected(
+    here: Deployment, clock: Clock
+) -> None:
+    shown = put(here, "ada.jpg", b"shown")
+    show(here, "ada.jpg")
+    clock.seconds += 2
+    deployments.reject(here, "ada.jpg")
+    put(here, "grace.jpg", b"shown and the newest")
+    show(here, "grace.jpg")
+    clock.seconds += 2
+    assert queued(here) == set()
+    assert queued(here, everything=True) == {
+        ("ada.jpg", shown),
+        ("ada.jpg", None),
+        ("grace.jpg", None),
+    }
+
+
+def test_what_was_removed_is_left_alone_and_what_came_later_is_queued(
+    here: Deployment, clock: Clock
+) -> None:
+    put(here, "people/ada.png", b"removed, but its deletion stopped halfway")
+    newest = here.s3.head_object(Bucket=here.uploads_bucket, Key="people/ada.png")
+    removed = newest["LastModified"].isoformat()
+    here.s3.put_object(
+        Bucket=here.assets_bucket,
+        Key="avatars/people/ada.jpg",
+        Metadata={"removed": removed, "uploaded": removed},
+    )
+    assert queued(here) == queued(here, everything=True) == set()
+    clock.seconds += 1
+    put(here, "people/ada.png", b"later")
+    assert queued(here) == queued(here, everything=True) == {(quote_plus("people/ada.png"), None)}

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from console.operations.avatars import takedown
 from console.operations.pipeline import reconcile
 from resize import store
 from tests.unit.order.machine import NAME, RECORDING, World, render
@@ -46,7 +47,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setattr(resize, "store", None)
     monkeypatch.setattr(profiles, "_s3", None)
     monkeypatch.setattr(store, "ThreadPoolExecutor", OneAfterTheOther)
-    for module in (store, reconcile):  # the machine is their clock
+    for module in (store, reconcile, takedown):  # the machine is their clock
         monkeypatch.setattr(module, "time", None)
     connections = [
         psycopg.connect(migrated_database, autocommit=True, row_factory=dict_row)

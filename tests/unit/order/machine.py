@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote_plus
@@ -20,21 +20,29 @@ from urllib.parse import quote_plus
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Target
+from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
 from profiles import avatar
 from profiles.database import Connection
 from resize import store
 from resize.image import AvatarRejected
 from tests.unit.order.s3 import S3, START, Stored
-from tests.unit.order.workers import Client, Ending, Worker, current, pause
+from tests.unit.order.workers import Client, Crashed, Ending, Worker, current, pause
 
 NAME = "ada"
-KEYS = ("ada", "people/ada.png")
+KEYS = ("ada", "ada.png")
 PICTURES = (b"good 1", b"good 2", b"bad")
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
-RESIZING, RECORDING = 4, 3
+RESIZING, RECORDING, REMOVING = 4, 3, 2
 """How many workers may be at work at the same time; one more when all is delivered at the end."""
+
+LISTED = "the prompt"
+SETTLED = 2
+"""What a removal's wait is to the clock; who was at work when it began has ended when it is over.
+"""
 
 Message = dict[str, Any]
 
@@ -67,11 +75,14 @@ class World:
     crashes: int = 0
     uploads: int = 0
     writes: int = 0
+    marks: int = 0
+    removals: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
-            f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written"
+            f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
+            f"{self.marks} removals begun, {self.removals} completed"
         )
 
 
@@ -101,7 +112,12 @@ class Order(RuleBasedStateMachine):
     notices, told
         What the topic tells the profiles function, likewise.
     shown, newest_shown
-        The upload that the avatar shows, and of each key the newest that it has ever shown.
+        The upload that the avatar shows, and of each key the newest that it has shown since the
+        last removal.
+    removed, unfinished
+        The time of the last removal, and whether it was begun and has not been completed.
+    cached
+        The variants and rejections that the CDN holds.
     wrong
         What a worker did that must never be.
     """
@@ -111,13 +127,18 @@ class Order(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.s3 = S3()
-        self.s3.on_put, self.s3.on_delete = self._put, self._deleted
+        self.s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=b"default")
+        self.s3.on_put = self._put
         self.messages: list[Message] = []
         self.delivered: list[Message] = []
         self.notices: list[str] = []
         self.told: list[str] = []
         self.resizing: list[Worker] = []
         self.recording: list[Worker] = []
+        self.removing: list[Worker] = []
+        self.removed = START - timedelta(seconds=1)
+        self.unfinished = False
+        self.cached: set[str] = set()
         self.uploads: list[Stored] = []
         self.shown: Stored | None = None
         self.newest_shown: dict[str, Stored] = {}
@@ -127,6 +148,9 @@ class Order(RuleBasedStateMachine):
         self.world.resize.store = self.world.store(client)  # type: ignore[attr-defined]
         self.world.profiles._s3 = lambda: client  # type: ignore[attr-defined]
         store.time = reconcile.time = self  # type: ignore[assignment]
+        takedown.time = SimpleNamespace(  # type: ignore[assignment]
+            monotonic=lambda: 0.0, sleep=lambda _: self.sleep(SETTLED)
+        )
         self.world.watcher.execute("UPDATE users SET avatar_version = NULL")
         self.world.runs += 1
 
@@ -165,16 +189,19 @@ class Order(RuleBasedStateMachine):
         ):
             pass
 
-    @precondition(lambda self: not self.resizing and self.uploads)
+    @precondition(lambda self: len(self.removing) < REMOVING)
+    @rule(calls=st.integers(0, 20))
+    def take_down(self, calls: int) -> None:
+        """List, wait at the prompt for as long as may be, and take the avatar down."""
+        worker = self._take_down()
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
+
     @rule()
-    def clear(self) -> None:
-        """Take the avatar down, as `make clear` does, originals first."""
-        for key in KEYS:
-            for stored in list(self.s3.buckets["uploads"].get(key, [])):
-                self.s3.delete_object(Bucket="uploads", Key=key, VersionId=stored.version_id)
-        for key in list(self.s3.buckets["assets"]):
-            self.s3.delete_object(Bucket="assets", Key=key)
-        self.uploads, self.shown, self.newest_shown = [], None, {}
+    def visit(self) -> None:
+        """Have the CDN fetch whatever it may."""
+        self.cached |= {key for key in self.s3.buckets["assets"] if self._is_made(key)}
 
     # What AWS does
 
@@ -221,6 +248,18 @@ class Order(RuleBasedStateMachine):
     def record_on(self, worker: Worker, ending: Ending) -> None:
         self._step(worker, ending)
 
+    @precondition(lambda self: self.removing)
+    @rule(worker=chosen_from("removing"), ending=ENDINGS)
+    def remove_on(self, worker: Worker, ending: Ending) -> None:
+        self._step(worker, ending)
+
+    @precondition(lambda self: self.removing)
+    @rule(worker=chosen_from("removing"), calls=st.integers(4, 24))
+    def remove_far(self, worker: Worker, calls: int) -> None:
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
+
     # What must hold
 
     @invariant()
@@ -235,8 +274,16 @@ class Order(RuleBasedStateMachine):
                 self._deliver_everything()
                 self.nothing_is_wrong()
                 self._check_the_end()
+            if self.unfinished and not self.wrong:
+                self._take_down()
+                self._deliver_everything()
+                self.nothing_is_wrong()
+                assert not self.unfinished, "a removal that is run again must complete it"
+                self._check_the_end()
         finally:
-            while left := [item for item in [*self.resizing, *self.recording] if not item.done]:
+            while left := [
+                item for item in [*self.resizing, *self.recording, *self.removing] if not item.done
+            ]:
                 for worker in left:
                     worker.settle()
                     if worker.at_gate:
@@ -245,9 +292,11 @@ class Order(RuleBasedStateMachine):
     def _deliver_everything(self) -> None:
         """Let the last come first, and who began first end last: the worst order."""
         enough = self.world.calls + 10_000
-        while self.messages or self.resizing:
+        while self.messages or self.resizing or self.removing:
             if self.messages and len(self.resizing) <= RESIZING:
                 self._resize([self.messages[-1]], by_queue=True)
+            elif self.removing:
+                self._step(self.removing[-1])
             else:
                 self._step(self.resizing[-1])
             assert self.world.calls < enough, f"these never end: {self.messages}"
@@ -258,10 +307,11 @@ class Order(RuleBasedStateMachine):
                 self._step(self.able_to_record[-1])
 
     def _check_the_end(self) -> None:
+        uploads = [item for item in self.uploads if item.uploaded > self.removed]
         newest = [
             max(good, key=lambda stored: stored.number)
             for key in KEYS
-            if (good := [item for item in self.uploads if item.key == key and is_good(item)])
+            if (good := [item for item in uploads if item.key == key and is_good(item)])
         ]
         # of two keys in the same second, either
         last = max((stored.uploaded for stored in newest), default=None)
@@ -270,16 +320,45 @@ class Order(RuleBasedStateMachine):
             raise OrderError(f"the avatar ends at {self.shown}, not at one of {allowed}")
         pointer = self.s3.newest("assets", f"avatars/{NAME}.jpg")
         version = self.shown.version if self.shown else None
-        if version != (pointer.metadata["version"] if pointer else None):
+        if version != (pointer.metadata.get("version") if pointer else None):
             raise OrderError(f"the avatar shows {pointer}, not {version}")
         row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
         if row is None or row["avatar_version"] != version:
             raise OrderError(f"the database says {row}, the avatar shows {version}")
-        for upload in self.uploads:
+        if self.unfinished:  # whoever runs it again completes it
+            return
+        for upload in uploads:
             later = self.newest_shown.get(upload.key, upload).number > upload.number
             record = self.s3.newest("assets", f"rejections/{NAME}/{upload.version}.json")
             if not (is_good(upload) or later or (record and upload.tags)):
                 raise OrderError(f"{upload} is lost: rejected without a record")
+        for key in self._variants(self.shown) if self.shown else ():
+            if not self.s3.newest("assets", key):
+                raise OrderError(f"{key} of the avatar is lost")
+        self._check_that_nothing_removed_is_left({item.version for item in uploads})
+
+    def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
+        left = [
+            stored
+            for key in KEYS
+            for stored in self.s3.buckets["uploads"].get(key, [])
+            if stored.uploaded <= self.removed
+        ]
+        if left:
+            raise OrderError(f"these originals outlive the removal: {left}")
+        made = {key for key, kept in self.s3.buckets["assets"].items() if kept}
+        for key in filter(self._is_made, made):
+            if key.split("/")[2].removesuffix(".json") not in versions:
+                raise OrderError(f"{key} outlives the removal")
+        if self.cached - made:
+            raise OrderError(f"the CDN still serves {self.cached - made}")
+
+    def _is_made(self, key: str) -> bool:
+        return key.startswith((f"variants/{NAME}/", f"rejections/{NAME}/"))
+
+    def _variants(self, upload: Stored) -> Iterator[str]:
+        for image_format in ("jpg", "webp"):
+            yield f"variants/{NAME}/{upload.version}/512.{image_format}"
 
     def _put(self, bucket: str, stored: Stored) -> None:
         if bucket == "uploads":
@@ -287,9 +366,24 @@ class Order(RuleBasedStateMachine):
             self.uploads.append(stored)
             self.messages.append(_event(stored))
         elif stored.key == f"avatars/{NAME}.jpg":
-            self.world.writes += 1
             self.notices.append(_notice("ObjectCreated:Put", stored))
-            self._check_pointer()
+            if "removed" in stored.metadata:
+                self._check_mark(datetime.fromisoformat(stored.metadata["removed"]))
+            else:
+                self.world.writes += 1
+                self._check_pointer()
+
+    def _check_mark(self, removed: datetime) -> None:
+        self.world.marks += 1
+        worker = current()
+        assert worker
+        worker.removed = removed
+        if self.shown and self.shown.uploaded > removed:
+            self.wrong = f"the removal at {removed} takes the later {self.shown} away"
+        if removed < self.removed:
+            self.wrong = f"the removal at {removed} replaces the one at {self.removed}"
+        self.removed, self.unfinished = removed, True
+        self.shown, self.newest_shown = None, {}
 
     def _check_pointer(self) -> None:
         worker = current()
@@ -301,17 +395,14 @@ class Order(RuleBasedStateMachine):
             self.wrong = f"the avatar goes back to {upload} though it has shown {newest}"
         elif before and upload.uploaded < before.uploaded:
             self.wrong = f"the avatar goes back from {before} to {upload}"
+        elif upload.uploaded <= self.removed:
+            self.wrong = f"the avatar shows {upload}, which was removed"
         elif not is_good(upload):
             self.wrong = f"the avatar shows {upload}, which is rejected"
-        for image_format in ("jpg", "webp"):
-            key = f"variants/{NAME}/{upload.version}/512.{image_format}"
+        for key in self._variants(upload):
             if not self.s3.newest("assets", key):
                 self.wrong = f"the avatar shows {upload} before {key} exists"
         self.shown = self.newest_shown[upload.key] = upload
-
-    def _deleted(self, bucket: str, stored: Stored) -> None:
-        if bucket == "assets" and stored.key == f"avatars/{NAME}.jpg":
-            self.notices.append(_notice("ObjectRemoved:Delete", stored))
 
     def _queued(self, *, Entries: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
         self.messages += [json.loads(entry["MessageBody"]) for entry in Entries]
@@ -336,6 +427,49 @@ class Order(RuleBasedStateMachine):
 
         self.resizing.append(Worker(work, ended))
         self._tidy()
+
+    def _take_down(self) -> Worker:
+        deployment = cast(
+            "Deployment",
+            SimpleNamespace(
+                s3=self.world.client(self.s3),
+                sqs=SimpleNamespace(send_message_batch=self._queued),
+                cloudfront=Client(SimpleNamespace(create_invalidation=self._invalidated)),
+                functions=SimpleNamespace(get_function_configuration=lambda **_: {"Timeout": 30}),
+                function_names={"resize": "resize"},
+                uploads_bucket="uploads",
+                assets_bucket="assets",
+                distribution_id="",
+                queue_url="",
+            ),
+        )
+
+        def work() -> datetime | None:
+            change = takedown.take_down(cast("Target", None), deployment, NAME)
+            pause(LISTED)
+            change.check()
+            change.execute(lambda _: None)
+            worker = current()
+            assert worker
+            return worker.removed
+
+        def ended(result: Any) -> None:
+            if isinstance(result, BaseException):
+                if not isinstance(result, OperationError | Crashed):
+                    raise result
+                return
+            self.world.removals += 1
+            if result == self.removed:
+                self.unfinished = False
+
+        worker = Worker(work, ended)
+        self.removing.append(worker)
+        self._tidy()
+        return worker
+
+    def _invalidated(self, **_: Any) -> dict[str, Any]:
+        self.cached.clear()
+        return {"Invalidation": {"Id": "I1", "Status": "Completed"}}
 
     def _record(self, notice: str) -> None:
         _move(notice, self.notices, self.told)
@@ -370,11 +504,17 @@ class Order(RuleBasedStateMachine):
     def _step(self, worker: Worker, ending: Ending = Ending.OK) -> None:
         self.world.calls += 1
         self.world.crashes += ending is Ending.CRASH
+        if worker in self.removing and worker.call == "sleep":
+            for older in worker.slower:
+                if not older.done:
+                    older.step(Ending.CRASH)  # the function's time is up
         worker.step(ending)
+        if worker in self.removing and worker.call == "sleep":
+            worker.slower = list(self.resizing)
         self._tidy()
 
     def _tidy(self) -> None:
-        for workers in (self.resizing, self.recording):
+        for workers in (self.resizing, self.recording, self.removing):
             for worker in [item for item in workers if item.done]:
                 workers.remove(worker)
                 worker.close()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,15 +61,14 @@ class S3:
     ----------
     seconds
         The clock: `LastModified` knows whole seconds only.
-    on_put, on_delete
-        Called with the bucket and the object after it was written or deleted.
+    on_put
+        Called with the bucket and the object after it was written.
     """
 
     def __init__(self) -> None:
         self.seconds = 0
         self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}}
         self.on_put: Callable[[str, Stored], None] = lambda _bucket, _stored: None
-        self.on_delete: Callable[[str, Stored], None] = lambda _bucket, _stored: None
         self._count = 0
 
     def newest(self, bucket: str, key: str) -> Stored | None:
@@ -148,27 +148,30 @@ class S3:
         versions = self.buckets[Bucket].get(Key, [])
         for stored in [item for item in versions if item.version_id == VersionId]:
             versions.remove(stored)
-            self.on_delete(Bucket, stored)
+        return {}
+
+    def delete_objects(self, *, Bucket: str, Delete: Any) -> dict[str, Any]:
+        for item in Delete["Objects"]:
+            self.delete_object(Bucket=Bucket, **item)
         return {}
 
     def get_paginator(self, operation: str) -> SimpleNamespace:
-        pages = {"list_objects_v2": self._objects, "list_object_versions": self._versions}
-        return SimpleNamespace(paginate=pages[operation])
+        return SimpleNamespace(paginate=getattr(self, operation))
 
-    def _objects(self, *, Bucket: str, StartAfter: str) -> Iterator[dict[str, Any]]:
+    def list_objects_v2(self, *, Bucket: str, StartAfter: str) -> list[dict[str, Any]]:
         newest = [(key, self.newest(Bucket, key)) for key in sorted(self.buckets[Bucket])]
-        yield {"Contents": [_listed(item) for key, item in newest if item and key > StartAfter]}
+        return [{"Contents": [_listed(item) for key, item in newest if item and key > StartAfter]}]
 
-    def _versions(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        """Yield the versions of each key, newest first."""
+    def list_object_versions(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+        """Return the versions of each key, newest first."""
         keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
-        yield {
-            "Versions": [
-                _listed(item) | {"VersionId": item.version_id, "IsLatest": not number}
-                for key in keys
-                for number, item in enumerate(reversed(self.buckets[Bucket][key]))
-            ]
-        }
+        versions = [
+            _listed(item) | {"VersionId": item.version_id or "null", "IsLatest": not number}
+            for key in keys
+            for number, item in enumerate(reversed(self.buckets[Bucket][key]))
+        ]
+        date = format_datetime(START + timedelta(seconds=self.seconds), usegmt=True)
+        return [{"Versions": versions, "ResponseMetadata": {"HTTPHeaders": {"date": date}}}]
 
     def _version(self, bucket: str, key: str, version_id: str | None, operation: str) -> Stored:
         if version_id is None:
@@ -187,6 +190,7 @@ def _listed(stored: Stored) -> dict[str, Any]:
         "Key": stored.key,
         "ETag": f'"{stored.version}"',
         "LastModified": stored.uploaded,
+        "Size": len(stored.body),
     }
 
 

@@ -10,11 +10,13 @@ import enum
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
-from tests.unit.order.s3 import S3, error
+from tests.unit.order.s3 import error
 
 SECONDS = 60
 THREAD = "worker of the order tests"
@@ -53,6 +55,10 @@ class Worker:
         The version id of the original that it read last.
     call
         The call before which it stands.
+    removed
+        The time of the removal that it has recorded.
+    slower
+        Who was at work when it began to wait for them.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Worker:
     ) -> None:
         self.read: str | None = None
         self.call = ""
+        self.removed: datetime | None = None
+        self.slower: list[Worker] = []
         self._ended = ended
         self._result: Any = None
         self._blocked = blocked
@@ -129,8 +137,12 @@ class Worker:
 class Client:
     """The functions' S3 client; what no worker calls, goes through at once."""
 
-    def __init__(self, s3: S3) -> None:
+    def __init__(self, s3: Any) -> None:
         self._s3 = s3
+
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        """Return a paginator whose pages come with one call."""
+        return SimpleNamespace(paginate=lambda **arguments: self.call(operation, arguments))
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         return lambda **arguments: self.call(operation, arguments)
@@ -138,14 +150,14 @@ class Client:
     def call(self, operation: str, arguments: dict[str, Any]) -> Any:
         """Call S3 when it is the worker's turn, and let the call end as the test wants."""
         worker = current()
-        ending = worker.gate(f"{operation} {arguments['Key']}") if worker else Ending.OK
+        ending = worker.gate(f"{operation} {arguments.get('Key', '')}") if worker else Ending.OK
         if ending is Ending.CONFLICT and {"IfMatch", "IfNoneMatch"} & arguments.keys():
             raise error("ConditionalRequestConflict", 409, operation)
         if ending is Ending.UNAVAILABLE:
             raise error("SlowDown", 503, operation)
         answer = getattr(self._s3, operation)(**arguments)
         if worker and operation == "get_object":
-            worker.read = answer["VersionId"]
+            worker.read = answer.get("VersionId")
         if ending is Ending.ANSWER_LOST:
             raise ReadTimeoutError(endpoint_url="https://s3")
         if ending is Ending.RETRIED:

@@ -4,7 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from console.operations.uploads import names
 from resize.events import EventError, Upload, is_later, uploads_in
 
 
@@ -39,14 +42,25 @@ def test_anything_else_is_an_error(body: str) -> None:
     ("key", "name"),
     [
         ("data.jpg", "data"),
-        ("folder/data.tar.gz", "data.tar"),
+        ("data.tar.gz", "data.tar"),
+        ("people/ada.png", "people/ada"),
+        ("people/ada", "people/ada"),
+        ("a.b/c", "a.b/c"),
+        ("people/.hidden", "people/.hidden"),
         ("8c3f-sub", "8c3f-sub"),
         (".hidden", ".hidden"),
         ("folder/", ""),
     ],
 )
-def test_a_name_is_the_key_without_folder_and_extension(key: str, name: str) -> None:
+def test_a_name_is_the_key_without_its_last_extension(key: str, name: str) -> None:
     assert Upload("uploads", key).name == name
+
+
+@given(st.text(st.sampled_from("a._/")))
+def test_the_console_names_avatars_as_the_function_does(key: str) -> None:
+    upload = Upload("uploads", key)
+    assert names.name_of(key) == upload.name
+    assert names.is_reserved(upload.name) == upload.is_reserved
 
 
 def test_sequencers_compare_padded_on_the_right() -> None:

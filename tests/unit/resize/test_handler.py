@@ -79,11 +79,11 @@ def test_sqs_and_direct_events_make_avatar_and_variants(s3: S3Client, resize: Mo
     keys = {item["Key"] for item in s3.list_objects_v2(Bucket="assets")["Contents"]}
     assert keys == {
         f"variants/{name}/{version}/{size}.{extension}"
-        for name, version in (("ada", first["eTag"]), ("bob", second["eTag"]))
+        for name, version in (("a/ada", first["eTag"]), ("bob", second["eTag"]))
         for size in (512, 128)
         for extension in ("jpg", "webp")
-    } | {"avatars/ada.jpg", "avatars/bob.jpg"}
-    avatar = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")
+    } | {"avatars/a/ada.jpg", "avatars/bob.jpg"}
+    avatar = s3.head_object(Bucket="assets", Key="avatars/a/ada.jpg")
     assert avatar["Metadata"]["version"] == first["eTag"]
     assert avatar["ContentType"] == "image/jpeg"
 
@@ -207,10 +207,10 @@ def test_the_same_picture_sent_again_is_not_overwritten_by_one_sent_in_between(
 def test_of_two_keys_in_the_same_second_the_one_that_is_shown_stays(
     s3: S3Client, resize: ModuleType
 ) -> None:
-    first, second = upload(s3, "ada", picture("red")), upload(s3, "a/ada.png", picture("blue"))
+    first, second = upload(s3, "ada", picture("red")), upload(s3, "ada.png", picture("blue"))
     resize.handler(s3_event(first, "0A"), CONTEXT)
     shown = s3.get_object(Bucket="assets", Key="avatars/ada.jpg")
-    same_second = s3.head_object(Bucket="uploads", Key="a/ada.png")["LastModified"].isoformat()
+    same_second = s3.head_object(Bucket="uploads", Key="ada.png")["LastModified"].isoformat()
     s3.put_object(
         Bucket="assets",
         Key="avatars/ada.jpg",
@@ -307,3 +307,36 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         importlib.reload(resize)
+
+
+def test_no_upload_becomes_the_default_avatar(resize: ModuleType, s3: S3Client) -> None:
+    s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=b"default")
+    stored = upload(s3, "_default.jpg", picture("red"))
+    resize.handler(s3_event(stored), CONTEXT)
+    shown = s3.get_object(Bucket="assets", Key="avatars/_default.jpg")
+    assert shown["Body"].read() == b"default"
+    record = s3.get_object(Bucket="assets", Key=f"rejections/_default/{stored['eTag']}.json")
+    assert json.loads(record["Body"].read())["code"] == "reserved_name"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(-1, True), (0, False), (1, False)])
+@pytest.mark.parametrize("sequencer", ["FF", None])
+def test_after_a_removal_only_a_later_upload_is_shown(
+    resize: ModuleType,
+    s3: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: int,
+    shown: bool,
+    sequencer: str | None,
+) -> None:
+    """The removal counts as later than all uploads of its second."""
+    monkeypatch.setattr(store, "_SETTLED_SECONDS", 0)
+    stored = upload(s3, "people/ada.png", picture("red"))
+    uploaded = s3.head_object(Bucket="uploads", Key="people/ada.png")["LastModified"]
+    removed = (uploaded + timedelta(seconds=seconds)).isoformat()
+    avatar = {"Bucket": "assets", "Key": "avatars/people/ada.jpg"}
+    s3.put_object(**avatar, Body=b"default", Metadata={"removed": removed, "uploaded": removed})
+    resize.handler(s3_event(stored, sequencer), CONTEXT)
+    metadata = s3.head_object(**avatar)["Metadata"]
+    assert ("removed" not in metadata) == shown
+    assert metadata.get("version") == (stored["eTag"] if shown else None)
