@@ -58,8 +58,8 @@ def test_an_avatar_that_is_not_there_is_said_to_be_none(show: Show, settings: Pa
     app.session_state["test avatars view"] = "Find"
     app.run()
     assert "Give the name of an avatar" in text(app)
-    app.text_input(key="find").set_value("a/b").run()
-    assert "no avatar's name" in text(app)
+    app.text_input(key="find").set_value("_default").run()
+    assert "not a valid avatar name" in text(app)
 
 
 def test_pictures_are_sent_one_after_the_other(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
