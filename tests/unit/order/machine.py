@@ -59,6 +59,8 @@ class World:
     ----------
     client
         Makes the functions' S3 client.
+    with_removals
+        Whether avatars are taken down; what has to do with uploads alone shows sooner without.
     connections
         One for each worker that records, and one for the test.
     """
@@ -69,6 +71,7 @@ class World:
     connections: list[Connection]
     watcher: Connection
     client: Callable[[S3], Client] = Client
+    with_removals: bool = True
     runs: int = 0
     steps: int = 0
     calls: int = 0
@@ -189,7 +192,7 @@ class Order(RuleBasedStateMachine):
         ):
             pass
 
-    @precondition(lambda self: len(self.removing) < REMOVING)
+    @precondition(lambda self: self.world.with_removals and len(self.removing) < REMOVING)
     @rule(calls=st.integers(0, 20))
     def take_down(self, calls: int) -> None:
         """List, wait at the prompt for as long as may be, and take the avatar down."""
@@ -198,6 +201,7 @@ class Order(RuleBasedStateMachine):
             if not worker.done:
                 self._step(worker)
 
+    @precondition(lambda self: self.world.with_removals)
     @rule()
     def visit(self) -> None:
         """Have the CDN fetch whatever it may."""
