@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION ARGS
+OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -28,6 +28,10 @@ endif
 ifneq ($(filter TMPDIR,$(UNUSABLE)),)
 unexport TMPDIR
 endif
+
+# Another database too is asked for on the command line; one that the shell holds is refused
+DATABASE_URL_ORIGIN := $(origin DATABASE_URL)
+export DATABASE_URL_ORIGIN
 
 OPS := .venv/bin/python -m console.cli
 LOCAL := .venv/bin/python -m local
@@ -89,7 +93,7 @@ lock: .venv/product ## Renew every hashed requirements file
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
-.PHONY: build bootstrap plan apply destroy outputs env
+.PHONY: build bootstrap plan apply destroy unlock outputs env
 build: .venv/product ## Build the functions' zips
 	@$(LOCAL) build
 
@@ -102,8 +106,11 @@ plan: .venv/product build ## Show what apply would change
 apply: .venv/product build ## Change the infrastructure (asks first; YES=1 doesn't)
 	@$(OPS) apply
 
-destroy: .venv/product ## Delete the infrastructure (asks; buckets with objects need FORCE=1)
+destroy: .venv/product build ## Delete the infrastructure (asks; buckets with objects need FORCE=1)
 	@$(OPS) destroy
+
+unlock: .venv/product ## Remove the lock that a killed run of Terraform left (asks first)
+	@$(OPS) unlock
 
 outputs: .venv/product ## Print Terraform's outputs [JSON=1]
 	@$(OPS) outputs
@@ -133,7 +140,7 @@ redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
 discard: .venv/product ## Delete the dead letters, after listing them; originals stay [YES=1]
 	@$(OPS) discard
 
-reconcile: .venv/product ## Queue originals that were never processed, mend profiles [DRY_RUN=1 ALL=1 AFTER=key]
+reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile
 
 ##@ Database
@@ -141,7 +148,7 @@ reconcile: .venv/product ## Queue originals that were never processed, mend prof
 migrate: .venv/product ## Apply pending migrations [TO=] [VERBOSE=1]
 	@$(OPS) migrate
 
-rollback: .venv/product ## Take migrations back TO= or STEPS= [YES=1 VERBOSE=1]
+rollback: .venv/product ## Roll migrations back TO= or STEPS= [YES=1 VERBOSE=1]
 	@$(OPS) rollback
 
 migration: .venv/product ## Write a new, empty migration NAME=add_bio_column
@@ -153,7 +160,7 @@ migrations: .venv/product ## List the migrations: state, when, by whom, how long
 preview: .venv/product ## Show the SQL of a run, squawk's findings and its locks [TO= STEPS= DOWN=1]
 	@$(OPS) preview
 
-rehearse: .venv/product ## Try pending migrations and their way back on a copy of the schema
+rehearse: .venv/product ## Try pending migrations and their rollback on a copy of the schema
 	@$(OPS) rehearse
 
 adopt: .venv/product ## Take a database with the tables but no history as it is [YES=1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,8 @@ from console.jobs import Job, Jobs
 from console.operations.audit import access, audit
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Audit
-from console.operations.environments import databases, deployment
+from console.operations.environments import databases, deployment, target
 from console.operations.environments.deployment import Deployment
-from console.operations.environments.terraform import state_directory
 from console.operations.errors import OperationError
 from console.operations.progress import Report
 
@@ -39,7 +37,7 @@ class Looked(Generic[T]):
 
 def env() -> str:
     """Return the environment's name."""
-    return os.environ.get("ENV") or "local"
+    return target.chosen_env()
 
 
 def here() -> Deployment:
@@ -66,7 +64,7 @@ def the_audit() -> Audit:
     return Audit(
         env(),
         lambda: databases.operator_url(deployment.load(env())),
-        state_directory() / f"audit-waiting-{env()}.jsonl",
+        target.state_folder(env()) / "audit-waiting.jsonl",
     )
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from console.operations.changes import Change, Confirm
 from console.operations.errors import OperationError
 from console.operations.progress import Event
 
@@ -23,14 +25,34 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, width=WIDTH)
 _LINE_SECONDS = 10
 
 
+def duration(seconds: float | None) -> str:
+    """Return a time that something took, for reading."""
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes for reading; None is of what is not there yet."""
+    if count is None:
+        return "new"
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TB"
+
+
 class Progress:
     """Draw events: one line for each finished step, and a live one for the current step.
 
-    Where standard output is no terminal, a long step gets a line every ten seconds instead.
+    It goes to standard error, so that standard output holds results alone; where that is no
+    terminal, a long step gets a line every ten seconds instead.
     """
 
     def __init__(self) -> None:
-        self._status = out.status("") if out.is_terminal else None
+        self._status = err.status("") if err.is_terminal else None
         self._last_line = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -38,8 +60,11 @@ class Progress:
         if event.state in {"done", "failed"}:
             self._stop()
             mark = "[green]✓[/]" if event.state == "done" else "[red]✗[/]"
-            took = f"{event.seconds:6.2f} s" if event.seconds is not None else ""
-            out.print(f"{mark} {event.step:<28} {took}  [dim]{escape(event.detail)}[/]")
+            count = f"[{event.done}/{event.total}] " if event.total else ""
+            step = escape(f"{count}{event.step}")
+            err.print(
+                f"{mark} {step:<28} {duration(event.seconds):>7}  [dim]{escape(event.detail)}[/]"
+            )
             self._last_line = time.monotonic()
             return
         counts = ""
@@ -50,7 +75,7 @@ class Progress:
             self._status.update(text)
             self._status.start()
         elif time.monotonic() - self._last_line > _LINE_SECONDS:
-            out.print(f"  {text}")
+            err.print(f"  {text}")
             self._last_line = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -95,7 +120,34 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(70)
 
 
-def confirm(question: str, word: str, *, yes: bool) -> None:
+def confirmation(*, yes: bool) -> Confirm:
+    """Return what shows a change and, if it is destructive, asks for the environment's name.
+
+    Parameters
+    ----------
+    yes
+        Don't ask.
+    """
+
+    def confirm(change: Change) -> None:
+        show(change, err)
+        if change.destructive:
+            confirm_word(f"{change.action.capitalize()}?", change.target.env, yes=yes)
+
+    return confirm
+
+
+def show(change: Change, console: Console) -> None:
+    """Print where a change would happen and all that it would touch."""
+    console.print(f"[bold]{escape(change.action)}[/] on {escape(str(change.target))}")
+    for line in change.lines():
+        # Terraform's marks, and ours
+        mark = line.lstrip()[:2].rstrip()
+        colour = {"+": "green", "-": "red", "~": "yellow", "-/": "red"}.get(mark, "default")
+        console.print(Text(f"  {line}", style=colour))
+
+
+def confirm_word(question: str, word: str, *, yes: bool) -> None:
     """Ask the operator to type a word; anything else ends the command.
 
     Raises
@@ -107,7 +159,7 @@ def confirm(question: str, word: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise OperationError(
-            f"{question} Nobody is there to confirm.", "Run it in a terminal, or with YES=1."
+            f"{question} Nobody is there to confirm it.", "Run it in a terminal, or with YES=1."
         )
-    if out.input(f"{escape(question)} Type [bold]{escape(word)}[/] to go on: ").strip() != word:
+    if err.input(f"{escape(question)} Type [bold]{escape(word)}[/] to go on: ").strip() != word:
         raise OperationError("Nothing was changed.", "Type the word as shown to go on.")

@@ -12,10 +12,11 @@ from rich.markup import escape
 
 from console import terminal
 from console.operations import progress
-from console.operations.environments import databases, deployment
+from console.operations.environments import databases, deployment, target
+from console.operations.environments.terraform import artifacts_directory
 from console.operations.errors import OperationError
 from local import postgres, state_folder, zips
-from local.settings import ROOT, LocalSettings
+from local.settings import LocalSettings
 from local.stack import DEMO_USERS, Stack, Started
 
 out = terminal.out
@@ -46,7 +47,7 @@ def reset() -> None:
     state_folder.check(settings.state, marked=True)
     size = sum(path.lstat().st_size for path in settings.state.rglob("*") if path.is_file())
     out.print(f"This deletes {settings.state} ({size / 1e6:,.0f} MB): every local avatar and user.")
-    terminal.confirm("Delete it?", "reset", yes=bool(os.environ.get("YES")))
+    terminal.confirm_word("Delete it?", "reset", yes=bool(os.environ.get("YES")))
     with terminal.Progress() as report:
         Stack(settings).reset(report)
     out.print("Deleted.")
@@ -67,12 +68,12 @@ def logs() -> None:
 
 def build() -> None:
     """Build the zips for where ENV lives: the emulator, or AWS."""
-    emulated = os.environ.get("ENV", "local") == "local" or os.environ.get("AWS_ENDPOINT_URL")
-    target: zips.Target = "local" if emulated else "aws"
-    state = LocalSettings.from_environment().state
-    directory = state / "build" if target == "local" else ROOT / "build/aws"
+    env = target.chosen_env()
+    emulated = env == "local" or bool(target.endpoint_of(env))
+    platform: zips.Target = "local" if emulated else "aws"
+    directory = artifacts_directory(target.state_folder(env), emulated=emulated)
     with terminal.Progress() as report, progress.timed(report, "Function zips") as detail:
-        built = zips.build(target, directory, report)
+        built = zips.build(platform, directory, report)
         detail.append(
             ", ".join(f"{path.stem} {path.stat().st_size / 2**20:.1f} MiB" for path in built)
         )
@@ -87,7 +88,7 @@ def _summary(started: Started, seconds: float) -> None:
         ("AWS (emulated)", here.access["AWS_ENDPOINT_URL"]),
         ("API", here.api_url),
         ("Avatars (CDN)", here.assets_url),
-        ("Postgres", databases.standing(databases.operator_url(here)).server),
+        ("Postgres", str(databases.parse(databases.operator_url(here)))),
         ("Demo users", ", ".join(DEMO_USERS)),
         ("Settings", deployment.settings_file("local").name),
     ):
@@ -107,7 +108,7 @@ def main() -> None:
     """Run the command that the arguments name."""
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
         sys.exit(f"usage: python -m local {'|'.join(COMMANDS)}")
-    if sys.argv[1] != "build" and os.environ.get("ENV", "local") != "local":
+    if sys.argv[1] != "build" and target.chosen_env() != "local":
         raise OperationError(
             f"`make {sys.argv[1]}` is for the local system.", "Leave ENV out, or use `make apply`."
         )

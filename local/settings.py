@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.operations.environments.terraform import state_directory
+from console.operations.environments import target
 from console.operations.errors import OperationError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,12 +24,12 @@ class LocalSettings:
     Attributes
     ----------
     state
-        The folder of everything that outlives a stop (``AVATAR_OPS_STATE``).
+        The folder of everything that outlives a stop: ``local`` in ``AVATAR_OPS_STATE``.
     aws_port, postgres_port, console_port
         Where the emulator (``AWS_PORT``), Postgres (``POSTGRES_PORT``) and the console
         (``CONSOLE_PORT``) listen.
     database_url
-        Another Postgres to use instead (``DATABASE_URL``); empty to start one.
+        Another Postgres to use instead (make's ``DATABASE_URL=``); empty to start one.
     """
 
     state: Path
@@ -42,11 +42,11 @@ class LocalSettings:
     def from_environment(cls) -> LocalSettings:
         """Read the settings; an error names the variable at fault."""
         return cls(
-            state=state_directory(),
+            state=target.state_folder("local"),
             aws_port=_port("AWS_PORT", 4566),
             postgres_port=_port("POSTGRES_PORT", 54320),
             console_port=_port("CONSOLE_PORT", 8501),
-            database_url=os.environ.get("DATABASE_URL", "").strip(),
+            database_url=target.given_database_url("local"),
         )
 
     @property

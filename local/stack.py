@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -19,6 +19,7 @@ from console.operations.environments import (
     databases,
     deployment,
     settings_files,
+    target,
     terraform_program,
 )
 from console.operations.environments.aws_errors import aws_errors
@@ -32,6 +33,8 @@ from local.process import BackgroundProcess
 from local.settings import HOSTED_ZONE, ROOT, LocalSettings, is_listening
 
 ENV = "local"
+# What lay in the folder of all environments' state, in the order in which it is moved
+_OLD_LAYOUT = ("aws", "s3", "tmp", "build", "postgres", "emulator.saved", "applied")
 DEMO_USERS = tuple(migrations.DEMO_USERS)
 
 
@@ -69,6 +72,7 @@ class Stack:
         OperationError
             Saying what is in the way and how to clear it.
         """
+        self._move_old_layout(report)
         with self._exclusively("up"):
             if not self._applied.exists():
                 with progress.timed(report, "Terraform") as detail:
@@ -88,7 +92,7 @@ class Stack:
             wanted = self._fingerprint(built)
             up_to_date = current and self._applied.exists() and self._applied.read_text() == wanted
             if not (up_to_date and _digest_of_settings() == self._read(self._settings_written)):
-                workspace = Workspace(ENV, self.settings.environment(), self.settings.state)
+                workspace = Workspace(target.resolve(ENV, self.settings.environment()))
                 if not up_to_date:
                     self._apply(workspace, report)
                 settings_files.write(ENV, workspace.outputs(), self.settings.environment())
@@ -99,7 +103,7 @@ class Stack:
                 detail.append(", ".join(DEMO_USERS))
             with progress.timed(report, "Database") as detail:
                 applied = migrations.migrate(url, None)
-                migrations.seed(url, subs)
+                migrations.seed(url, subs, relink=True)
                 databases.keep_operator_url(here, url)
                 databases.ensure_login(here, url)
                 detail.append(f"{len(applied.names)} migrations applied")
@@ -151,6 +155,19 @@ class Stack:
             with progress.timed(report, "Stop Postgres"):
                 postgres.stop(self._postgres)
         return ran
+
+    def _move_old_layout(self, report: progress.Report) -> None:
+        """Bring along what older versions kept beside other environments' state."""
+        root, state = self.settings.state.parent, self.settings.state
+        if not (root / "applied").exists() or (state / "applied").exists():
+            return
+        with progress.timed(report, "Move the state") as detail:
+            Stack(replace(self.settings, state=root))._stop(progress.ignore)
+            state.mkdir(exist_ok=True)
+            for name in _OLD_LAYOUT:
+                if (root / name).exists():
+                    (root / name).rename(state / name)
+            detail.append(str(state))
 
     def _start_console(self) -> None:
         """Start the console unless it runs: a restart would end what operators do in it.
@@ -227,12 +244,9 @@ class Stack:
             _make_hosted_zone(workspace)
             _remove_stale_lock(workspace)
             workspace.init()
-        with progress.timed(report, "Terraform plan") as detail:
-            plan_file, changes = workspace.plan(report)
-            detail.append(str(changes))
-        if changes:
-            with progress.timed(report, "Terraform apply") as detail:
-                detail.append(str(workspace.apply(plan_file, report)))
+        with workspace.planned(report) as plan:
+            if not plan.empty:
+                workspace.apply(plan, report)
 
     def _fingerprint(self, built: list[Path]) -> str:
         sources = [
@@ -282,7 +296,7 @@ def _make_hosted_zone(workspace: Workspace) -> None:
 
 def _remove_stale_lock(workspace: Workspace) -> None:
     """Remove the state's lock: nobody else works here, so whoever held it was killed."""
-    s3, bucket = workspace.client("s3"), workspace.state_bucket()
+    s3, bucket = workspace.client("s3"), workspace.state_bucket
     try:
         s3.delete_object(Bucket=bucket, Key=f"{workspace.state_key}.tflock")
     except ClientError as error:

@@ -16,8 +16,8 @@ MARKER = "avatar-ops-state"
 _LOCK = "up.lock"
 # What commands leave in a folder that nothing has marked yet
 _UNMARKED = (
-    "applied", "audit-waiting-*.jsonl", "aws", "build", "console.*", "emulator.*", "postgres",
-    "s3", "terraform", "tmp", _LOCK,
+    "applied", "audit", "audit-waiting*.jsonl", "aws", "build", "console.*", "emulator.*",
+    "postgres", "s3", "terraform", "tmp", _LOCK,
 )  # fmt: skip
 
 

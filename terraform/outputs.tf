@@ -97,6 +97,11 @@ output "environment" {
   value       = var.environment
 }
 
+output "account_id" {
+  description = "Id of the AWS account of everything."
+  value       = data.aws_caller_identity.this.account_id
+}
+
 output "region" {
   description = "AWS region of everything but CloudFront."
   value       = var.region

@@ -36,6 +36,17 @@ variable "region" {
   }
 }
 
+variable "account_id" {
+  description = "Id of the AWS account that this environment is in; commands refuse any other. Only an emulator may leave it out."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account_id == null || can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account id has 12 digits."
+  }
+}
+
 variable "domain_name" {
   description = "Serve the API at api.<domain_name> and images at assets.<domain_name>; null for the services' own names."
   type        = string

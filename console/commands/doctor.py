@@ -1,4 +1,4 @@
-"""``doctor``: examine an environment and say how to mend what is broken."""
+"""``doctor``: examine an environment and say how to repair what is broken."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import dataclasses
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
-from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from console import terminal
-from console.operations import progress
+from console.commands.context import AsJson, command, commands, deployed, resolved
+from console.operations import migrations
+from console.operations.environments import target
 from console.operations.environments.doctor import Finding, examine, severity
 from console.operations.environments.doctor.database import Migrations
 from console.operations.environments.terraform import Workspace
+from console.operations.errors import OperationError
+
+app = commands()
 
 # Told apart by shape as well as by colour
 MARKS = {
@@ -28,43 +31,35 @@ MARKS = {
 }
 
 
-def register(
-    command: Callable[[Callable[..., None]], Callable[..., None]],
-    env: Callable[[], str],
-    workspace: Callable[[], Workspace],
-    migrations: Callable[[], Migrations | None] = lambda: None,
-) -> None:
-    """Add the command.
+@command(app)
+def doctor(as_json: AsJson = False) -> None:
+    """Check every setting and probe everything; exit code 1 on warnings, 2 on errors."""
+    with terminal.Progress() as report:
+        findings = examine(target.chosen_env(), _workspace, report, migrations=_migrations())
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(found) for found in findings], indent=2))
+    else:
+        show(findings)
+    sys.exit(severity(findings))
 
-    Parameters
-    ----------
-    command
-        The decorator that registers a command.
-    env, workspace, migrations
-        Return the environment's name, Terraform's workspace, and where the migrations come from.
-    """
 
-    @command
-    def doctor(
-        as_json: Annotated[
-            bool, typer.Option("--json", envvar="JSON", help="Print JSON for scripts.")
-        ] = False,
-    ) -> None:
-        """Check every setting and probe everything; exit code 1 on warnings, 2 on errors."""
-        if as_json:
-            findings = examine(env(), workspace, progress.ignore, migrations=migrations())
-            typer.echo(json.dumps([dataclasses.asdict(found) for found in findings], indent=2))
-        else:
-            with terminal.Progress() as report:
-                findings = examine(env(), workspace, report, migrations=migrations())
-            show(findings)
-        sys.exit(severity(findings))
+def _workspace() -> Workspace:
+    return Workspace(resolved())
+
+
+def _migrations() -> Migrations | None:
+    try:
+        if not deployed().database_url_parameter:
+            return None
+    except OperationError:  # doctor says itself what is wrong with the file
+        return None
+    return lambda: migrations.migrations(resolved().database_url())
 
 
 def show(findings: list[Finding]) -> None:
     """Print the findings as a table, what was expected only where it isn't what was found."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "Area", "What", "Expected → found, and how to mend it"):
+    for heading in ("", "Area", "What", "Expected → found, and how to repair it"):
         table.add_column(heading, overflow="fold")
     area = ""
     for finding in findings:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from console.operations.audit.access import Actor, require_operator
 from console.operations.environments.target import Target
-from console.operations.errors import OperationError
+from console.operations.errors import StaleChangeError
 from console.operations.progress import Report
-
-
-class StaleChangeError(OperationError):
-    """What was shown is no longer what would happen."""
 
 
 class Change(Protocol):
@@ -55,6 +52,39 @@ class Change(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Operation:
+    """A change that is one call, and touches what it says whatever happens meanwhile.
+
+    Attributes
+    ----------
+    touches
+        What it touches, one thing a line.
+    results
+        What the call returned, once it has.
+    """
+
+    target: Target
+    action: str
+    subject: str
+    touches: tuple[str, ...]
+    work: Callable[[Report], Any] = field(compare=False)
+    destructive: bool = False
+    results: list[Any] = field(default_factory=list, compare=False)
+
+    def lines(self) -> Iterable[str]:
+        """Return what it touches."""
+        return self.touches
+
+    def check(self) -> None:
+        """Pass: what it touches does not depend on a listing."""
+
+    def execute(self, report: Report) -> str:
+        """Do it."""
+        self.results.append(self.work(report))
+        return "" if self.results[-1] is None else str(self.results[-1])
+
+
 class Recorder(Protocol):
     """What keeps the record of actions: `console.operations.audit.audit.Audit`."""
 
@@ -72,6 +102,16 @@ class Recorder(Protocol):
         ...
 
 
+__all__ = [
+    "Change",
+    "Confirm",
+    "Operation",
+    "StaleChangeError",
+    "carry_out",
+    "confirmed_as",
+    "fingerprint",
+]
+
 Confirm = Callable[[Change], None]
 """Shows a change and raises OperationError unless the operator wants it."""
 
@@ -85,6 +125,7 @@ def carry_out(
     *,
     key: str | None = None,
     reason: str = "",
+    origin: str = "",
 ) -> str:
     """Show a change, have it confirmed, and carry it out if it is still what was shown.
 
@@ -94,6 +135,8 @@ def carry_out(
         The same for every arrival of one click; a new one if it is None.
     reason
         Why, in the operator's words; goes into the record.
+    origin
+        Where it came from, such as the user of the operating system; goes into the record.
 
     Returns
     -------
@@ -114,7 +157,11 @@ def carry_out(
         change.check()
         return change.execute(report)
 
-    detail = f"{change.target}" + (f"; reason: {reason}" if reason else "")
+    detail = "; ".join(
+        [str(change.target)]
+        + ([f"by {origin}"] if origin else [])
+        + ([f"reason: {reason}"] if reason else [])
+    )
     return audit.perform(
         actor, change.action, change.subject, key or uuid.uuid4().hex, work, detail=detail
     )

@@ -21,3 +21,7 @@ class OperationError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
+
+
+class StaleChangeError(OperationError):
+    """What was shown is no longer what would happen; nothing was changed."""

@@ -11,10 +11,10 @@ import streamlit as st
 from console import session, widgets
 from console.jobs import Job
 from console.operations import migrations, progress
-from console.operations.environments import databases, deployment
+from console.operations.environments import databases, target
 from console.operations.environments.doctor import Finding, examine
 from console.operations.environments.doctor.database import Migrations
-from console.operations.environments.terraform import Workspace, state_directory
+from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
 
 _KIND = "examination"
@@ -37,7 +37,7 @@ def examination(report: progress.Report) -> list[Finding]:
     env = session.env()
 
     def workspace() -> Workspace:
-        return Workspace(env, deployment.read_access(env), state_directory())
+        return Workspace(target.resolve(env))
 
     return examine(env, workspace, report, migrations=_migrations())
 

@@ -13,6 +13,9 @@ environment = "prod"
 # Everything stands here, but for CloudFront and its certificate, which are in us-east-1.
 region = "eu-central-1"
 
+# The AWS account of this environment: with the credentials of another, every command refuses.
+account_id = "123456789012"
+
 # With a domain, the API is served at api.<domain_name> and images at assets.<domain_name>,
 # each with a certificate made and renewed for it. Without one (null), API Gateway's and
 # CloudFront's own names are used.

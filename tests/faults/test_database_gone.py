@@ -21,7 +21,7 @@ def profile(here: Deployment, handle: str) -> web.Response:
 
 
 def kill_postgres(directory: Path) -> None:
-    pid = int((directory / "state/postgres/data/postmaster.pid").read_text().split()[0])
+    pid = int((directory / "state/local/postgres/data/postmaster.pid").read_text().split()[0])
     server = psutil.Process(pid)
     family = [server, *server.children(recursive=True)]
     server.kill()

@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from console.operations.environments import deployment
+from console.operations.environments import deployment, target
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.target import Target
 from console.operations.uploads import outcomes
@@ -142,12 +142,21 @@ class System:
 
     def deployment(self, env: str = "local") -> Deployment:
         """Return what operations work on."""
-        os.environ["AVATAR_OPS_ENV_DIR"] = str(self.directory)
+        self._enter()
         return deployment.load(env)
+
+    def target(self, env: str = "local") -> Target:
+        """Return the environment, resolved."""
+        self._enter()
+        return target.resolve(env)
+
+    def _enter(self) -> None:
+        for name in ("AVATAR_OPS_ENV_DIR", "AVATAR_OPS_STATE", "CONSOLE_PORT"):
+            os.environ[name] = self.environment[name]
 
     def emulator(self) -> psutil.Process:
         """Return the emulator's process."""
-        pid = (self.directory / "state/emulator.pid").read_text().split()[0]
+        pid = (self.directory / "state/local/emulator.pid").read_text().split()[0]
         return psutil.Process(int(pid))
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import psycopg
 import pytest
 
 from console.operations import migrations, web
-from console.operations.environments import databases, deployment
+from console.operations.environments import databases
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor import Finding, all_checks, examine, terraform_state
 from console.operations.environments.doctor.database import PARAMETER
@@ -32,15 +31,12 @@ Table = Callable[[str, list[Finding]], None]
 
 
 def workspace(system: System) -> Workspace:
-    settings = deployment.read_settings("local")
-    access = {name: settings[name] for name in deployment.ACCESS}
-    return Workspace("local", access, system.directory / "state")
+    return Workspace(system.target())
 
 
 def look(system: System) -> list[Finding]:
-    os.environ["AVATAR_OPS_ENV_DIR"] = str(system.directory)
     try:
-        here = deployment.load("local")
+        here = system.deployment()
     except OperationError:  # a broken settings file is what the test is about
         return examine("local", lambda: workspace(system))
     return examine(
@@ -692,7 +688,7 @@ def test_each_broken_thing_is_named_and_nothing_else(
 @pytest.fixture
 def database_mended(system: System) -> Iterator[Path]:
     """Postgres's folder; whatever a test did to it is mended afterwards."""
-    directory = system.directory / "state/postgres"
+    directory = system.directory / "state/local/postgres"
     yield directory
     url = postgres.start(directory, system.postgres_port)
     databases.ensure_login(system.deployment(), url)

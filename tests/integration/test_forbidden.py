@@ -431,6 +431,6 @@ def test_another_bucket_tells_neither_queue_nor_topic(
         SkipDestinationValidation=True,
     )
     here.s3.put_object(Bucket=foreign_bucket, Key="avatars/x", Body=b"")
-    log = system.directory / "state/emulator.log"
+    log = system.directory / "state/local/emulator.log"
     refusal = f"{kind.lower()} policy denies delivery from {foreign_bucket}"
     wait_until(lambda: refusal in log.read_text(), "S3 being refused")

@@ -16,7 +16,6 @@ from console.operations.environments import databases
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.terraform import Workspace
 from console.operations.uploads import outcomes
-from local.settings import CREDENTIALS
 from tests.integration.system import System, picture, wait_for_version
 
 SECOND = "second"
@@ -109,14 +108,10 @@ KNOWN_DRIFT = {
 }
 
 
-def test_a_second_plan_shows_no_drift_but_the_documented(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CONSOLE_PORT", str(system.console_port))
-    environment = {"AWS_ENDPOINT_URL": f"http://localhost:{system.aws_port}", **CREDENTIALS}
-    workspace = Workspace("local", environment, system.directory / "state")
-    plan_file, _ = workspace.plan(progress.ignore)
-    changes = workspace.show(plan_file)["resource_changes"]
+def test_a_second_plan_shows_no_drift_but_the_documented(system: System) -> None:
+    workspace = Workspace(system.target())
+    with workspace.planned(progress.ignore) as plan:
+        changes = json.loads(workspace._run("show", "-json", str(plan.path)))["resource_changes"]
     assert len(changes) > 60
     unknown = [
         f"{change['address']}: {attribute} {before} → {after}"
@@ -128,8 +123,7 @@ def test_a_second_plan_shows_no_drift_but_the_documented(
 
 
 def test_the_state_holds_no_secret(system: System, here: Deployment) -> None:
-    environment = {"AWS_ENDPOINT_URL": f"http://localhost:{system.aws_port}", **CREDENTIALS}
-    bucket = Workspace("local", environment, system.directory / "state").state_bucket()
+    bucket = Workspace(system.target()).state_bucket
     objects = here.s3.list_objects_v2(Bucket=bucket)["Contents"]
     states = [
         here.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()

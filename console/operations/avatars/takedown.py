@@ -24,11 +24,10 @@ from botocore.exceptions import ClientError
 from console.operations import progress
 from console.operations.avatars import cdn
 from console.operations.avatars.versions import original_pages, version_id
-from console.operations.changes import StaleChangeError
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
-from console.operations.errors import OperationError
+from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reconcile
 from console.operations.uploads import outcomes
 from console.operations.uploads.names import check_avatar_name, name_of

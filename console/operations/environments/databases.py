@@ -6,25 +6,24 @@ whose role owns the tables, lies beside it under the same name with ``-owner``.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 import psycopg
 from botocore.exceptions import ClientError
 
-from console.operations import migrations
 from console.operations.environments.aws_errors import aws_errors
-from console.operations.environments.deployment import Deployment
+from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.target import Database
 from console.operations.errors import OperationError
 
+VERSIONS = ROOT / "migrations/versions"
+
 
 @dataclass(frozen=True)
-class Standing:
-    """What the database says of itself."""
+class SchemaState:
+    """How far the database is migrated, by the version that it names itself."""
 
-    server: str
     applied: int
     pending: int
 
@@ -34,30 +33,18 @@ def owner_parameter(deployment: Deployment) -> str:
     return f"{deployment.database_url_parameter}-owner"
 
 
-def operator_url(deployment: Deployment | None) -> str:
-    """Return the URL with which operators work: ``DATABASE_URL``, or the owner's parameter.
+def operator_url(deployment: Deployment) -> str:
+    """Return the operators' URL from the owner's parameter, password included.
 
     Raises
     ------
     OperationError
-        If there is neither.
+        If this environment has no database, or the parameter can't be read.
     """
-    url = os.environ.get("DATABASE_URL", "").strip()
-    return url or read_operator_url(deployment)
-
-
-def read_operator_url(deployment: Deployment | None) -> str:
-    """Return the operators' URL from the owner's parameter.
-
-    Raises
-    ------
-    OperationError
-        If there is none.
-    """
-    if deployment is None or not deployment.database_url_parameter:
+    if not deployment.database_url_parameter:
         raise OperationError(
-            "No database is configured here.",
-            "Set DATABASE_URL, or `database` in the environment's tfvars.",
+            f"{deployment.name} has no database.",
+            "Set `database` in the environment's tfvars, then run `make apply`.",
         )
     name = owner_parameter(deployment)
     with aws_errors(f"read the parameter {name}"):
@@ -68,7 +55,7 @@ def read_operator_url(deployment: Deployment | None) -> str:
                 raise
             raise OperationError(
                 f"There is no parameter {name}.",
-                "Store the operators' URL there as a SecureString, or set DATABASE_URL.",
+                "Store the operators' URL there as a SecureString.",
             ) from None
     return found["Parameter"]["Value"]
 
@@ -143,17 +130,44 @@ def ensure_login(deployment: Deployment, url: str) -> bool:
             pass
         else:
             return False
-    _store(deployment, name, migrations.profiles_url(url))
+    from console.operations.migrations.seed import profiles_url  # loads SQLAlchemy
+
+    _store(deployment, name, profiles_url(url))
     return True
 
 
-def standing(url: str) -> Standing:
-    """Return how far the database is migrated."""
-    lines = migrations.migrations(url)
-    applied = sum(line.state in {"applied", "baseline"} for line in lines)
-    info = psycopg.conninfo.conninfo_to_dict(url)
-    server = f"{info.get('host', 'localhost')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
-    return Standing(server, applied, len(lines) - applied)
+def schema_state(url: str) -> SchemaState:
+    """Return how far the database is migrated; `make migrations` compares every file.
+
+    Raises
+    ------
+    OperationError
+        If the database can't be reached, or is at a version that no file here has.
+    """
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            row = connection.execute("SELECT to_regclass('alembic_version') IS NULL").fetchone()
+            new = row is None or bool(row[0])
+            query = "SELECT version_num FROM alembic_version"
+            versions = [] if new else [str(found) for (found,) in connection.execute(query)]
+    except psycopg.Error as error:
+        raise OperationError(
+            f"The database can't be read: {_last_line(error)}.",
+            "Check that the server runs and can be reached from here.",
+        ) from None
+    known = sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
+    if len(versions) > 1 or (versions and versions[0] not in known):
+        raise OperationError(
+            f"The database is at {', '.join(versions)}, which is not in migrations/versions.",
+            "`make migrations` shows what is different.",
+        )
+    applied = known.index(versions[0]) + 1 if versions else 0
+    return SchemaState(applied, len(known) - applied)
+
+
+def _last_line(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def _store(deployment: Deployment, name: str, value: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from console.operations.environments.deployment import settings_file
+from console.operations.errors import OperationError
 
 # The names that the existing React client reads
 FRONT_END = {
@@ -22,6 +23,7 @@ FRONT_END = {
 # Terraform's outputs that the console reads, by the variable's name
 _CONSOLE = (
     "region",
+    "account_id",
     "api_url",
     "assets_url",
     "uploads_bucket",
@@ -50,11 +52,33 @@ def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> d
 
 def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
     """Return the variables that the React client reads."""
-    return {name: _first(outputs[output]) for name, output in FRONT_END.items()}
+    return {name: _first(outputs.get(output) or "") for name, output in FRONT_END.items()}
+
+
+def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
+    """Return what an apply that ran to its end would have put out besides."""
+    wanted = {*_CONSOLE, *FRONT_END.values()} - {"database_url_parameter"}  # null without one
+    return sorted(wanted - outputs.keys())
+
+
+def half_applied(env: str, missing: Sequence[str]) -> OperationError:
+    """Return the error for an environment whose last apply did not run to its end."""
+    return OperationError(
+        f"{env} is half applied: Terraform's outputs lack {', '.join(missing)}.",
+        f"Run `make apply ENV={env}` again, or `make destroy ENV={env}`.",
+    )
 
 
 def write(env: str, outputs: Mapping[str, Any], access: Mapping[str, str]) -> list[Path]:
-    """Write both files, whole or not at all; return their paths."""
+    """Write both files, whole or not at all; return their paths.
+
+    Raises
+    ------
+    OperationError
+        If outputs are missing, as after an apply that ended half-way.
+    """
+    if missing := missing_outputs(outputs):
+        raise half_applied(env, missing)
     files = {
         settings_file(env): console_settings(outputs, access),
         front_end_file(env): front_end_settings(outputs),

@@ -17,6 +17,11 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 
+
+class MismatchError(OperationError):
+    """The parts of an environment do not agree with each other."""
+
+
 TFVARS = ROOT / "terraform/envs"
 
 
@@ -167,17 +172,17 @@ def resolve(env: str, access: Mapping[str, str] | None = None) -> Target:
         ``region`` of the tfvars, the settings file, a ``DATABASE_URL`` of the shell.
     """
     deployment.check_name(env)
-    _check_database_variable(env)
+    given = given_database_url(env)
     settings = deployment.read_settings(env)
-    access = deployment.read_access(env) if access is None else dict(access)
-    endpoint = access.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL", "")
+    access = _access(env) if access is None else dict(access)
+    endpoint = access.get("AWS_ENDPOINT_URL", "")
     tfvars = read_tfvars(env)
     region = _agreed_region(env, tfvars, settings)
     account = ""
     if settings or access or endpoint or env != "local":
         account = caller(region, access).account
         _check_account(env, account, tfvars, settings, emulated=bool(endpoint))
-    database, database_error = _database(env, settings)
+    database, database_error = _database(env, given, settings)
     return Target(
         env=env,
         account=account,
@@ -188,6 +193,20 @@ def resolve(env: str, access: Mapping[str, str] | None = None) -> Target:
         access=access,
         database_error=database_error,
     )
+
+
+def endpoint_of(env: str) -> str:
+    """Return the address of the emulator that the environment is on; empty on AWS."""
+    return _access(env).get("AWS_ENDPOINT_URL", "")
+
+
+def _access(env: str) -> dict[str, str]:
+    """Return what reaches the emulator: from the settings file, or else from the shell."""
+    if access := deployment.read_access(env):
+        return access
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return {}
+    return {name: os.environ[name] for name in deployment.ACCESS if os.environ.get(name)}
 
 
 def caller(region: str, access: Mapping[str, str]) -> clients.Caller:
@@ -208,14 +227,14 @@ def _agreed_region(env: str, tfvars: Tfvars | None, settings: Mapping[str, str])
         return settings.get("REGION", "")
     if tfvars.environment != env:
         said = f"is of {tfvars.environment!r}" if tfvars.environment else "names no environment"
-        raise OperationError(
+        raise MismatchError(
             f"ENV is {env}, but {file} {said}.", f'Set in that file: environment = "{env}"'
         )
     if not tfvars.region:
-        raise OperationError(f"{file} sets no region.", 'Add a line: region = "eu-central-1"')
+        raise MismatchError(f"{file} sets no region.", 'Add a line: region = "eu-central-1"')
     applied = settings.get("REGION")
     if applied and applied != tfvars.region:
-        raise OperationError(
+        raise MismatchError(
             f"{file} says {tfvars.region}, but {env} was applied in {applied}.",
             f"Set the region back; or, once {env} is destroyed there, delete "
             f"{deployment.settings_file(env).name}.",
@@ -238,40 +257,47 @@ def _check_account(
     }
     for source, value in expected.items():
         if value and value != account:
-            raise OperationError(
+            raise MismatchError(
                 f"These credentials are of the AWS account {account}, but {source} says that {env} "
                 f"is in {value}.",
                 "Sign in to that account, or set AWS_PROFILE.",
             )
     if not emulated and env != "local" and not any(expected.values()):
-        raise OperationError(
+        raise MismatchError(
             f"Nothing says which AWS account {env} is in; these credentials are of {account}.",
             f'If that is the one, add to {file}: account_id = "{account}"',
         )
 
 
-def _check_database_variable(env: str) -> None:
-    """Refuse a ``DATABASE_URL`` that nobody gave for this very command."""
-    if not os.environ.get("DATABASE_URL", "").strip():
-        return
+def given_database_url(env: str) -> str:
+    """Return the ``DATABASE_URL`` that was given for this very command; empty without one.
+
+    Raises
+    ------
+    OperationError
+        If it is from elsewhere, or the environment has a database of its own.
+    """
+    url = os.environ.get("DATABASE_URL", "").strip()
+    if not url:
+        return ""
     if env != "local":
-        raise OperationError(
+        raise MismatchError(
             f"DATABASE_URL is set, but {env} has its own database.",
             "Run `unset DATABASE_URL`. The owner's URL belongs into the SSM parameter with "
             "`-owner` at its end; to go there through a tunnel, give TUNNEL=127.0.0.1:6543.",
         )
     if os.environ.get("DATABASE_URL_ORIGIN") != "command line":
-        raise OperationError(
+        raise MismatchError(
             "DATABASE_URL is set in the shell, where it may be another environment's.",
             "Run `unset DATABASE_URL`, or give it for this command: "
             "make … DATABASE_URL=postgresql://…",
         )
+    return url
 
 
 def _database(
-    env: str, settings: Mapping[str, str]
+    env: str, given: str, settings: Mapping[str, str]
 ) -> tuple[Database | None, OperationError | None]:
-    given = os.environ.get("DATABASE_URL", "").strip()
     if not given and not settings.get("DATABASE_URL_PARAMETER"):
         return None, None
     from console.operations.environments import databases  # loads psycopg: only where needed
@@ -279,7 +305,7 @@ def _database(
     try:
         if given:
             return databases.parse(given), None
-        url = databases.read_operator_url(deployment.load(env))
+        url = databases.operator_url(deployment.load(env))
         return databases.parse(url, os.environ.get("TUNNEL", "").strip()), None
     except OperationError as error:
         return None, error

@@ -1,37 +1,42 @@
-"""Run Terraform on one environment: its own state, its own data folder, progress as events."""
+"""Terraform's root module with one environment's settings and state."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import re
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from console.operations import progress
-from console.operations.environments import clients, deployment, terraform_program
+from console.operations.environments import clients, terraform_process, terraform_program
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT
-from console.operations.errors import OperationError
+from console.operations.environments.target import TFVARS, Target
+from console.operations.environments.terraform_process import failed
+from console.operations.errors import OperationError, StaleChangeError
 
 DIRECTORY = ROOT / "terraform"
 # Machines that build without the registry keep a mirror of the provider here
 _MIRROR = Path("/opt/tf-plugins")
+_AT_WORK = re.compile(r"(\S.*): (?:Refreshing state|Reading|Still reading|Read complete)\b")
+_SUMMARY = re.compile(r"^Plan: .*?(\d+) to add, (\d+) to change, (\d+) to destroy", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Changes:
     """How many resources a plan adds, changes and removes."""
 
-    add: int
-    change: int
-    remove: int
+    add: int = 0
+    change: int = 0
+    remove: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.add or self.change or self.remove)
@@ -40,9 +45,50 @@ class Changes:
         return f"{self.add} to add, {self.change} to change, {self.remove} to remove"
 
 
-def state_directory() -> Path:
-    """Return the folder of what is kept between runs (``AVATAR_OPS_STATE`` moves it)."""
-    return Path(os.environ.get("AVATAR_OPS_STATE") or ROOT / ".local/state").resolve()
+@dataclass(frozen=True)
+class Plan:
+    """A saved plan, with all that an apply of it would read.
+
+    Attributes
+    ----------
+    path
+        The plan's file, of this run alone.
+    changes
+        How many resources it touches; it may change outputs alone.
+    empty
+        Whether it changes nothing at all.
+    description
+        The plan in Terraform's own words, line by line.
+    digest
+        SHA-256 of the plan and of the functions' zips, whose bytes are no part of it.
+    """
+
+    path: Path
+    changes: Changes
+    empty: bool
+    artifacts: Path
+    description: tuple[str, ...] = ()
+    digest: str = ""
+
+    def current_digest(self) -> str:
+        """Return the SHA-256 of what an apply would read now."""
+        digest = hashlib.sha256()
+        for path in (self.path, *sorted(self.artifacts.glob("*.zip"))):
+            digest.update(path.name.encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def check(self) -> None:
+        """Raise StaleChangeError unless plan and zips are those that were shown."""
+        try:
+            same = self.current_digest() == self.digest
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StaleChangeError(
+                "The plan or the functions' zips have changed since the plan was shown.",
+                "Run the same command again and read its plan.",
+            )
 
 
 class Workspace:
@@ -50,93 +96,84 @@ class Workspace:
 
     Parameters
     ----------
-    env
-        The environment's name: ``terraform/envs/<env>.tfvars``.
-    access
-        Environment variables that point at an emulator; empty on AWS.
-    state_directory
-        Holds Terraform's data folder and, for an emulator, the zips.
+    target
+        The environment; its settings are ``terraform/envs/<env>.tfvars``.
     """
 
-    def __init__(self, env: str, access: Mapping[str, str], state_directory: Path) -> None:
-        deployment.check_name(env)
-        self.env = env
-        self.access = dict(access)
-        self.settings = DIRECTORY / "envs" / f"{env}.tfvars"
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.settings = TFVARS / f"{target.env}.tfvars"
         if not self.settings.exists():
             raise OperationError(
-                f"There is no terraform/envs/{env}.tfvars.",
-                f"Copy example.tfvars there to {env}.tfvars and fill it in.",
+                f"There is no terraform/envs/{target.env}.tfvars.",
+                f"Copy example.tfvars there to {target.env}.tfvars and fill it in.",
             )
-        self.region = _region(self.settings)
-        self._data = state_directory / "terraform" / env
+        self.artifacts = artifacts_directory(target.state, emulated=bool(target.endpoint))
+        self._data = target.state / "terraform"
         self._terraform = terraform_program.find().path
-        self._environment = terraform_program.quiet_environment() | dict(access)
-        if access:
+        self._environment = terraform_program.quiet_environment() | dict(target.access)
+        if target.access:
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
                 self._environment.pop(name, None)
-        self.endpoint = self._environment.get("AWS_ENDPOINT_URL", "")
-        self.target: Literal["aws", "local"] = "local" if self.endpoint else "aws"
-        self.artifacts = (state_directory / "build") if self.endpoint else ROOT / "build/aws"
         self._environment |= {
-            "AWS_REGION": self.region,
+            "AWS_REGION": target.region,
             "TF_DATA_DIR": str(self._data),
             "TF_VAR_artifacts_directory": os.path.relpath(self.artifacts, DIRECTORY),
         }
-        if env == "local":
+        if target.env == "local":
             port = os.environ.get("CONSOLE_PORT") or "8501"
             self._environment["TF_VAR_console_origins"] = json.dumps(
                 [f"http://localhost:{port}", f"http://127.0.0.1:{port}"]
             )
-        if self.endpoint:
-            place = urlsplit(self.endpoint)
+        if target.endpoint:
+            place = urlsplit(target.endpoint)
             self._environment["TF_VAR_service_urls"] = json.dumps(
                 {
-                    "api": f"{self.endpoint}/_aws/execute-api/%s/$default",
+                    "api": f"{target.endpoint}/_aws/execute-api/%s/$default",
                     "assets": f"{place.scheme}://%s.cloudfront.localhost:{place.port or 80}",
                 }
             )
-            self._environment["TF_VAR_jwks_url"] = f"{self.endpoint}/%s/.well-known/jwks.json"
+            self._environment["TF_VAR_jwks_url"] = f"{target.endpoint}/%s/.well-known/jwks.json"
 
     def client(self, service: str) -> Any:
         """Return a boto3 client for the account that this environment lives in."""
-        access = {
-            name: self._environment[name]
-            for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-            if self.endpoint and name in self._environment
-        }
-        return clients.client(service, self.region, tuple(sorted(access.items())))
+        access = tuple(sorted(self.target.access.items()))
+        return clients.client(service, self.target.region, access)
 
+    @property
     def state_bucket(self) -> str:
-        """Return the name of the bucket that holds the state, one for an account and region."""
-        with aws_errors("ask AWS who we are"):
-            account = self.client("sts").get_caller_identity()["Account"]
-        return f"avatar-ops-terraform-state-{account}-{self.region}"
+        """The name of the bucket that holds the state, one for an account and region."""
+        return f"avatar-ops-terraform-state-{self.target.account}-{self.target.region}"
 
     @property
     def state_key(self) -> str:
         """The state's object key."""
-        return f"{self.env}/terraform.tfstate"
+        return f"{self.target.env}/terraform.tfstate"
 
     def bootstrap(self) -> bool:
-        """Make the state bucket: private, versioned, encrypted.
+        """Make the state bucket: private, versioned, encrypted, over TLS only.
+
+        Every setting is made each time: a first run may have ended half-way.
 
         Returns
         -------
         bool
-            False if it was there already.
+            False if the bucket was there already.
         """
-        bucket, s3 = self.state_bucket(), self.client("s3")
+        bucket, s3 = self.state_bucket, self.client("s3")
+        owner = {"ExpectedBucketOwner": self.target.account}
         with aws_errors(f"make the state bucket {bucket}"):
-            if bucket in {found["Name"] for found in s3.list_buckets()["Buckets"]}:
-                return False
-            location = (
-                {}
-                if self.region == "us-east-1"
-                else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+            there = _is_there(s3, bucket, owner)
+            if not there:
+                location = (
+                    {}
+                    if self.target.region == "us-east-1"
+                    else {"CreateBucketConfiguration": {"LocationConstraint": self.target.region}}
+                )
+                s3.create_bucket(Bucket=bucket, **location)
+            s3.put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}, **owner
             )
-            s3.create_bucket(Bucket=bucket, **location)
-            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
             s3.put_public_access_block(
                 Bucket=bucket,
                 PublicAccessBlockConfiguration={
@@ -145,22 +182,26 @@ class Workspace:
                     "BlockPublicPolicy": True,
                     "RestrictPublicBuckets": True,
                 },
+                **owner,
             )
             s3.put_bucket_encryption(
                 Bucket=bucket,
                 ServerSideEncryptionConfiguration={
                     "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
                 },
+                **owner,
             )
-        return True
+            if not self.target.endpoint.startswith("http:"):
+                s3.put_bucket_policy(Bucket=bucket, Policy=_tls_only(s3, bucket), **owner)
+        return not there
 
     def init(self) -> None:
         """Initialise the data folder, unless it is already for this state."""
         options = [
-            f"-backend-config=bucket={self.state_bucket()}",
+            f"-backend-config=bucket={self.state_bucket}",
             f"-backend-config=key={self.state_key}",
-            f"-backend-config=region={self.region}",
-            f"-backend-config=use_path_style={'true' if self.endpoint else 'false'}",
+            f"-backend-config=region={self.target.region}",
+            f"-backend-config=use_path_style={'true' if self.target.endpoint else 'false'}",
         ]
         stamp = self._data / "initialised.json"
         lock = (DIRECTORY / ".terraform.lock.hcl").read_text()
@@ -171,152 +212,158 @@ class Workspace:
         self._run("init", "-reconfigure", "-lockfile=readonly", *options, *_plugins())
         stamp.write_text(wanted)
 
-    def show_plan(self, *options: str) -> Path | None:
-        """Plan, in Terraform's own words on standard output.
-
-        Returns
-        -------
-        Path or None
-            The plan's file, or None if there is nothing to change.
-        """
-        self.init()
-        plan_file = self._data / "plan.tfplan"
-        done = subprocess.run(
-            [
-                self._terraform, f"-chdir={DIRECTORY}", "plan", f"-var-file={self.settings}",
-                f"-out={plan_file}", "-detailed-exitcode", "-compact-warnings", *options,
-            ],
-            env=self._environment,
-            check=False,
-        )  # fmt: skip
-        if done.returncode not in {0, 2}:
-            raise OperationError(
-                "Terraform could not plan.", "Mend what it says above, then try again."
-            )
-        return plan_file if done.returncode == 2 else None
-
-    def destroy_plan(self, *, force: bool) -> Path | None:
-        """Plan to delete everything.
-
-        Parameters
-        ----------
-        force
-            Delete the buckets' objects too.
+    @contextlib.contextmanager
+    def planned(self, report: progress.Report, *options: str) -> Iterator[Plan]:
+        """Plan into a file of this run alone, and keep others out until the block ends.
 
         Raises
         ------
         OperationError
-            If a bucket holds objects and that was not asked for.
+            If another command of this machine plans or applies the same environment, or
+            Terraform fails.
         """
-        outputs = self.outputs()
-        if force:
-            # Terraform reads force_destroy from the state: it must be there before
-            _, changes = self.plan(progress.ignore, "-var=force_destroy_buckets=true")
-            if changes:
-                self.apply(self._data / "plan.tfplan", progress.ignore)
-        else:
-            for name in (outputs["uploads_bucket"], outputs["assets_bucket"]):
-                self._refuse_if_filled(name)
-        return self.show_plan("-destroy")
+        self._data.mkdir(parents=True, exist_ok=True)
+        with self._exclusively(), tempfile.TemporaryDirectory(dir=self._data) as folder:
+            self.init()
+            path = Path(folder) / "plan"  # readable for this user alone, as the folder is
+            plan = self._plan(path, report, options)
+            yield replace(plan, digest=plan.current_digest())
 
-    def _refuse_if_filled(self, bucket: str) -> None:
-        with aws_errors(f"look into {bucket}"):
-            found = self.client("s3").list_object_versions(Bucket=bucket, MaxKeys=10)
-        own = {"avatars/_default.jpg", "banners/banner.jpg"}  # Terraform's, and deleted by it
-        if any(item["Key"] not in own for item in found.get("Versions", [])):
-            raise OperationError(
-                f"The bucket {bucket} holds objects.",
-                f"Save what is needed, then: make destroy ENV={self.env} FORCE=1",
-            )
+    def _plan(self, path: Path, report: progress.Report, options: Sequence[str]) -> Plan:
+        description: list[str] = []
 
-    def plan(self, report: progress.Report, *options: str) -> tuple[Path, Changes]:
-        """Plan quietly; return the plan's file and what it would do."""
-        plan_file = self._data / "plan.tfplan"
-        changes = self._stream(
-            report, "Plan", "plan", f"-var-file={self.settings}", f"-out={plan_file}", *options
-        )
-        return plan_file, changes
+        def read(line: str) -> None:
+            if at_work := _AT_WORK.match(line):
+                report(progress.Event(step, "advanced", at_work[1]))
+            else:
+                description.append(line.rstrip())
 
-    def apply(self, plan_file: Path, report: progress.Report) -> Changes:
-        """Apply a plan, reporting each resource."""
-        return self._stream(report, "Apply", "apply", str(plan_file))
+        words = self._command(
+            "plan", "-no-color", "-compact-warnings", "-detailed-exitcode",
+            f"-var-file={self.settings}", f"-out={path}", *options,
+        )  # fmt: skip
+        with progress.timed(report, step := "Terraform plan") as detail:
+            ended = terraform_process.run(words, self._environment, read)
+            # with -detailed-exitcode, 2 says that there is something to change
+            if ended.status not in {0, 2}:
+                raise failed("plan", ended.errors, ended.status)
+            said = _SUMMARY.search("\n".join(description))
+            changes = Changes(*map(int, said.groups())) if said else Changes()
+            detail.append(str(changes))
+        shown = "\n".join(description).partition("\n─")[0].strip().splitlines()
+        return Plan(path, changes, ended.status == 0, self.artifacts, tuple(shown))
 
-    def show(self, plan_file: Path) -> dict[str, Any]:
-        """Return a plan as Terraform's JSON describes it."""
-        shown: dict[str, Any] = json.loads(self._run("show", "-json", str(plan_file)))
-        return shown
+    def apply(self, plan: Plan, report: progress.Report) -> Changes:
+        """Apply a plan, reporting each resource.
+
+        Raises
+        ------
+        StaleChangeError
+            If plan or zips are not those that were planned, or the state has changed since.
+        OperationError
+            If Terraform fails.
+        """
+        plan.check()
+        with progress.timed(report, "Terraform apply") as detail:
+            changes = self._apply(plan, report)
+            detail.append(str(changes))
+        return changes
 
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs' values.
-
-        Raises
-        ------
-        OperationError
-            If nothing has been applied.
-        """
+        """Return the outputs' values; none if nothing was applied to its end."""
         self.init()
         found = json.loads(self._run("output", "-json"))
-        if not found:
-            raise OperationError(
-                f"The environment {self.env} has no outputs: nothing was applied.",
-                f"Run `make apply ENV={self.env}`.",
-            )
         return {name: output["value"] for name, output in found.items()}
 
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [self._terraform, f"-chdir={DIRECTORY}", *arguments, "-no-color"],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise OperationError(
-                f"terraform {arguments[0]} failed: {_flat(done.stderr)}", _remedy(done.stderr)
-            )
-        return done.stdout
+    def unlock(self, lock_id: str) -> None:
+        """Remove the lock of a run that was killed."""
+        self.init()
+        self._run("force-unlock", "-force", lock_id)
 
-    def _stream(self, report: progress.Report, step: str, *arguments: str) -> Changes:
-        """Run a command with JSON output and report what it says while it goes on."""
-        changes = Changes(0, 0, 0)
-        errors: list[str] = []
-        total = done = 0
-        command, *rest = arguments
-        with _started(
-            [self._terraform, f"-chdir={DIRECTORY}", command, "-json", *rest], self._environment
-        ) as lines:
-            for line in lines:
-                kind = line.get("type")
-                if kind == "change_summary":
-                    counts = line["changes"]
-                    changes = Changes(counts["add"], counts["change"], counts["remove"])
-                    total = changes.add + changes.change + changes.remove
-                elif kind == "planned_change":
-                    total += 1
-                elif kind in {"apply_start", "apply_complete", "refresh_complete"}:
-                    done += kind == "apply_complete"
-                    address = line["hook"]["resource"]["addr"]
-                    report(
-                        progress.Event(
-                            step,
-                            "advanced",
-                            address,
-                            done=done if kind != "refresh_complete" else None,
-                            total=total or None,
-                        )
-                    )
-                elif kind == "diagnostic" and line["diagnostic"]["severity"] == "error":
-                    found = line["diagnostic"]
-                    place = found.get("address")
-                    detail = _flat(f"{found['summary']}: {found.get('detail', '')}")
-                    errors.append(f"{place}: {detail}" if place else detail)
-        if errors:
-            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-            raise OperationError(
-                f"terraform {command} failed: {errors[0]}{more}", _remedy(errors[0])
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        with (self._data / "run.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise OperationError(
+                    f"Terraform is at work on {self.target.env} here already, in the process "
+                    f"{lock.read().strip() or 'of another command'}.",
+                    "Wait until that has ended, or answer its question.",
+                ) from None
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            yield
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [self._terraform, f"-chdir={DIRECTORY}", *arguments]
+
+    def _run(self, command: str, *arguments: str) -> str:
+        words = self._command(command, "-no-color", *arguments)
+        ended = terraform_process.run(words, self._environment)
+        if ended.status:
+            raise failed(command, ended.errors, ended.status)
+        return ended.output
+
+    def _apply(self, plan: Plan, report: progress.Report) -> Changes:
+        reader = _Reader(report)
+        words = self._command("apply", "-json", str(plan.path))
+        ended = terraform_process.run(words, self._environment, reader.read)
+        if not ended.status:
+            return reader.changes
+        if any("Saved plan is stale" in error for error in reader.errors):
+            raise StaleChangeError(
+                f"The state of {self.target.env} has changed since the plan was shown.",
+                "Run the same command again and read its plan.",
             )
-        return changes
+        more = f" (and {len(reader.errors) - 1} more)" if len(reader.errors) > 1 else ""
+        said = reader.errors[0] + more if reader.errors else ended.errors
+        raise failed("apply", said, ended.status)
+
+
+class _Reader:
+    """The JSON lines of an apply, as progress, the counts at the end, and errors."""
+
+    def __init__(self, report: progress.Report) -> None:
+        self.changes = Changes()
+        self.errors: list[str] = []
+        self._report = report
+        self._done = self._total = 0
+
+    def read(self, text: str) -> None:
+        if not text.startswith("{"):
+            return
+        line = json.loads(text)
+        kind = line.get("type")
+        if kind == "change_summary":
+            counts = line["changes"]
+            self.changes = Changes(counts["add"], counts["change"], counts["remove"])
+            self._total = counts["add"] + counts["change"] + counts["remove"]
+        elif kind == "planned_change":
+            self._total += 1
+        elif kind in {"apply_start", "apply_complete", "refresh_complete"}:
+            self._done += kind == "apply_complete"
+            self._report(
+                progress.Event(
+                    "Terraform apply",
+                    "advanced",
+                    line["hook"]["resource"]["addr"],
+                    done=self._done if kind != "refresh_complete" else None,
+                    total=self._total or None,
+                )
+            )
+        elif kind == "diagnostic" and line["diagnostic"]["severity"] == "error":
+            found = line["diagnostic"]
+            detail = terraform_process.flat(f"{found['summary']}: {found.get('detail', '')}")
+            place = found.get("address")
+            self.errors.append(f"{place}: {detail}" if place else detail)
+
+
+def artifacts_directory(state: Path, *, emulated: bool) -> Path:
+    """Return the folder of the functions' zips: an emulator's are built for this machine."""
+    return state / "build" if emulated else ROOT / "build/aws"
 
 
 def initialised_for_checks(data_directory: Path) -> tuple[str, dict[str, str]]:
@@ -329,13 +376,10 @@ def initialised_for_checks(data_directory: Path) -> tuple[str, dict[str, str]]:
     """
     terraform = terraform_program.find().path
     environment = terraform_program.quiet_environment() | {"TF_DATA_DIR": str(data_directory)}
-    done = subprocess.run(
-        [terraform, f"-chdir={DIRECTORY}", "init", "-backend=false", "-lockfile=readonly",
-         "-no-color", *_plugins()],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise OperationError(f"terraform init failed: {_flat(done.stderr)}", _remedy(done.stderr))
+    options = ["-backend=false", "-lockfile=readonly", "-no-color", *_plugins()]
+    ended = terraform_process.run([terraform, f"-chdir={DIRECTORY}", "init", *options], environment)
+    if ended.status:
+        raise failed("init", ended.errors, ended.status)
     return terraform, environment
 
 
@@ -349,53 +393,36 @@ def _plugins() -> list[str]:
     return [f"-plugin-dir={mirror}"] if _is_readable(mirror) else []
 
 
-@contextlib.contextmanager
-def _started(
-    command: list[str], environment: Mapping[str, str]
-) -> Iterator[Iterator[dict[str, Any]]]:
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        assert process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
-        try:
-            yield (json.loads(line) for line in process.stdout if line.startswith("{"))
-        except BaseException:
-            process.terminate()  # Terraform stops in good order and saves its state
+def _is_there(s3: Any, bucket: str, owner: dict[str, str]) -> bool:
+    try:
+        s3.head_bucket(Bucket=bucket, **owner)
+    except s3.exceptions.ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "403":
+            raise OperationError(
+                f"The bucket {bucket} is another account's, or you have no right to it.",
+                "Ask for s3:ListBucket on it; never keep a state in a bucket of somebody else.",
+            ) from error
+        if code != "404":
             raise
-        status = process.wait()
-        errors.seek(0)
-        words = _flat(errors.read())
-        if status < 0:
-            raise OperationError(f"Terraform was killed. {words}", "Run the same command again.")
-        if status and words:
-            raise OperationError(f"Terraform failed: {words}", _remedy(words))
+        return False
+    return True
 
 
-def _region(settings: Path) -> str:
-    match = re.search(r'^\s*region\s*=\s*"([a-z0-9-]+)"', settings.read_text(), re.MULTILINE)
-    if not match:
-        raise OperationError(
-            f"{settings.name} sets no region.", 'Add a line such as: region = "eu-central-1"'
-        )
-    return match[1]
-
-
-def _flat(text: str, limit: int = 600) -> str:
-    words = " ".join(re.sub(r"[│╷╵]", " ", text).split())
-    return words if len(words) <= limit else words[:limit] + " …"
-
-
-def _remedy(message: str) -> str:
-    if "state lock" in message:
-        return (
-            "Another run holds the state. If none is running, one was killed: remove its lock "
-            "with `terraform force-unlock <ID>`."
-        )
-    if "NoSuchBucket" in message or "does not exist" in message:
-        return "Run `make bootstrap` for this environment first."
-    if "checksum" in message or "Failed to query available provider" in message:
-        return "Terraform needs the AWS provider: allow the registry, or set TF_PLUGIN_DIR."
-    return "Mend what it names, then run the same command again."
+def _tls_only(s3: Any, bucket: str) -> str:
+    arn = f"arn:{s3.meta.partition}:s3:::{bucket}"
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "DenyInsecureTransport",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [arn, f"{arn}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+    )

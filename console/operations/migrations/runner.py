@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from psycopg import errors, sql
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from console.operations.errors import OperationError
+from console.operations.errors import OperationError, StaleChangeError
 from console.operations.migrations import history
 from console.operations.migrations.files import (
     DIRECTORY,
@@ -75,6 +75,7 @@ def migrate(
     trace: Trace | None = None,
     directory: Path = DIRECTORY,
     who: str | None = None,
+    expected: Sequence[str] | None = None,
 ) -> Run:
     """Apply what is pending, up to and with `to`.
 
@@ -86,6 +87,9 @@ def migrate(
         A revision's id, name or slug; the last one if None.
     who
         Whom the history names; ``user@host`` if None.
+    expected
+        The names that may be handled: with the lock held, another one ends the run before its
+        first statement (StaleChangeError). None for any.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def migrate(
                 f"The database is at {run.at and run.at.name}, which is past {to}.",
                 f"To go back to it, run `make rollback TO={to}`.",
             )
-        return run.go(files.line[start:end], "up")
+        return run.go(files.line[start:end], "up", expected)
 
 
 def rollback(
@@ -115,6 +119,7 @@ def rollback(
     trace: Trace | None = None,
     directory: Path = DIRECTORY,
     who: str | None = None,
+    expected: Sequence[str] | None = None,
 ) -> Run:
     """Take back the migrations after `to` (``base``: all), or the last `steps`, newest first.
 
@@ -129,7 +134,8 @@ def rollback(
         )
     files = Files(directory)
     with _run(url, files, "rollback", limits, report, trace, who) as run:
-        return run.go(rollback_plan(files, run.at, run.entries, to, steps), "down")
+        plan = rollback_plan(files, run.at, run.entries, to, steps)
+        return run.go(plan, "down", expected)
 
 
 def rollback_plan(
@@ -228,9 +234,17 @@ class _Session:
     report: Report
     who: str
 
-    def go(self, revisions: list[Revision], direction: Direction) -> Run:
+    def go(
+        self, revisions: list[Revision], direction: Direction, expected: Sequence[str] | None
+    ) -> Run:
         """Handle `revisions` in order; the first that fails ends the run."""
         started = time.monotonic()
+        names = tuple(revision.name for revision in revisions)
+        if expected is not None and (more := [name for name in names if name not in expected]):
+            raise StaleChangeError(
+                f"Somebody else has migrated the database: {', '.join(more)} would be touched too.",
+                "Run the same command again and look at what it would do now.",
+            )
         if not revisions:
             self.report(Event("Nothing to do", "done", f"at {self.at.name if self.at else 'base'}"))
         tasks = deque[_Task]()
@@ -242,7 +256,6 @@ class _Session:
                 self._run(tasks)
             except (DBAPIError, psycopg.Error) as error:
                 self._pause_or_fail(tasks[0], error)
-        names = tuple(revision.name for revision in revisions)
         return Run(direction, names, time.monotonic() - started)
 
     def _run(self, tasks: deque[_Task]) -> None:

@@ -35,7 +35,7 @@ DEMO_USERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
-def seed(url: str, cognito_users: Mapping[str, str] | None = None) -> int:
+def seed(url: str, cognito_users: Mapping[str, str] | None = None, *, relink: bool = False) -> int:
     """Add the demo users that are missing, and give users of `cognito_users` their ``sub``.
 
     Rows that are there keep what they have: run again, it changes nothing.
@@ -44,6 +44,9 @@ def seed(url: str, cognito_users: Mapping[str, str] | None = None) -> int:
     ----------
     cognito_users
         Cognito's ``sub`` by handle; a handle that is no demo user gets a row of its own.
+    relink
+        Give a row that is there the new ``sub`` too. Only for a local database: elsewhere it is a
+        real user's.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def seed(url: str, cognito_users: Mapping[str, str] | None = None) -> int:
                             " VALUES (%s, %s, now() - make_interval(hours => %s))",
                             (row[0], message, age),
                         )
-                if handle in subs:
+                if handle in subs and (row is not None or relink):
                     connection.execute(
                         "UPDATE users SET cognito_user_id = %s"
                         " WHERE handle = %s AND cognito_user_id <> %s",

@@ -31,7 +31,7 @@ from console.operations.environments.doctor import (
 from console.operations.environments.doctor.examination import Check, run
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding
-from console.operations.environments.doctor.terraform_state import TerraformState
+from console.operations.environments.terraform_state import TerraformState
 from console.operations.errors import OperationError
 from console.operations.progress import ignore
 
@@ -390,10 +390,11 @@ def test_expired_credentials_are_one_error_and_the_rest_is_not_checked(
             )
 
     monkeypatch.setattr(clients, "client", lambda *_: Sts())
-    workspace = SimpleNamespace(region=REGION)
+    clients.caller.cache_clear()
+    workspace = SimpleNamespace(target=SimpleNamespace(region=REGION, access={}))
     findings = examine("prod", lambda: workspace)  # type: ignore[arg-type,return-value]
     assert broken(findings) == {
-        "AWS": "Could not ask AWS who we are: The token has expired.",
+        "AWS": "Could not ask AWS whose credentials these are: The token has expired.",
         "because of: the credentials": "everything that AWS would have to be asked",
     }
     (error,) = (found for found in findings if found.state == "error")
@@ -403,10 +404,8 @@ def test_expired_credentials_are_one_error_and_the_rest_is_not_checked(
 @pytest.mark.usefixtures("aws")
 class TestTerraformState:
     class Workspace:
-        env, region, state_key = "prod", REGION, "prod/terraform.tfstate"
-
-        def state_bucket(self) -> str:
-            return "state"
+        state_bucket, state_key = "state", "prod/terraform.tfstate"
+        target = SimpleNamespace(env="prod", region=REGION, access={})
 
         def client(self, service: str) -> Any:
             return boto3.client(service, region_name=REGION)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from console import terminal
@@ -24,11 +23,10 @@ FINDINGS = [
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def run_it(findings: list[Finding], *arguments: str) -> Any:
         monkeypatch.setattr(doctor, "examine", lambda *_, **__: findings)
+        monkeypatch.setattr(doctor, "_migrations", lambda: None)
         monkeypatch.setattr(terminal.out, "width", 120)
-        app = typer.Typer()
-        doctor.register(app.command(), lambda: "local", lambda: pytest.fail("not needed"))
         with terminal.out.capture() as shown:
-            result = CliRunner().invoke(app, arguments)
+            result = CliRunner().invoke(doctor.app, ["doctor", *arguments])
         return result.exit_code, result.stdout + shown.get()
 
     return run_it

@@ -14,7 +14,7 @@ from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor import users
 from console.operations.environments.doctor.examined import Examined
-from console.operations.environments.doctor.terraform_state import TerraformState
+from console.operations.environments.terraform_state import TerraformState
 from console.operations.errors import OperationError
 from console.operations.uploads import test_users
 from tests.unit.console import deployments

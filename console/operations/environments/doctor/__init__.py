@@ -12,8 +12,12 @@ from dataclasses import fields
 from typing import Any
 
 from console.operations import progress
-from console.operations.environments import clients, deployment, settings_files
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments import (
+    deployment,
+    settings_files,
+    target,
+    terraform_state,
+)
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor import (
     api,
@@ -25,7 +29,6 @@ from console.operations.environments.doctor import (
     permissions,
     pipeline,
     settings,
-    terraform_state,
     users,
 )
 from console.operations.environments.doctor.database import Migrations
@@ -38,11 +41,9 @@ from console.operations.environments.doctor.examination import (
 )
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import AREAS, Finding, State, in_order, severity
-from console.operations.environments.doctor.terraform_state import (
-    NothingAppliedError,
-    TerraformState,
-)
+from console.operations.environments.target import MismatchError
 from console.operations.environments.terraform import Workspace
+from console.operations.environments.terraform_state import NothingAppliedError, TerraformState
 from console.operations.errors import OperationError
 
 __all__ = ["AREAS", "Finding", "State", "examine", "severity"]
@@ -51,6 +52,7 @@ __all__ = ["AREAS", "Finding", "State", "examine", "severity"]
 _OPTIONAL = ("DATABASE_URL",)
 _SETTINGS, _CREDENTIALS = "the console's settings", "the credentials"
 _NOTHING = "nothing was applied"
+_HALF = "an apply did not run to its end"
 
 
 def examine(
@@ -91,7 +93,7 @@ def _examine(
     found = deployment.read_settings(env)
     state, findings, barrier = _ask_terraform(env, found, workspace)
     yield from findings
-    if barrier != _NOTHING:
+    if barrier not in {_NOTHING, _HALF}:
         yield from _settings(env, state)
     here = None if barrier else _deployment(env, found, state)
     if here is None:
@@ -127,12 +129,14 @@ def _ask_terraform(
     try:
         terraform = workspace()
     except OperationError as error:
+        if isinstance(error, MismatchError) or refuses_credentials(error):
+            return None, [_refused(error)], _CREDENTIALS
         findings.append(Finding("Terraform", "state", "unknown", "", error.message, error.remedy))
-    region = terraform.region if terraform else found.get("REGION")
     try:
-        with aws_errors("ask AWS who we are"):
-            identity = clients.client("sts", region, tuple(sorted(access.items())))
-            arn = identity.get_caller_identity()["Arn"]
+        if terraform:
+            arn = target.caller(terraform.target.region, terraform.target.access).arn
+        else:
+            arn = target.caller(found.get("REGION", ""), access).arn
     except OperationError as error:
         findings.append(_refused(error))
         return None, findings, _CREDENTIALS
@@ -148,9 +152,20 @@ def _ask_terraform(
             if isinstance(error, NothingAppliedError):
                 return None, findings, _NOTHING
         else:
-            count = sum(len(items) for items in state.instances.values())
-            findings.append(Finding("Terraform", "state", "ok", "readable", f"{count} resources"))
+            if missing := settings_files.missing_outputs(state.outputs):
+                return None, [*findings, _half_applied(env, state, missing)], _HALF
+            findings.append(Finding("Terraform", "state", "ok", "readable", _count(state)))
     return state, findings, ""
+
+
+def _half_applied(env: str, state: TerraformState, missing: list[str]) -> Finding:
+    error = settings_files.half_applied(env, missing)
+    found = f"{_count(state)}; {error.message}"
+    return Finding("Terraform", "state", "error", "applied to its end", found, error.remedy)
+
+
+def _count(state: TerraformState) -> str:
+    return f"{sum(len(items) for items in state.instances.values())} resources"
 
 
 def _refused(error: OperationError) -> Finding:

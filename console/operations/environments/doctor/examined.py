@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from console.operations.environments.deployment import Deployment
-from console.operations.environments.doctor.terraform_state import TerraformState
+from console.operations.environments.terraform_state import TerraformState
 
 
 @dataclass

@@ -14,7 +14,7 @@ _VERSION = 4
 
 
 class NothingAppliedError(OperationError):
-    """There is no state, or an empty one."""
+    """There is no state, or one without resources."""
 
     def __init__(self, env: str) -> None:
         super().__init__("Nothing was applied.", f"Run `make bootstrap apply ENV={env}`.")
@@ -50,26 +50,26 @@ def read(workspace: Workspace) -> TerraformState:
     OperationError
         If it can't be read.
     """
-    bucket = workspace.state_bucket()
+    bucket = workspace.state_bucket
     s3 = workspace.client("s3")
     with aws_errors("read Terraform's state"):
         try:
             answer = s3.get_object(Bucket=bucket, Key=workspace.state_key)
         except (s3.exceptions.NoSuchBucket, s3.exceptions.NoSuchKey):
-            raise NothingAppliedError(workspace.env) from None
+            raise NothingAppliedError(workspace.target.env) from None
         snapshot = json.loads(answer["Body"].read())
     if snapshot.get("version") != _VERSION:
         raise OperationError(
             f"Terraform's state has version {snapshot.get('version')}, not {_VERSION}.",
             "Use the release of Avatar Ops that fits this Terraform.",
         )
-    if not snapshot["outputs"]:
-        raise NothingAppliedError(workspace.env)
     instances: dict[str, list[dict[str, Any]]] = {}
     for resource in snapshot["resources"]:
         if resource["mode"] == "managed":
             instances.setdefault(resource["type"], []).extend(
                 instance["attributes"] for instance in resource["instances"]
             )
+    if not any(instances.values()):
+        raise NothingAppliedError(workspace.target.env)
     outputs = {name: output["value"] for name, output in snapshot["outputs"].items()}
     return TerraformState(outputs, instances)

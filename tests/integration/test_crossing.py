@@ -1,0 +1,184 @@
+"""Commands that cross each other: never an outcome that no prompt announced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.operations.environments.deployment import Deployment
+from tests.integration.small_environment import SmallEnvironment
+from tests.integration.system import System
+
+ELSEWHERE = "-elsewhere"
+PROMPT = "to go on:"
+STATES = "avatar-ops-terraform-state-000000000000-eu-central-1"
+
+
+@pytest.fixture(scope="module")
+def small(system: System, tmp_path_factory: pytest.TempPathFactory) -> SmallEnvironment:
+    made = SmallEnvironment(system, tmp_path_factory.mktemp("small"), "small")
+    made.run("bootstrap")
+    return made
+
+
+@pytest.fixture
+def applied(small: SmallEnvironment) -> SmallEnvironment:
+    small.set()
+    small.run("apply", YES="1")
+    return small
+
+
+def state(here: Deployment, env: str = "small") -> dict[str, object]:
+    answer = here.s3.get_object(Bucket=STATES, Key=f"{env}/terraform.tfstate")
+    found: dict[str, object] = json.loads(answer["Body"].read())
+    return found
+
+
+def api_url(here: Deployment) -> object:
+    """Return what the state says of the API: what was applied last."""
+    outputs = state(here)["outputs"]
+    assert isinstance(outputs, dict)
+    return outputs["api_url"]["value"] if outputs else None
+
+
+def test_a_plan_that_waits_keeps_others_of_this_machine_out(
+    applied: SmallEnvironment, here: Deployment
+) -> None:
+    applied.set(api_url="https://new.example")
+    waiting = applied.terminal("apply")
+    shown = waiting.expect(PROMPT)
+    assert "apply on small, account 000000000000" in shown
+    assert "/small" in shown, "the database"
+    assert "https://new.example" in shown
+    # such a run once put its own plan into the place of the one that waits
+    refused = applied.run("destroy", status=1, YES="1")
+    assert "Terraform is at work on small here already" in refused
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert (status, "Applied: 0 to add, 1 to change" in shown) == (0, True), shown
+    assert api_url(here) == "https://new.example"
+    folder = Path(applied.system.environment["AVATAR_OPS_STATE"])
+    assert not list(folder.rglob("plan")), "plans are deleted"
+
+
+@pytest.mark.parametrize("meanwhile", ["apply", "destroy"])
+@pytest.mark.parametrize("waits", ["apply", "destroy"])
+def test_a_plan_is_refused_once_another_machine_has_changed_the_state(
+    applied: SmallEnvironment, here: Deployment, waits: str, meanwhile: str
+) -> None:
+    applied.set(api_url="https://waits.example")
+    waiting = applied.terminal(waits, host=ELSEWHERE)
+    waiting.expect(PROMPT)
+    applied.set(api_url="https://meanwhile.example")
+    applied.run(meanwhile, YES="1")
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert status == 1, shown
+    assert "has changed since the plan was shown" in shown
+    assert api_url(here) == ("https://meanwhile.example" if meanwhile == "apply" else None)
+
+
+def test_migrations_and_terraform_do_not_touch_each_others_things(
+    applied: SmallEnvironment, here: Deployment
+) -> None:
+    before = len(applied.applied())
+    waiting = applied.terminal("destroy")
+    waiting.expect(PROMPT)
+    applied.run("migrate", TO="add_bio")
+    waiting.type("small")
+    assert waiting.end()[0] == 0
+    assert state(here)["resources"] == []
+    assert len(applied.applied()) == max(before, 2)
+    assert "Nothing to delete" in applied.run("destroy", YES="1")
+
+
+def test_a_rollback_that_waits_is_refused_once_somebody_migrated(
+    applied: SmallEnvironment,
+) -> None:
+    applied.run("migrate", TO="add_bio")
+    waiting = applied.terminal("rollback", STEPS="1")
+    assert "- roll back 1790000100_add_bio" in waiting.expect(PROMPT)
+    applied.run("migrate", TO="add_avatar_version")
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert (status, "Somebody else has migrated" in shown) == (1, True), shown
+    assert len(applied.applied()) == 3
+    # without a terminal nobody confirms, and nothing is rolled back
+    refused = applied.run("rollback", status=1, STEPS="1")
+    assert "YES=1" in refused
+    assert len(applied.applied()) == 3
+    applied.run("rollback", STEPS="2", YES="1")
+    assert len(applied.applied()) == 1
+
+
+def test_a_half_applied_environment_is_named_and_destroyed(
+    small: SmallEnvironment, here: Deployment
+) -> None:
+    small.run("destroy", YES="1")
+    small.set(broken=True)
+    assert "terraform apply failed" in small.run("apply", status=1, YES="1")
+    assert "small is half applied" in small.run("env", status=1)
+    assert "small is half applied" in " ".join(small.run("doctor", status=2).split())
+    small.set()
+    small.run("destroy", YES="1")
+    assert state(here)["resources"] == []
+
+
+def test_another_accounts_credentials_are_refused_before_the_state_is_read(
+    small: SmallEnvironment,
+) -> None:
+    for command in ("bootstrap", "apply", "destroy"):
+        refused = small.run(command, status=1, YES="1", AWS_ACCESS_KEY_ID="111122223333")
+        assert "are of the AWS account 111122223333" in refused
+        assert "small is in 000000000000" in refused
+
+
+@pytest.fixture
+def filled(system: System, here: Deployment, tmp_path: Path) -> Iterator[SmallEnvironment]:
+    made = SmallEnvironment(system, tmp_path / "filled", "filled", buckets=True)
+    made.run("apply", YES="1")
+    yield made
+    assert not [name for name in buckets(here) if name.startswith("filled-")]
+
+
+def buckets(here: Deployment) -> list[str]:
+    return [bucket["Name"] for bucket in here.s3.list_buckets()["Buckets"]]
+
+
+def test_a_destroy_touches_nothing_before_it_is_confirmed_and_then_all_that_it_named(
+    filled: SmallEnvironment, here: Deployment
+) -> None:
+    refused = filled.run("destroy", status=1, YES="1", FORCE="1")
+    assert "is protected from deletion" in refused
+    assert "user_pool_deletion_protection = false" in refused
+    pools = here.cognito.list_user_pools(MaxResults=60)["UserPools"]
+    (pool,) = (pool["Id"] for pool in pools if pool["Name"] == "filled")
+    here.cognito.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
+
+    here.s3.put_object(Bucket="filled-uploads", Key="ada.jpg", Body=b"picture")
+    before = state(here, "filled")
+    assert "filled-uploads holds objects" in filled.run("destroy", status=1, YES="1")
+    waiting = filled.terminal("destroy", FORCE="1")
+    assert "bucket filled-uploads with 1 objects and versions in it" in waiting.expect(PROMPT)
+    waiting.type("no")
+    status, shown = waiting.end()
+    assert (status, "Nothing was changed" in shown) == (1, True)
+    assert state(here, "filled") == before, "not even a flag of a bucket"
+    read = here.s3.get_object(Bucket="filled-uploads", Key="ada.jpg")
+    assert read["Body"].read() == b"picture"
+
+    # a delete marker alone holds nothing, and stands in no way
+    version = read["VersionId"]
+    here.s3.delete_object(Bucket="filled-uploads", Key="ada.jpg")
+    here.s3.delete_object(Bucket="filled-uploads", Key="ada.jpg", VersionId=version)
+    waiting = filled.terminal("destroy")
+    waiting.expect(PROMPT)
+    here.s3.put_object(Bucket="filled-uploads", Key="late.jpg", Body=b"picture")
+    waiting.type("filled")
+    status, shown = waiting.end()
+    assert (status, "was empty and now holds objects" in shown) == (1, True)
+    assert "filled-uploads" in buckets(here)
+    filled.run("destroy", YES="1", FORCE="1")
