@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,6 +19,14 @@ class Actor:
 
     name: str
     may_operate: bool
+
+
+def os_user() -> str:
+    """Return the name of this process's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
 
 
 def is_loopback(address: str | None) -> bool:

@@ -2,58 +2,44 @@
 
 An action leaves two entries, one when it starts and one when it ends. The first one carries the
 action's key, which the database keeps unique: a button that fires twice acts once. Where the
-database is away, entries wait in a file and follow later; an operator is not kept from mending
-things because the audit is broken too.
+database is away, entries wait in a folder and follow later; an operator is not kept from repairing
+things because the audit is broken too. An action whose process was killed is closed as interrupted.
 """
 
 from __future__ import annotations
 
-import csv
-import fcntl
-import io
 import json
+import logging
 import threading
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
 
+from console.operations.audit import schema
 from console.operations.audit.access import Actor, require_operator
+from console.operations.audit.spool import Spool
 from console.operations.errors import OperationError
 
-Outcome = Literal["started", "done", "failed"]
+Outcome = Literal["started", "done", "failed", "interrupted"]
 T = TypeVar("T")
-
-# Outside the application's schema: a rollback of migrations must not take it along
-_SCHEMA = """
-CREATE SCHEMA IF NOT EXISTS avatar_ops;
-CREATE TABLE IF NOT EXISTS avatar_ops.audit_entries (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL,
-    actor text NOT NULL,
-    environment text NOT NULL,
-    action text NOT NULL,
-    target text NOT NULL,
-    key text NOT NULL,
-    outcome text NOT NULL CHECK (outcome IN ('started', 'done', 'failed')),
-    detail text NOT NULL,
-    UNIQUE (key, outcome)
-);
-CREATE OR REPLACE FUNCTION avatar_ops.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
-END
-$$;
-CREATE OR REPLACE TRIGGER append_only
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON avatar_ops.audit_entries
-    EXECUTE FUNCTION avatar_ops.refuse_change();
-"""
+_LONGEST = 2000
+_NO_ENTRY = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+)
+_log = logging.getLogger(__name__)
 
 
 class AlreadyDoneError(OperationError):
@@ -62,7 +48,13 @@ class AlreadyDoneError(OperationError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the audit."""
+    """One line of the audit.
+
+    Attributes
+    ----------
+    process
+        Which process acts; empty at an end.
+    """
 
     at: datetime
     actor: str
@@ -72,6 +64,7 @@ class Entry:
     key: str
     outcome: Outcome
     detail: str
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,12 +73,12 @@ class Action:
 
     Attributes
     ----------
-    started, ended
-        `ended` is None while it runs, and for ever if its process was killed.
+    ended
+        None while it runs.
     outcome
-        ``running``, ``done`` or ``failed``.
+        ``running``, ``done``, ``failed``, or ``interrupted``: its process ended before it.
     detail
-        What it said at its end.
+        What it said at its end, or why it was begun while it runs.
     """
 
     started: datetime
@@ -124,28 +117,39 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Choices:
+class FilterOptions:
     """Who acted so far, and how."""
 
     actors: tuple[str, ...]
     actions: tuple[str, ...]
 
 
+# An end that arrives after all counts more than somebody's taking the action for interrupted
 _ACTIONS = """
-SELECT * FROM (
-    SELECT s.at AS started, e.at AS ended, s.actor, s.action, s.target,
-           coalesce(e.outcome, 'running') AS outcome, coalesce(e.detail, '') AS detail, s.key
-    FROM avatar_ops.audit_entries s
-         LEFT JOIN avatar_ops.audit_entries e ON e.key = s.key AND e.outcome <> 'started'
-    WHERE s.outcome = 'started' AND s.environment = %(environment)s
-) AS actions
-WHERE (%(actors)s::text[] = '{}' OR actor = ANY (%(actors)s))
-  AND (%(actions)s::text[] = '{}' OR action = ANY (%(actions)s))
-  AND (%(outcomes)s::text[] = '{}' OR outcome = ANY (%(outcomes)s))
-  AND strpos(lower(target), lower(%(target)s)) > 0
-  AND (%(since)s::timestamptz IS NULL OR started >= %(since)s)
-  AND (%(until)s::timestamptz IS NULL OR started < %(until)s)
-ORDER BY started DESC LIMIT %(limit)s
+SELECT s.at AS started, e.at AS ended, s.actor, s.action, s.target,
+       coalesce(e.outcome, 'running') AS outcome, coalesce(e.detail, s.detail) AS detail, s.key
+FROM avatar_ops.audit_entries s
+     LEFT JOIN LATERAL (
+         SELECT at, outcome, detail FROM avatar_ops.audit_entries
+         WHERE key = s.key AND outcome <> 'started'
+         ORDER BY outcome = 'interrupted', id LIMIT 1
+     ) e ON true
+WHERE s.outcome = 'started' AND s.environment = %(environment)s
+  AND (%(actors)s::text[] = '{}' OR s.actor = ANY (%(actors)s))
+  AND (%(actions)s::text[] = '{}' OR s.action = ANY (%(actions)s))
+  AND (%(outcomes)s::text[] = '{}' OR coalesce(e.outcome, 'running') = ANY (%(outcomes)s))
+  AND strpos(lower(s.target), lower(%(target)s)) > 0
+  AND (%(since)s::timestamptz IS NULL OR s.at >= %(since)s)
+  AND (%(until)s::timestamptz IS NULL OR s.at < %(until)s)
+ORDER BY s.at DESC, s.id DESC LIMIT %(limit)s
+"""
+_RUNNING = """
+SELECT at, actor, environment, action, target, key, outcome, detail, process
+FROM avatar_ops.audit_entries s
+WHERE outcome = 'started' AND environment = %s AND (%s::text IS NULL OR process = %s)
+  AND NOT EXISTS (SELECT 1 FROM avatar_ops.audit_entries
+                  WHERE key = s.key AND outcome <> 'started')
+ORDER BY at
 """
 
 
@@ -158,16 +162,19 @@ class Audit:
         The environment's name.
     url
         Returns the operators' database URL; raises OperationError where there is none.
-    waiting
-        The file in which entries wait for the database.
+    folder
+        Where entries wait for the database, and processes leave word that they live.
     """
 
-    def __init__(self, environment: str, url: Callable[[], str], waiting: Path) -> None:
+    def __init__(self, environment: str, url: Callable[[], str], folder: Path) -> None:
         self._environment = environment
         self._url = url
-        self._waiting = waiting
+        self._spool = Spool(folder)
+        self._spool.take_over(folder.with_name("audit-waiting.jsonl"))
         self._lock = threading.Lock()
         self._seen: set[str] = set()
+        self._running: set[str] = set()
+        self._process = ""
 
     def perform(
         self,
@@ -176,7 +183,6 @@ class Audit:
         target: str,
         key: str,
         work: Callable[[], T],
-        *,
         detail: str = "",
     ) -> T:
         """Do `work` once for this key, if the actor may, and record both ends of it.
@@ -188,7 +194,7 @@ class Audit:
         key
             The same for every arrival of one click; a new one for each action meant.
         detail
-            What the entry of its start says besides.
+            What to record at its start, such as the reason.
 
         Raises
         ------
@@ -198,32 +204,41 @@ class Audit:
             If the actor may not, or `work` fails so.
         """
         require_operator(actor)
-        self._record(actor, action, target, key, "started", detail)
+        with self._lock:
+            if key in self._seen:
+                raise _already_done(action, target)
+            self._seen.add(key)
+            self._running.add(key)
+            self._enter()
+        started = self._entry(actor, action, target, key, "started", detail)
         try:
-            result = work()
-        except BaseException as error:
-            self._record(actor, action, target, key, "failed", str(error) or type(error).__name__)
-            raise
-        self._record(actor, action, target, key, "done", "" if result is None else str(result))
-        return result
+            if not self._record(replace(started, process=self._process)):
+                raise _already_done(action, target)
+            try:
+                result = work()
+            except BaseException as error:
+                reason = str(error) or type(error).__name__
+                self._record(self._entry(actor, action, target, key, "failed", reason))
+                raise
+            said = "" if result is None else str(result)
+            self._record(self._entry(actor, action, target, key, "done", said))
+            return result
+        finally:
+            self._running.discard(key)
 
-    def entries(self, limit: int = 1000) -> list[Entry]:
-        """Return the newest entries, newest first, those that still wait among them.
+    def deliver(self, actor: Actor | None = None) -> None:
+        """Bring what waits into the database, and close the actions of processes that were killed.
 
-        Raises
-        ------
-        OperationError
-            If the database is away.
+        Never fails: what can't be delivered now waits on, and what never can is set aside.
+
+        Parameters
+        ----------
+        actor
+            Who closes them; None closes nothing.
         """
-        with _connected(self._url()) as connection:
-            self._deliver(connection)
-            with connection.cursor(row_factory=class_row(Entry)) as cursor:
-                return cursor.execute(
-                    "SELECT at, actor, environment, action, target, key, outcome, detail"
-                    " FROM avatar_ops.audit_entries WHERE environment = %s"
-                    " ORDER BY id DESC LIMIT %s",
-                    (self._environment, limit),
-                ).fetchall()
+        if self._spool.waiting() or (actor and any(self._spool.dead())):
+            with suppress(OperationError, OSError), _connected(self._url()) as connection:
+                self._deliver(connection, actor)
 
     def actions(self, wanted: Filter = Filter(), limit: int = 1000) -> list[Action]:
         """Return the newest wanted actions, newest first.
@@ -233,24 +248,22 @@ class Audit:
         OperationError
             If the database is away.
         """
-        with _connected(self._url()) as connection:
-            self._deliver(connection)
-            with connection.cursor(row_factory=class_row(Action)) as cursor:
-                return cursor.execute(
-                    _ACTIONS,
-                    {
-                        "environment": self._environment,
-                        "actors": list(wanted.actors),
-                        "actions": list(wanted.actions),
-                        "outcomes": list(wanted.outcomes),
-                        "target": wanted.target,
-                        "since": wanted.since,
-                        "until": wanted.until,
-                        "limit": limit,
-                    },
-                ).fetchall()
+        asked = {
+            "environment": self._environment,
+            "actors": list(wanted.actors),
+            "actions": list(wanted.actions),
+            "outcomes": list(wanted.outcomes),
+            "target": wanted.target,
+            "since": wanted.since,
+            "until": wanted.until,
+            "limit": limit,
+        }
+        with _connected(self._url()) as connection, _none_without_tables():
+            cursor = connection.cursor(row_factory=class_row(Action))
+            return cursor.execute(_ACTIONS, asked).fetchall()
+        return []
 
-    def choices(self) -> Choices:
+    def filter_options(self) -> FilterOptions:
         """Return what a filter can choose from.
 
         Raises
@@ -258,87 +271,130 @@ class Audit:
         OperationError
             If the database is away.
         """
-        with _connected(self._url()) as connection:
+        rows: list[tuple[str, str]] = []
+        with _connected(self._url()) as connection, _none_without_tables():
             rows = connection.execute(
                 "SELECT DISTINCT actor, action FROM avatar_ops.audit_entries"
                 " WHERE environment = %s",
                 (self._environment,),
             ).fetchall()
-        return Choices(
+        return FilterOptions(
             tuple(sorted({actor for actor, _ in rows})), tuple(sorted({act for _, act in rows}))
         )
 
+    def unaccounted(self) -> list[Entry]:
+        """Return the starts of actions without an end whose process is not seen on this machine.
+
+        Raises
+        ------
+        OperationError
+            If the database is away.
+        """
+        with _connected(self._url()) as connection, _none_without_tables():
+            found = _running(connection, self._environment)
+            return [entry for entry in found if not self._spool.is_alive(entry.process)]
+        return []
+
+    def close(self, keys: Sequence[str], actor: Actor) -> int:
+        """Close actions as interrupted, those that are still without an end; return how many.
+
+        Raises
+        ------
+        OperationError
+            If the actor may not, or the database is away.
+        """
+        require_operator(actor)
+        with _connected(self._url()) as connection:
+            found = [e for e in _running(connection, self._environment) if e.key in set(keys)]
+            return sum(_insert(connection, self._interrupted(entry, actor)) for entry in found)
+
     def waiting(self) -> int:
         """Return how many entries wait for the database."""
-        return len(self._waiting.read_text().splitlines()) if self._waiting.exists() else 0
+        return len(self._spool.waiting())
 
-    def _record(
+    def quarantined(self) -> int:
+        """Return how many files were set aside, as they hold no entry."""
+        return len(self._spool.quarantined())
+
+    def _enter(self) -> None:
+        if not self._process:
+            with suppress(OSError):  # on a full disk, an operator closes what is killed
+                self._process = self._spool.enter(self, self._running)
+
+    def _entry(
         self, actor: Actor, action: str, target: str, key: str, outcome: Outcome, detail: str
-    ) -> None:
-        now = datetime.now(UTC)
-        entry = Entry(
-            now, actor.name, self._environment, action, target, key, outcome, detail[:2000]
+    ) -> Entry:
+        return Entry(
+            datetime.now(UTC),
+            clean(actor.name),
+            self._environment,
+            clean(action),
+            clean(target),
+            key,
+            outcome,
+            clean(detail),
         )
-        with self._lock:
-            if outcome == "started" and key in self._seen:
-                raise _already_done(action, target)
-            self._seen.add(key)
+
+    def _interrupted(self, entry: Entry, actor: Actor) -> Entry:
+        said = f"its process ended before it could say how; closed by {clean(actor.name)}"
+        return replace(entry, at=datetime.now(UTC), outcome="interrupted", detail=said, process="")
+
+    def _record(self, entry: Entry) -> bool:
+        """Record an entry, or let it wait; return False if it is there already."""
+        try:
+            with _connected(self._url()) as connection:
+                schema.ensure(connection)
+                fresh = _insert(connection, entry)
+                self._deliver(connection, Actor(entry.actor, may_operate=True))
+                return fresh
+        except OperationError as error:
             try:
-                with _connected(self._url()) as connection:
-                    self._deliver(connection)
-                    if not _insert(connection, entry) and outcome == "started":
-                        raise _already_done(action, target)
-            except AlreadyDoneError:
-                raise
-            except OperationError:
-                with self._file_held(), self._waiting.open("a") as waiting:
-                    waiting.write(json.dumps(asdict(entry), default=datetime.isoformat) + "\n")
+                self._spool.put(json.dumps(asdict(entry), default=datetime.isoformat))
+            except OSError as full:
+                _log.error("an audit entry is lost: %s; %s; %s", entry, error.message, full)
+        return True
 
-    def _deliver(self, connection: psycopg.Connection) -> None:
-        """Bring what waits into the database; what is there already is left out."""
-        if not self._waiting.exists():
-            return
-        with self._file_held():
-            if not self._waiting.exists():
-                return
-            for line in self._waiting.read_text().splitlines():
-                found = json.loads(line)
+    def _deliver(self, connection: psycopg.Connection, actor: Actor | None) -> None:
+        waiting, delivered = self._spool.waiting(), []
+        if waiting:
+            schema.ensure(connection)
+        for path in waiting:
+            try:
+                kept = json.loads(path.read_text()).items()
+                found: dict[str, Any] = {name: clean(text) for name, text in kept}
                 found["at"] = datetime.fromisoformat(found["at"])
-                _insert(connection, Entry(**found))
-            connection.commit()
-            self._waiting.unlink()
-
-    @contextmanager
-    def _file_held(self) -> Iterator[None]:
-        """Keep the console and commands that run beside it from each other's entries."""
-        self._waiting.parent.mkdir(parents=True, exist_ok=True)
-        with self._waiting.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-def as_csv(actions: Sequence[Action]) -> str:
-    """Return the actions as CSV; what a spreadsheet would take for a formula gets a leading '."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([field.name for field in fields(Action)])
-    for action in actions:
-        cells = [_text(value) for value in asdict(action).values()]
-        writer.writerow([f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell for cell in cells])
-    return out.getvalue()
+                with connection.transaction():
+                    _insert(connection, Entry(**found))
+            except FileNotFoundError:
+                continue  # another process delivered it
+            except _NO_ENTRY as error:
+                _log.error("%s is not an audit entry: %s", path, error)
+                self._spool.quarantine(path)
+            else:
+                delivered.append(path)
+        dead = list(self._spool.dead()) if actor else []
+        for process in dead:
+            for entry in _running(connection, self._environment, process):
+                _insert(connection, self._interrupted(entry, actor or Actor("", False)))
+        connection.commit()
+        for path in delivered:
+            path.unlink(missing_ok=True)
+        for process in dead:
+            self._spool.remove(process)
 
 
-def as_json_lines(actions: Sequence[Action]) -> str:
-    """Return the actions as JSON, one a line."""
+def clean(text: str) -> str:
+    """Return text that every database and terminal takes, cut to what one entry may hold.
+
+    What has no glyph (control characters, halves of surrogate pairs, marks that turn the
+    direction of writing) is written as its escape.
+    """
     return "".join(
-        json.dumps(asdict(action), default=_text, ensure_ascii=False) + "\n" for action in actions
-    )
-
-
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return "" if value is None else str(value)
+        char
+        if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
+        else char.encode("unicode_escape").decode()
+        for char in text[:_LONGEST]
+    )[:_LONGEST]
 
 
 def new_key() -> str:
@@ -348,12 +404,12 @@ def new_key() -> str:
 
 @contextmanager
 def _connected(url: str) -> Iterator[psycopg.Connection]:
+    """Yield a connection whose statements end within seconds; commit at the end."""
     try:
-        with psycopg.connect(url, connect_timeout=3) as connection:
-            connection.execute("SET lock_timeout = '2s'")
-            found = connection.execute("SELECT to_regclass('avatar_ops.audit_entries')").fetchone()
-            if found == (None,):
-                connection.execute(_SCHEMA)
+        # a pooler may give each transaction another server connection: nothing outlives one
+        with psycopg.connect(url, connect_timeout=3, prepare_threshold=None) as connection:
+            connection.execute("SET LOCAL lock_timeout = '2s'")
+            connection.execute("SET LOCAL statement_timeout = '5s'")
             yield connection
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
@@ -362,13 +418,27 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         ) from error
 
 
+@contextmanager
+def _none_without_tables() -> Iterator[None]:
+    """Go on after the block where nothing was ever recorded; looking makes no tables."""
+    with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        yield
+
+
+def _running(
+    connection: psycopg.Connection, environment: str, process: str | None = None
+) -> list[Entry]:
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        return cursor.execute(_RUNNING, (environment, process, process)).fetchall()
+
+
 def _insert(connection: psycopg.Connection, entry: Entry) -> bool:
     """Insert an entry; return False if it is there already."""
     done = connection.execute(
         "INSERT INTO avatar_ops.audit_entries"
-        " (at, actor, environment, action, target, key, outcome, detail)"
+        " (at, actor, environment, action, target, key, outcome, detail, process)"
         " VALUES (%(at)s, %(actor)s, %(environment)s, %(action)s, %(target)s, %(key)s,"
-        " %(outcome)s, %(detail)s) ON CONFLICT DO NOTHING",
+        " %(outcome)s, %(detail)s, %(process)s) ON CONFLICT DO NOTHING",
         asdict(entry),
     )
     return done.rowcount == 1
@@ -377,5 +447,5 @@ def _insert(connection: psycopg.Connection, entry: Entry) -> bool:
 def _already_done(action: str, target: str) -> AlreadyDoneError:
     return AlreadyDoneError(
         f"“{action}” on {target} was started already by this click.",
-        "Look at the audit for its outcome, or reload the page to start anew.",
+        "Look at the audit for its outcome, or reload the page to start again.",
     )

@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import multiprocessing
+import secrets
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from console.operations.audit import audit
+from console.operations.audit import audit, export, schema
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import AlreadyDoneError, Audit, Filter
 from console.operations.errors import OperationError
@@ -24,7 +29,7 @@ VIEWER = Actor("vera", may_operate=False)
 
 @pytest.fixture
 def record(empty_database: str, tmp_path: Path) -> Audit:
-    return Audit("test", lambda: empty_database, tmp_path / "waiting.jsonl")
+    return Audit("test", lambda: empty_database, tmp_path / "audit")
 
 
 def perform(record: Audit, actor: Actor, action: str, target: str) -> None:
@@ -92,26 +97,27 @@ def test_filters_narrow_by_all_that_is_shown(record: Audit) -> None:
     now = datetime.now(UTC)
     assert len(targets(Filter(since=now - timedelta(hours=1), until=now))) == 3
     assert targets(Filter(since=now)) == targets(Filter(until=now - timedelta(hours=1))) == []
-    assert record.choices() == audit.Choices(("ada", "grace"), ("clear", "migrate"))
+    assert record.filter_options() == audit.FilterOptions(("ada", "grace"), ("clear", "migrate"))
     assert len(record.actions(limit=2)) == 2
 
 
 def test_entries_wait_for_the_database_and_follow(empty_database: str, tmp_path: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
-    record = Audit("test", lambda: url, tmp_path / "waiting.jsonl")
+    record = Audit("test", lambda: url, tmp_path / "audit")
     perform(record, ADA, "clear", "data")
     assert record.waiting() == 2
     with pytest.raises(OperationError, match="can't be reached"):
         record.actions()
     url = empty_database
+    record.deliver()
     (found,) = record.actions()
     assert (found.outcome, record.waiting()) == ("done", 0)
 
 
-def test_two_processes_that_share_the_file_lose_nothing(
+def test_two_processes_that_share_the_folder_lose_nothing(
     empty_database: str, tmp_path: Path
 ) -> None:
-    away, file = "postgresql://nobody@127.0.0.1:1/none", tmp_path / "waiting.jsonl"
+    away, file = "postgresql://nobody@127.0.0.1:1/none", tmp_path / "audit"
     writers = [Audit("test", lambda: away, file) for _ in range(2)]
     reader = Audit("test", lambda: empty_database, file)
 
@@ -123,29 +129,268 @@ def test_two_processes_that_share_the_file_lose_nothing(
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        reader.actions()
+        reader.deliver()
+    reader.deliver()
     found = reader.actions()
     assert len(found) == 40
     assert {action.outcome for action in found} == {"done"}
 
 
-def test_entries_can_be_neither_changed_nor_removed(record: Audit, empty_database: str) -> None:
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize(
+    ("target", "recorded"),
+    [
+        ("caf\udce9.jpg", r"caf\udce9.jpg"),
+        ("a\0b", r"a\x00b"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("gpj.\u202eexe", r"gpj.\u202eexe"),
+        ("Jörg 😀", "Jörg 😀"),
+    ],
+    ids=["Latin-1 file name", "NUL", "lines", "terminal code", "right to left", "plain"],
+)
+def test_text_of_any_kind_is_recorded_at_once_and_after_waiting(
+    empty_database: str, tmp_path: Path, target: str, recorded: str
+) -> None:
+    perform(Audit("test", lambda: AWAY, tmp_path / "audit"), ADA, "upload", target)
+    record = Audit("test", lambda: empty_database, tmp_path / "audit")
+    perform(record, ADA, "upload", target)
+    assert [action.target for action in record.actions()] == [recorded, recorded]
+    assert record.waiting() == record.quarantined() == 0
+
+
+def test_what_can_never_be_an_entry_is_set_aside_and_holds_nothing_up(
+    empty_database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    perform(Audit("test", lambda: AWAY, tmp_path / "audit"), ADA, "clear", "waits")
+    whole = sorted((tmp_path / "audit/waiting").glob("*.json"))[0].read_text()
+    broken = [
+        whole[:40],
+        "",
+        "[]",
+        whole.replace('"started"', '"begun"'),
+        whole.replace('"at": "', '"at": "x'),
+        whole.replace('"actor"', '"who"'),
+    ]
+    for number, text in enumerate(broken):
+        (tmp_path / f"audit/waiting/{number}.json").write_text(text)
+    record = Audit("test", lambda: empty_database, tmp_path / "audit")
+    with caplog.at_level(logging.CRITICAL):
+        perform(record, ADA, "clear", "now")
+    assert [action.target for action in record.actions()] == ["now", "waits"]
+    assert (record.waiting(), record.quarantined()) == (0, len(broken))
+
+
+def test_entries_that_an_older_version_let_wait_follow(empty_database: str, tmp_path: Path) -> None:
+    perform(Audit("test", lambda: AWAY, tmp_path / "audit"), ADA, "clear", "old")
+    files = sorted((tmp_path / "audit/waiting").glob("*.json"))
+    lines = "".join(f"{path.read_text()}\n" for path in files)
+    for path in files:
+        path.unlink()
+    (tmp_path / "audit-waiting.jsonl").write_text(lines + lines[:30])
+    record = Audit("test", lambda: empty_database, tmp_path / "audit")
+    record.deliver()
+    assert [action.outcome for action in record.actions()] == ["done"]
+    assert (record.waiting(), record.quarantined()) == (0, 1)
+
+
+def test_a_full_disk_and_no_database_keep_nobody_from_acting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audit").write_text("no folder can be made here")
+    record = Audit("test", lambda: AWAY, tmp_path / "audit")
     perform(record, ADA, "clear", "data")
-    for change in ("DELETE FROM", "TRUNCATE", "UPDATE"):
-        end = " SET actor = 'nobody'" if change == "UPDATE" else ""
-        with (
-            psycopg.connect(empty_database) as connection,
-            pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"),
-        ):
-            connection.execute(f"{change} avatar_ops.audit_entries{end}".encode())
+    assert "entry is lost" in caplog.text
+    assert "data done" in caplog.text
+
+
+def test_a_database_that_does_not_answer_holds_up_nobody_else(
+    empty_database: str, tmp_path: Path
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def url() -> str:
+        if not asked.is_set():
+            asked.set()
+            answers.wait(30)
+        return empty_database
+
+    record = Audit("test", url, tmp_path / "audit")
+    slow = threading.Thread(target=perform, args=(record, ADA, "clear", "slow"))
+    slow.start()
+    assert asked.wait(30)
+    perform(record, GRACE, "clear", "quick")
+    assert [action.target for action in record.actions()] == ["quick"]
+    answers.set()
+    slow.join()
+    assert len(record.actions()) == 2
+
+
+def act_for_ever(url: str, folder: Path, started: Any) -> None:
+    record = Audit("test", lambda: url, folder)
+
+    def work() -> None:
+        started.set()
+        threading.Event().wait()
+
+    record.perform(ADA, "migrate", "head", "killed", work)
+
+
+def test_what_a_killed_process_left_running_is_closed_by_who_comes_next(
+    empty_database: str, tmp_path: Path
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    started = spawn.Event()
+    process = spawn.Process(target=act_for_ever, args=(empty_database, tmp_path / "audit", started))
+    process.start()
+    record = Audit("test", lambda: empty_database, tmp_path / "audit")
+    try:
+        assert started.wait(60)
+        perform(record, GRACE, "clear", "data")
+        assert [action.outcome for action in record.actions()] == ["done", "running"]
+        assert record.unaccounted() == []
+    finally:
+        process.kill()
+        process.join()
+    record.deliver(GRACE)
+    assert record.actions()[1].outcome == "interrupted"
+    assert "closed by grace" in record.actions()[1].detail
+    record.deliver(GRACE)
+    assert len(record.actions()) == 2
+
+
+def test_what_another_machine_left_running_is_closed_by_an_operator_alone(
+    empty_database: str, tmp_path: Path
+) -> None:
+    elsewhere = Audit("test", lambda: empty_database, tmp_path / "elsewhere/audit")
+    record = Audit("test", lambda: empty_database, tmp_path / "audit")
+
+    def work() -> str:
+        record.deliver(GRACE)
+        (found,) = record.unaccounted()
+        assert found.target == "head"
+        with pytest.raises(OperationError, match="change nothing"):
+            record.close([found.key], VIEWER)
+        assert record.close([found.key], GRACE) == 1
+        assert record.close([found.key], GRACE) == 0
+        assert record.actions()[0].outcome == "interrupted"
+        return "ended after all"
+
+    elsewhere.perform(ADA, "migrate", "head", "1", work)
+    (found,) = record.actions()
+    assert (found.outcome, found.detail) == ("done", "ended after all")
+
+
+def test_looking_makes_no_tables(record: Audit, empty_database: str) -> None:
+    assert record.actions() == []
+    assert record.filter_options() == audit.FilterOptions((), ())
+    assert record.unaccounted() == []
+    with psycopg.connect(empty_database) as connection:
+        found = connection.execute("SELECT to_regnamespace('avatar_ops')").fetchone()
+    assert found == (None,)
+
+
+@pytest.fixture
+def operators_url(empty_database: str) -> Iterator[str]:
+    """The database's URL for a role that owns it and may create roles, as operators have it."""
+    name = f"operators_{secrets.token_hex(4)}"
+    database = empty_database.rpartition("/")[2]
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")
+        connection.execute(f"DROP ROLE IF EXISTS {schema.OWNER}")
+        connection.execute(f"ALTER DATABASE {database} OWNER TO {name}")
+        yield psycopg.conninfo.make_conninfo(empty_database, user=name, password="x")
+        connection.execute(f"ALTER DATABASE {database} OWNER TO CURRENT_USER")
+        connection.execute(f"DROP SCHEMA IF EXISTS avatar_ops CASCADE; DROP OWNED BY {name}")
+        connection.execute(f"DROP ROLE IF EXISTS {schema.OWNER}")
+        connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM avatar_ops.audit_entries",
+        "TRUNCATE avatar_ops.audit_entries",
+        "UPDATE avatar_ops.audit_entries SET actor = 'nobody'",
+        "ALTER TABLE avatar_ops.audit_entries DISABLE TRIGGER append_only",
+        "SET session_replication_role = 'replica'",
+        "DROP TRIGGER append_only ON avatar_ops.audit_entries",
+        "CREATE OR REPLACE FUNCTION avatar_ops.refuse_change() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END'",
+        "ALTER TABLE avatar_ops.audit_entries RENAME TO other",
+        "DROP TABLE avatar_ops.audit_entries",
+        "DROP SCHEMA avatar_ops CASCADE",
+        "DELETE FROM avatar_ops.audit_steps",
+    ],
+)
+def test_who_writes_entries_can_neither_change_them_nor_the_rule(
+    operators_url: str, tmp_path: Path, change: str
+) -> None:
+    record = Audit("test", lambda: operators_url, tmp_path / "audit")
+    perform(record, ADA, "clear", "data")
+    with (
+        psycopg.connect(operators_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(change.encode())
+    perform(record, ADA, "clear", "more")
+    assert len(record.actions()) == 2
+
+
+def test_a_role_that_may_make_no_roles_still_records_and_changes_nothing(
+    operators_url: str, empty_database: str, tmp_path: Path
+) -> None:
+    name = str(psycopg.conninfo.conninfo_to_dict(operators_url)["user"])
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(f"ALTER ROLE {name} NOCREATEROLE".encode())
+    record = Audit("test", lambda: operators_url, tmp_path / "audit")
+    perform(record, ADA, "clear", "data")
+    with (
+        psycopg.connect(operators_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"),
+    ):
+        connection.execute("DELETE FROM avatar_ops.audit_entries")
+    assert record.waiting() == 0
+
+
+def test_tables_of_an_older_version_are_brought_along(operators_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(operators_url) as connection:
+        connection.execute("CREATE SCHEMA avatar_ops")
+        connection.execute(schema._STEPS[0].encode())
+        connection.execute(
+            "INSERT INTO avatar_ops.audit_entries"
+            " (at, actor, environment, action, target, key, outcome, detail)"
+            " VALUES (now(), 'ada', 'test', 'clear', 'old', 'k', 'started', '')"
+        )
+    record = Audit("test", lambda: operators_url, tmp_path / "audit")
+    assert record.actions()[0].target == "old"
+    perform(record, ADA, "clear", "new")
+    assert [action.target for action in record.actions()] == ["new", "old"]
+    assert [entry.target for entry in record.unaccounted()] == ["old"]
+
+
+def test_two_first_actions_at_once_are_both_recorded(empty_database: str, tmp_path: Path) -> None:
+    records = [Audit("test", lambda: empty_database, tmp_path / f"{n}/audit") for n in range(4)]
+    threads = [
+        threading.Thread(target=perform, args=(record, ADA, "clear", str(number)))
+        for number, record in enumerate(records)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {action.target for action in records[0].actions()} == {"0", "1", "2", "3"}
+    assert sum(record.waiting() for record in records) == 0
 
 
 def test_downloads_hold_the_whole_line_and_start_no_formula(record: Audit) -> None:
     perform(record, ADA, "clear", '=HYPERLINK("http://x")')
     found = record.actions()
-    (row,) = csv.DictReader(io.StringIO(audit.as_csv(found)))
+    (row,) = csv.DictReader(io.StringIO(export.as_csv(found)))
     assert row["target"] == '\'=HYPERLINK("http://x")'
     assert (row["actor"], row["outcome"]) == ("ada", "done")
-    (line,) = audit.as_json_lines(found).splitlines()
+    (line,) = export.as_json_lines(found).splitlines()
     assert json.loads(line)["target"] == '=HYPERLINK("http://x")'
     assert datetime.fromisoformat(json.loads(line)["ended"]) == found[0].ended

@@ -1,0 +1,102 @@
+"""The audit's own tables, in versioned steps beside the application's migrations.
+
+They live in a schema of their own: a rollback of the application's migrations must not take the
+audit along, and the audit must work before the first of them. The tables belong to a role without
+a login, so that the role that writes entries can neither change them nor switch the trigger off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import psycopg
+
+OWNER = "avatar_ops_audit"
+_LOCK = 0x6175646974  # "audit"
+
+# Each step runs once, in order; an applied step never changes
+_STEPS = (
+    """
+    CREATE TABLE IF NOT EXISTS avatar_ops.audit_entries (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at timestamptz NOT NULL,
+        actor text NOT NULL,
+        environment text NOT NULL,
+        action text NOT NULL,
+        target text NOT NULL,
+        key text NOT NULL,
+        outcome text NOT NULL CHECK (outcome IN ('started', 'done', 'failed')),
+        detail text NOT NULL,
+        UNIQUE (key, outcome)
+    );
+    CREATE OR REPLACE FUNCTION avatar_ops.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
+    END
+    $$;
+    CREATE OR REPLACE TRIGGER append_only
+        BEFORE UPDATE OR DELETE OR TRUNCATE ON avatar_ops.audit_entries
+        EXECUTE FUNCTION avatar_ops.refuse_change();
+    """,
+    """
+    ALTER TABLE avatar_ops.audit_entries
+        ADD COLUMN process text NOT NULL DEFAULT '',
+        DROP CONSTRAINT audit_entries_outcome_check,
+        ADD CONSTRAINT audit_entries_outcome_check
+            CHECK (outcome IN ('started', 'done', 'failed', 'interrupted'));
+    CREATE INDEX audit_entries_started ON avatar_ops.audit_entries (environment, at DESC)
+        WHERE outcome = 'started';
+    """,
+)
+_HAND_OVER = """
+    ALTER SCHEMA avatar_ops OWNER TO avatar_ops_audit;
+    ALTER TABLE avatar_ops.audit_entries OWNER TO avatar_ops_audit;
+    ALTER TABLE avatar_ops.audit_steps OWNER TO avatar_ops_audit;
+    ALTER FUNCTION avatar_ops.refuse_change() OWNER TO avatar_ops_audit;
+    GRANT USAGE ON SCHEMA avatar_ops TO CURRENT_USER;
+    GRANT SELECT, INSERT ON avatar_ops.audit_entries TO CURRENT_USER;
+    GRANT SELECT ON avatar_ops.audit_steps TO CURRENT_USER;
+    REVOKE avatar_ops_audit FROM CURRENT_USER;
+"""
+
+
+def ensure(connection: psycopg.Connection) -> None:
+    """Take the steps that this database lacks, in the connection's transaction.
+
+    A role that may not create roles keeps the tables itself; the trigger still refuses changes.
+    """
+    if _taken(connection) >= len(_STEPS):
+        return
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    taken = _taken(connection)
+    if taken >= len(_STEPS):
+        return
+    may_hand_over = False
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+        _become_member(connection)
+        may_hand_over = True
+    connection.execute(
+        "CREATE SCHEMA IF NOT EXISTS avatar_ops;"
+        "CREATE TABLE IF NOT EXISTS avatar_ops.audit_steps"
+        " (step integer PRIMARY KEY, taken_at timestamptz NOT NULL DEFAULT now())"
+    )
+    for number, step in enumerate(_STEPS[taken:], taken + 1):
+        connection.execute(step)
+        connection.execute("INSERT INTO avatar_ops.audit_steps (step) VALUES (%s)", (number,))
+    if may_hand_over:
+        connection.execute(_HAND_OVER)
+
+
+def _taken(connection: psycopg.Connection) -> int:
+    found = connection.execute("SELECT to_regclass('avatar_ops.audit_steps')").fetchone()
+    if found == (None,):
+        return 0
+    newest = connection.execute("SELECT coalesce(max(step), 0) FROM avatar_ops.audit_steps")
+    return int((newest.fetchone() or (0,))[0])
+
+
+def _become_member(connection: psycopg.Connection) -> None:
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (OWNER,)).fetchone()
+    if not known:
+        connection.execute("CREATE ROLE avatar_ops_audit NOLOGIN")
+    connection.execute("GRANT avatar_ops_audit TO CURRENT_USER")
