@@ -29,10 +29,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     } catch (error) {
       return fail("ask", 0, String(error));
     }
-    put(granted, file);
+    await put(granted, file).catch((error) => fail("put", 0, String(error)));
   };
 
-  const put = (granted, file) => {
+  // Resolves once the upload has ended, well or not
+  const put = (granted, file) => new Promise((resolve) => {
     const request = new XMLHttpRequest();
     request.open(granted.method, granted.url);
     for (const [name, value] of Object.entries(granted.headers)) request.setRequestHeader(name, value);
@@ -49,8 +50,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const version = (request.getResponseHeader("ETag") || "").replaceAll('"', "");
       setTriggerValue("uploaded", { version, size: file.size });
     };
+    request.onloadend = resolve;
     request.send(file);
-  };
+  });
 
   const start = (file) => file && !input.disabled && send(file).finally(() => (input.disabled = false));
   input.onchange = () => { start(input.files[0]); input.value = ""; };

@@ -83,6 +83,23 @@ def test_an_upload_that_breaks_off_is_explained(
     expect(broken.or_(cors)).to_be_visible(timeout=20_000)
 
 
+def test_a_second_picture_waits_until_the_first_is_sent(
+    page: Page, here: Deployment, tmp_path: Path
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route) if route.request.method == "PUT" else route.continue_()
+
+    page.route(lambda url: here.uploads_bucket in url, hold)
+    send(page, tmp_path / "photo.jpg", picture(4004))
+    expect(page.get_by_role("progressbar")).to_be_visible(timeout=20_000)
+    expect(page.locator("input[type=file]")).to_be_disabled()
+    held[0].continue_()
+    expect(page.locator("input[type=file]")).to_be_enabled(timeout=60_000)
+    assert len(held) == 1
+
+
 def test_a_bio_is_edited(page: Page, here: Deployment) -> None:
     before = profiles.read(here, "ada").bio
     for bio in (f"{before} Edited.", before):

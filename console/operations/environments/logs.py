@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+_LATE_SECONDS = 30
+_ANSWERS = 10
+
 
 @dataclass(frozen=True)
 class Line:
-    """One log line; `fields` is empty where it is no JSON (Lambda's own lines)."""
+    """One log line; `fields` is empty where it is no JSON (Lambda's own lines).
+
+    Attributes
+    ----------
+    event
+        CloudWatch's own id of it.
+    """
 
     time: float
     function: str
     text: str
     fields: dict[str, Any]
+    event: str = ""
 
 
 def seconds(duration: str) -> int:
@@ -30,11 +43,13 @@ def seconds(duration: str) -> int:
     Raises
     ------
     OperationError
-        If it is none.
+        If it is not one.
     """
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     if not duration[:-1].isdecimal() or duration[-1] not in units:
-        raise OperationError(f"{duration!r} is no duration.", "Use 30s, 15m, 2h or 1d: SINCE=15m.")
+        raise OperationError(
+            f"{duration!r} is not a valid duration.", "Use 30s, 15m, 2h or 1d: SINCE=15m."
+        )
     return int(duration[:-1]) * units[duration[-1]]
 
 
@@ -69,30 +84,54 @@ def read(
                 logGroupName=group, startTime=int(since * 1000), filterPattern=pattern
             )
             lines += [
-                _line(function, event["timestamp"] / 1000, event["message"].rstrip())
+                _line(function, event)
                 for page in islice(pages, answers)
                 for event in page["events"]
             ]
     return sorted(lines, key=lambda line: line.time)
 
 
+def newest(
+    deployment: Deployment, function: str, containing: Collection[str], since: float, count: int
+) -> list[Line]:
+    """Return a function's newest lines with any of these texts, oldest first."""
+    lines = {
+        (line.time, line.text): line
+        for text in containing
+        for line in read(deployment, [function], since, text, _ANSWERS)
+    }
+    return [lines[place] for place in sorted(lines)][-count:]
+
+
 def follow(deployment: Deployment, functions: list[str], since: float) -> Iterator[Line]:
-    """Yield the lines since a time, and new ones as they come, until interrupted."""
-    seen: set[tuple[float, str]] = set()
+    """Yield the lines since a time, and new ones as they come, until interrupted.
+
+    CloudWatch takes lines in a while after they were written, so what it has of the last seconds
+    before a function's newest line is asked for again each time.
+    """
+    starts = dict.fromkeys(functions, since)
+    shown: dict[str, Line] = {}
     while True:
-        lines = read(deployment, functions, since)
-        for line in lines:
-            if (line.time, line.text) not in seen:
-                yield line
-        if lines:
-            since = lines[-1].time
-            seen = {(line.time, line.text) for line in lines if line.time >= since}
+        found = [line for name in functions for line in read(deployment, [name], starts[name])]
+        yield from sorted(
+            (line for line in found if line.event not in shown), key=lambda line: line.time
+        )
+        for line in found:
+            starts[line.function] = max(starts[line.function], line.time - _LATE_SECONDS)
+        shown = {line.event: line for line in found if line.time >= starts[line.function]}
         time.sleep(2)
 
 
-def _line(function: str, when: float, text: str) -> Line:
+def _line(function: str, event: FilteredLogEventTypeDef) -> Line:
+    text = event["message"].rstrip()
     try:
         fields = json.loads(text)
     except ValueError:
         fields = None
-    return Line(when, function, text, fields if isinstance(fields, dict) else {})
+    return Line(
+        event["timestamp"] / 1000,
+        function,
+        text,
+        fields if isinstance(fields, dict) else {},
+        event.get("eventId") or f"{event['timestamp']} {text}",
+    )

@@ -1,0 +1,70 @@
+"""The functions' logs: read, and followed as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from console.operations.environments import logs
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+from tests.unit.console import deployments
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    with mock_aws():
+        made = deployments.make(tmp_path)
+        made.logs.create_log_group(logGroupName="/aws/lambda/presign")
+        yield replace(made, function_names={"resize": "resize", "presign": "presign"})
+
+
+def log(here: Deployment, function: str, at: float, text: str) -> None:
+    group = f"/aws/lambda/{function}"
+    here.logs.create_log_stream(logGroupName=group, logStreamName=text)
+    here.logs.put_log_events(
+        logGroupName=group,
+        logStreamName=text,
+        logEvents=[{"timestamp": int(at * 1000), "message": json.dumps({"message": text})}],
+    )
+
+
+def test_followed_lines_come_once_each_however_late_they_are_taken_in(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    log(here, "resize", now, "first")
+    rounds = iter(
+        [
+            [("presign", -5, "late of the other"), ("resize", 1, "second")],
+            [("resize", -3, "late of the same"), ("resize", 0, "of the same moment")],
+            [],
+        ]
+    )
+
+    def meanwhile(_seconds: float) -> None:
+        for function, after, text in next(rounds):
+            log(here, function, now + after, text)
+
+    monkeypatch.setattr(logs.time, "sleep", meanwhile)
+    seen: list[str] = []
+    with contextlib.suppress(RuntimeError):  # the rounds are over
+        for line in logs.follow(here, ["presign", "resize"], now - 60):
+            seen.append(line.fields["message"])  # noqa: PERF401
+    assert seen == [
+        "first", "late of the other", "second", "late of the same", "of the same moment",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("duration", ["", "5", "m", "-1m", "1w", "1.5h"])
+def test_a_duration_that_is_not_one_is_refused_with_an_example(duration: str) -> None:
+    with pytest.raises(OperationError, match="SINCE=15m"):
+        logs.seconds(duration)
