@@ -98,8 +98,8 @@ def a_dead_letter(here: Deployment) -> Values:
     count = here.sqs.get_queue_attributes(
         QueueUrl=here.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )["Attributes"]["ApproximateNumberOfMessages"]
-    (letter,) = dead_letters.receive(here)
-    dead_letters.discard(here, letter)
+    (message,) = dead_letters.receive(here)
+    here.sqs.delete_message(QueueUrl=here.dead_letter_queue_url, ReceiptHandle=message.receipt)
     return {float(count): 1}
 
 

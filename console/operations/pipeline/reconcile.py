@@ -71,7 +71,7 @@ def reconcile(
     everything
         Queue what is shown too, as after a change of sizes, and a newest version that was rejected.
     after
-        Begin behind this key: where an interrupted walk stood.
+        Begin after this key: where an interrupted walk stood.
     """
     findings = Findings()
     with aws_errors("walk through the uploads bucket"), ThreadPoolExecutor(_WORKERS) as pool:

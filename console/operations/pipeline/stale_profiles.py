@@ -1,4 +1,4 @@
-"""Find users whose row names another upload than their avatar shows, and have it mended.
+"""Find users whose row names another upload than their avatar shows, and have it updated.
 
 Lambda tries a message of the topic three times within minutes and then drops it, so a database
 that is away for longer leaves rows behind. What the avatars show is the truth.
@@ -90,15 +90,17 @@ def _version(deployment: Deployment, name: str) -> str | None:
 
 
 def _look_again(deployment: Deployment, names: Sequence[str]) -> None:
-    """Call the function as the topic does; the webhook has heard of these avatars already."""
-    told = {"Records": [{"s3": {"object": {"key": quote_plus(f"avatars/{n}.jpg")}}} for n in names]}
+    """Call the function as the topic does; the webhook was notified of these avatars already."""
+    event = {
+        "Records": [{"s3": {"object": {"key": quote_plus(f"avatars/{n}.jpg")}}} for n in names]
+    }
     with aws_errors("call the profile function"):
         answer = deployment.functions.invoke(
             FunctionName=deployment.function_names["profiles"],
-            Payload=json.dumps({"Records": [{"Sns": {"Message": json.dumps(told)}}]}),
+            Payload=json.dumps({"Records": [{"Sns": {"Message": json.dumps(event)}}]}),
         )
     if answer.get("FunctionError"):
         raise OperationError(
             f"The profile function failed: {answer['Payload'].read().decode()[:300]}",
-            "`make logs FUNCTION=profiles` says why; mend it, then run `make reconcile` again.",
+            "`make logs FUNCTION=profiles` says why; fix it, then run `make reconcile` again.",
         )

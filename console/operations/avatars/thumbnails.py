@@ -1,0 +1,62 @@
+"""Small pictures of originals, for operators to look at.
+
+What was uploaded may be hostile, or have made something fail: only the formats that avatars are
+made of are opened, up to 12 MiB and 40 million pixels.
+"""
+
+from __future__ import annotations
+
+import io
+
+from botocore.exceptions import ClientError
+from PIL import Image, ImageOps
+
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+
+EDGE = 320
+MOST_BYTES = 12 * 2**20
+MOST_PIXELS = 40_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+
+
+def of_original(deployment: Deployment, key: str, version_id: str | None = None) -> bytes | None:
+    """Return a small JPEG of an original, or None if there is none to be made."""
+    version = {"VersionId": version_id} if version_id else {}
+    with aws_errors(f"read the original {key}"):
+        try:
+            found = deployment.s3.get_object(
+                Bucket=deployment.uploads_bucket,
+                Key=key,
+                **version,  # type: ignore[arg-type]
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NoSuchVersion"}:
+                return None
+            raise
+        with found["Body"] as body:
+            data = body.read() if found["ContentLength"] <= MOST_BYTES else b""
+    return of(data)
+
+
+def of(data: bytes) -> bytes | None:
+    """Return a small JPEG of a picture, or None if it is none or too large."""
+    if len(data) > MOST_BYTES:
+        return None
+    try:
+        return _drawn(data)
+    except Exception:  # decoders meet broken files with errors of every kind
+        return None
+
+
+def _drawn(data: bytes) -> bytes | None:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        if picture.width * picture.height > MOST_PIXELS:
+            return None
+        picture.thumbnail((EDGE, EDGE))
+        upright = ImageOps.exif_transpose(picture).convert("RGBA")
+    flat = Image.new("RGB", upright.size, "white")
+    flat.paste(upright, mask=upright)
+    stream = io.BytesIO()
+    flat.save(stream, "JPEG", quality=80)
+    return stream.getvalue()
