@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from console import session
+from console import session, widgets
+from console.operations.errors import OperationError
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ _PAGES = {
 
 
 def main() -> None:
-    """Let in whom this address allows, then draw the page."""
-    session.let_in(False)
+    """Authorize whom this address allows, then draw the page."""
+    session.authorize(False)
     if session.sign_in_is_demanded() and not session.sign_in_is_configured():
         st.error(
             "This console listens on more than this machine, and nobody needs to sign in.\n\n"
@@ -56,7 +57,7 @@ def main() -> None:
         ]
         for section, entries in _PAGES.items()
     }
-    # A stranger gets the navigation too, unseen: the page asked for is there after signing in
+    # Unseen before signing in, the navigation knows the page asked for afterwards
     page = st.navigation(pages, position="hidden" if who is None else "sidebar")
     if who is None:
         _welcome()
@@ -67,16 +68,22 @@ def main() -> None:
         st.caption(f"{who.name} · {rights}")
         running = len(session.jobs().running())
         if running:
-            st.caption(f":material/sync: {running} running")
+            st.caption(
+                f":material/sync: {running} running",
+                help="They end with the console: a restart cuts them off, and the audit closes "
+                "them as interrupted.",
+            )
         if session.sign_in_is_configured():
             st.button("Sign out", on_click=st.logout)
-    session.let_in(True)
+    session.authorize(True)
     try:
         page.run()
+    except OperationError as error:
+        widgets.show_error(error)
     except Exception:
         _log.exception("a page failed")
         st.error(
-            "This page met something that nobody foresaw.\n\n**What to do:** reload it. If it "
+            "This page met an unexpected error.\n\n**What to do:** reload it. If it "
             "stays so, report it with the console's log (`make logs FUNCTION=console`).",
             icon=":material/bug_report:",
         )

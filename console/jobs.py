@@ -1,9 +1,14 @@
-"""Work that goes on when the operator changes the page."""
+"""Work that goes on when the operator changes the page.
+
+It ends with the console's process. What was cut off so is closed as interrupted in the audit by
+the next process that writes there.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,14 +17,19 @@ from console.operations.errors import OperationError
 from console.operations.progress import Event, Report
 
 _KEPT = 50
+_SAME_CLICK_SECONDS = 2
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """One piece of work, running or ended.
 
     Attributes
     ----------
+    name
+        The same for every arrival of one click.
+    key
+        This job's own, for the audit.
     events
         What it reported, oldest first; the newest of each step is what counts.
     error
@@ -28,9 +38,10 @@ class Job:
         Set once it has ended.
     """
 
-    key: str
+    name: str
     title: str
     kind: str
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
     started: float = field(default_factory=time.time)
     ended: float | None = None
     events: list[Event] = field(default_factory=list)
@@ -44,35 +55,43 @@ class Jobs:
     """All jobs of this console."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Job] = {}
+        self._jobs: list[Job] = []
         self._lock = threading.Lock()
 
-    def start(self, key: str, kind: str, title: str, work: Callable[[Report], Any]) -> Job:
-        """Start the work in the background; a second call with the same key returns the first."""
+    def start(self, name: str, kind: str, title: str, work: Callable[[str, Report], Any]) -> Job:
+        """Start the work in the background, with the job's key.
+
+        While a job of that name and kind runs, and within seconds of its end, it is the same
+        click: that job is returned.
+        """
         with self._lock:
-            if key in self._jobs:
-                return self._jobs[key]
-            job = self._jobs[key] = Job(key, title, kind)
-            for old in [job.key for job in self._jobs.values() if job.ended][:-_KEPT]:
-                del self._jobs[old]
+            for job in self._jobs:
+                if (job.name, job.kind) == (name, kind) and (
+                    job.ended is None or time.time() - job.ended <= _SAME_CLICK_SECONDS
+                ):
+                    return job
+            ended = [job for job in self._jobs if job.ended]
+            for old in ended[:-_KEPT]:
+                self._jobs.remove(old)
+            job = Job(name, title, kind)
+            self._jobs.append(job)
         threading.Thread(target=_run, args=(job, work), name=f"job {title}", daemon=True).start()
         return job
 
     def of(self, kind: str) -> list[Job]:
         """Return the jobs of a kind, newest first."""
-        return sorted(
-            (job for job in list(self._jobs.values()) if job.kind == kind),
-            key=lambda job: -job.started,
-        )
+        with self._lock:
+            return [job for job in reversed(self._jobs) if job.kind == kind]
 
     def running(self) -> list[Job]:
         """Return the jobs that run."""
-        return [job for job in list(self._jobs.values()) if job.state == "running"]
+        with self._lock:
+            return [job for job in self._jobs if job.state == "running"]
 
 
-def _run(job: Job, work: Callable[[Report], Any]) -> None:
+def _run(job: Job, work: Callable[[str, Report], Any]) -> None:
     try:
-        job.result = work(job.events.append)
+        job.result = work(job.key, job.events.append)
         job.state = "done"
     except OperationError as error:
         job.error, job.state = error, "failed"

@@ -14,7 +14,9 @@ from pathlib import Path
 from console import terminal
 from console.operations import web
 from console.operations.audit import access
-from console.operations.environments import deployment
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Audit
+from console.operations.environments import deployment, target
 from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 
@@ -32,13 +34,13 @@ def where() -> tuple[str, int]:
     Raises
     ------
     OperationError
-        If the port is none or taken, or strangers could reach the console without a sign-in.
+        If the port is not one or taken, or others could reach the console without a sign-in.
     """
     address = os.environ.get("CONSOLE_ADDRESS") or "127.0.0.1"
     port = os.environ.get("CONSOLE_PORT") or "8501"
     if not port.isdecimal() or not 1 <= int(port) <= 65535:
         raise OperationError(
-            f"CONSOLE_PORT is {port!r}, which is no port.",
+            f"CONSOLE_PORT is {port!r}, which is not a valid port.",
             "Set CONSOLE_PORT to a number from 1 to 65535.",
         )
     if not access.is_loopback(address) and not sign_in_is_configured():
@@ -61,7 +63,7 @@ def sign_in_is_configured() -> bool:
             continue
         except (OSError, ValueError) as error:
             raise OperationError(
-                f"{path} can't be read: {error}.", "Mend it: docs/console.md shows an example."
+                f"{path} can't be read: {error}.", "Correct it: docs/console.md shows an example."
             ) from error
     return False
 
@@ -78,7 +80,7 @@ def is_ready(port: int, address: str = "127.0.0.1") -> bool:
 def main() -> None:
     """Check the place, then run the console until it is stopped."""
     address, port = where()
-    env = os.environ.get("ENV") or "local"
+    env = target.chosen_env()
     deployment.check_name(env)
     os.chdir(ROOT)  # Streamlit looks for .streamlit/ here
     threading.Thread(target=_announce, args=(env, address, port), daemon=True).start()
@@ -98,8 +100,12 @@ def main() -> None:
 
 
 def _prepare(env: str) -> None:
+    """Make what pages need, and close what a console before this one was killed at."""
     with contextlib.suppress(OperationError):  # the pages say what is missing
         deployment.make_clients(deployment.load(env))
+        on = target.resolve(env)
+        who = Actor(f"{access.os_user()}, starting the console", may_operate=True)
+        Audit(env, on.database_url, on.state / "audit").deliver(who)
 
 
 def _announce(env: str, address: str, port: int) -> None:

@@ -1,38 +1,92 @@
-"""What every page shares: the environment, who acts, what was looked up and when."""
+"""What every page shares: the target, who acts, what was looked up and when, what was started."""
 
 from __future__ import annotations
 
-import getpass
+import functools
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from console.jobs import Job, Jobs
-from console.operations.audit import access, audit
+from console.operations import changes
+from console.operations.audit import access
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Audit
-from console.operations.environments import databases, deployment, target
+from console.operations.changes import Change, Operation
+from console.operations.environments import deployment, target
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.progress import Report
 
 T = TypeVar("T")
-Work = Callable[[Report], Any]
-_SAME_CLICK_SECONDS = 2
-LET_IN = "let in"
+P = ParamSpec("P")
+AUTHORIZED = "authorized"
+_TARGET_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Looked(Generic[T]):
-    """What was looked up, and when (seconds since 1970)."""
+class CachedValue(Generic[T]):
+    """What a lookup answered, and when it was asked (seconds since 1970)."""
 
     value: T
     at: float
+
+
+class Lookup(Protocol[P, T]):
+    """A function whose answers all sessions share for a while."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> CachedValue[T]:
+        """Return the answer, asking only if none is young enough."""
+        ...
+
+    def clear(self) -> None:
+        """Ask again the next time."""
+        ...
+
+
+def cached(seconds: float, entries: int = 100) -> Callable[[Callable[P, T]], Lookup[P, T]]:
+    """Decorate a function so that all sessions share its answers for so long.
+
+    Parameters
+    ----------
+    entries
+        How many answers are kept, by the arguments; those whose names begin with ``_`` don't
+        count. What is asked at once for the same arguments is asked once.
+    """
+
+    def decorate(find: Callable[P, T]) -> Lookup[P, T]:
+        @functools.wraps(find)
+        def ask(*args: P.args, **kwargs: P.kwargs) -> CachedValue[T]:
+            at = time.time()
+            return CachedValue(find(*args, **kwargs), at)
+
+        kept = st.cache_data(ttl=seconds, max_entries=entries, show_spinner=False)(ask)
+        return cast("Lookup[P, T]", kept)
+
+    return decorate
+
+
+def ask_all(
+    lookups: Mapping[str, Callable[[], CachedValue[Any]]],
+) -> dict[str, CachedValue[Any] | OperationError]:
+    """Look several things up at once; what fails is an error of its own."""
+    context = get_script_run_ctx()
+
+    def one(look: Callable[[], CachedValue[Any]]) -> CachedValue[Any] | OperationError:
+        try:
+            return look()
+        except OperationError as error:
+            return error
+
+    with ThreadPoolExecutor(8, initializer=add_script_run_ctx, initargs=(None, context)) as pool:
+        return dict(zip(lookups, pool.map(one, lookups.values()), strict=True))
 
 
 def env() -> str:
@@ -41,7 +95,7 @@ def env() -> str:
 
 
 def here() -> Deployment:
-    """Return the environment that this console operates; read anew, as `make env` rewrites it.
+    """Return the environment that this console operates, as its settings file says now.
 
     Raises
     ------
@@ -52,20 +106,34 @@ def here() -> Deployment:
     return deployment.load(env())
 
 
-@st.cache_resource
+@st.cache_resource(ttl=_TARGET_SECONDS, show_spinner=False)
+def _resolved(env: str) -> Target:
+    return target.resolve(env)
+
+
+def the_target() -> Target:
+    """Return what every change on the pages is done to.
+
+    Raises
+    ------
+    OperationError
+        If nobody is signed in who may look, or its parts disagree.
+    """
+    require_actor()
+    return _resolved(env())
+
+
+@st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """Return the jobs, shared by all sessions."""
     return Jobs()
 
 
-@st.cache_resource
+@st.cache_resource(show_spinner=False)
 def the_audit() -> Audit:
     """Return the audit, shared by all sessions."""
-    return Audit(
-        env(),
-        lambda: databases.operator_url(deployment.load(env())),
-        target.state_folder(env()) / "audit-waiting.jsonl",
-    )
+    folder = target.state_folder(env()) / "audit"
+    return Audit(env(), lambda: target.resolve(env()).database_url(), folder)
 
 
 def sign_in_is_demanded() -> bool:
@@ -84,10 +152,10 @@ def sign_in_is_configured() -> bool:
 def actor() -> Actor | None:
     """Return who acts: the signed-in user, or this machine's user where nobody else can come.
 
-    None is a stranger: not signed in, or in no group that may look.
+    None is somebody who is not signed in, or in no group that may look.
     """
     if not sign_in_is_demanded() and not sign_in_is_configured():
-        return Actor(getpass.getuser(), may_operate=True)
+        return Actor(access.os_user(), may_operate=True)
     user: Any = st.user
     if not user.get("is_logged_in"):
         return None
@@ -96,18 +164,18 @@ def actor() -> Actor | None:
     )
 
 
-def let_in(admitted: bool) -> None:
-    """Note whether app.py has let this session in."""
-    st.session_state[LET_IN] = admitted
+def authorize(allowed: bool) -> None:
+    """Note whether app.py has authorized this session."""
+    st.session_state[AUTHORIZED] = allowed
 
 
-def require_entrance() -> None:
-    """Send whoever came past app.py back through it.
+def require_authorized() -> None:
+    """Send whoever came past app.py back to it.
 
     Until `st.navigation` has been called once since the server's start, Streamlit answers the
     address of a file in ``pages/`` by running that file alone.
     """
-    if not st.session_state.get(LET_IN):
+    if not st.session_state.get(AUTHORIZED):
         PagesManager.uses_pages_directory = False
         st.rerun()
 
@@ -118,7 +186,7 @@ def require_actor() -> Actor:
     Raises
     ------
     OperationError
-        If it is a stranger.
+        If nobody is signed in who may look.
     """
     found = actor()
     if found is None:
@@ -126,54 +194,21 @@ def require_actor() -> Actor:
     return found
 
 
-@st.cache_resource
-def _looked_up() -> dict[tuple[str, Any], Looked[Any]]:
-    return {}
+def may_operate() -> bool:
+    """Say whether whoever looks may also change something."""
+    found = actor()
+    return found is not None and found.may_operate
 
 
-def look(name: str, seconds: float, find: Callable[[], T], *arguments: Any) -> Looked[T]:
-    """Return what `find` returned at most `seconds` ago, or ask it now.
+def start(kind: str, change: Change, shown: str) -> Job:
+    """Start a change as a job, done once however often its click arrives.
 
     Parameters
     ----------
-    name, arguments
-        What is looked up; arguments must be hashable.
-    """
-    known, key = _looked_up(), (name, arguments)
-    found = known.get(key)
-    if found is None or time.time() - found.at > seconds:
-        found = known[key] = Looked(find(), time.time())
-    return found
-
-
-def look_all(
-    seconds: float, finds: Mapping[str, Callable[[], Any]]
-) -> dict[str, Looked[Any] | OperationError]:
-    """Look several things up at once; what fails is an error of its own."""
-    known = _looked_up()
-
-    def one(name: str, find: Callable[[], Any]) -> Looked[Any] | OperationError:
-        found = known.get((name, ()))
-        if found is None or time.time() - found.at > seconds:
-            try:
-                found = known[name, ()] = Looked(find(), time.time())
-            except OperationError as error:
-                return error
-        return found
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(finds, pool.map(one, finds, finds.values()), strict=True))
-
-
-def forget(*names: str) -> None:
-    """Look these up anew the next time; without a name, everything."""
-    known = _looked_up()
-    for key in [key for key in known if not names or key[0] in names]:
-        known.pop(key, None)
-
-
-def act(kind: str, action: str, target: str, key: str, work: Work) -> Job:
-    """Start an action as a job: checked, done once for its key, and recorded in the audit.
+    kind
+        Where its progress is shown.
+    shown
+        The fingerprint of what the operator saw and confirmed.
 
     Raises
     ------
@@ -184,36 +219,9 @@ def act(kind: str, action: str, target: str, key: str, work: Work) -> Job:
     access.require_operator(who)
     record = the_audit()
 
-    def audited(report: Report) -> Any:
-        return record.perform(who, action, target, key, lambda: work(report))
+    def work(key: str, report: Report) -> Any:
+        said = changes.carry_out(change, changes.confirmed_as(shown), record, who, report, key=key)
+        results = change.results if isinstance(change, Operation) else None
+        return results[-1] if results else said
 
-    return jobs().start(key, kind, f"{action}: {target}", audited)
-
-
-def act_once(kind: str, action: str, target: str, name: str, work: Work) -> Job:
-    """Start an action, or return its job if this same click has started it already.
-
-    Parameters
-    ----------
-    name
-        The same for every arrival of one click, such as the action with its targets. Clicked
-        again while the action runs, or within seconds of its end, it is the same click.
-    """
-    job = next((job for job in jobs().of(kind) if job.key == action_key(name)), None)
-    # without a job, the key is of one that is no longer kept
-    if job is None or (job.ended and time.time() - job.ended > _SAME_CLICK_SECONDS):
-        spend_key(name)
-    return act(kind, action, target, action_key(name), work)
-
-
-def action_key(name: str) -> str:
-    """Return the key of the next action of that name: stays until `spend_key` makes a new one."""
-    slot = f"key of {name}"
-    if slot not in st.session_state:
-        st.session_state[slot] = audit.new_key()
-    return str(st.session_state[slot])
-
-
-def spend_key(name: str) -> None:
-    """Make the next action of that name one of its own."""
-    st.session_state.pop(f"key of {name}", None)
+    return jobs().start(shown, kind, f"{change.action}: {change.subject}", work)

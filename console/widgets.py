@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Literal
 
 import streamlit as st
-from PIL import Image, ImageOps
 
 from console import session
 from console.jobs import Job
+from console.operations.avatars import thumbnails
+from console.operations.changes import Change, fingerprint
+from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.progress import Event
+from console.units import duration
 
+_LINES = 200
+_REFUSED = "refused"
 Status = Literal["ok", "warning", "error", "unknown"]
 # Colour never speaks alone: each state has a shape of its own
 _ICONS: dict[Status, tuple[str, str]] = {
@@ -52,50 +56,48 @@ def show_error(error: OperationError) -> None:
     st.error(f"{error.message}\n\n**What to do:** {error.remedy}", icon=":material/error:")
 
 
-def header(title: str, about: str, refresh: Sequence[str] = ()) -> None:
-    """Draw a page's title, what it is for, and a button that looks everything up anew.
+def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] = ()) -> None:
+    """Draw a page's title, what it is for, its target, and a button that looks everything up again.
 
     Every page begins with it: it also turns back whoever came past the sign-in.
+
+    Parameters
+    ----------
+    refresh
+        The lookups of this page.
     """
-    session.require_entrance()
+    session.require_authorized()
     left, right = st.columns([5, 1], vertical_alignment="center")
     left.title(title, anchor=False)
     left.caption(about)
+    with left:
+        _show_target()
     if refresh and right.button(
-        "Refresh", icon=":material/refresh:", help="Look everything up anew", width="stretch"
+        "Refresh", icon=":material/refresh:", help="Look everything up again", width="stretch"
     ):
-        session.forget(*refresh)
+        for lookup in refresh:
+            lookup.clear()
         st.rerun()
+    if refused := st.session_state.pop(_REFUSED, None):
+        show_error(refused)
 
 
-def age(looked: session.Looked[Any]) -> str:
+def _show_target() -> None:
+    try:
+        st.caption(f":material/my_location: {plain(str(session.the_target()))}")
+    except OperationError as error:
+        st.caption(f":material/my_location: {session.env()}: {plain(str(error))}")
+
+
+def age(cached: session.CachedValue[Any]) -> str:
     """Say how old a value is."""
-    return as_of(looked.at)
+    return as_of(cached.at)
 
 
 def as_of(at: float) -> str:
     """Say how long ago that was."""
     seconds = time.time() - at
     return f"as of {duration(seconds)} ago" if seconds >= 1 else "as of now"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the unit that suits it."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in the unit that suits it."""
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def empty(text: str) -> None:
@@ -106,39 +108,90 @@ def empty(text: str) -> None:
 
 def picture(data: bytes) -> None:
     """Draw a picture that may be none."""
-    small = _thumbnail(data)
+    small = _thumbnail(data).value
     if small:
         st.image(small)
     else:
         empty("no preview")
 
 
-@functools.lru_cache(maxsize=32)
+@session.cached(seconds=3600, entries=100)
 def _thumbnail(data: bytes) -> bytes | None:
-    stream = io.BytesIO()
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            opened.draft("RGB", (320, 320))
-            opened.thumbnail((320, 320))
-            ImageOps.exif_transpose(opened).convert("RGB").save(stream, "JPEG", quality=85)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    return stream.getvalue()
+    return thumbnails.of(data)
 
 
 def button(label: str, *, key: str, **options: Any) -> bool:
     """Draw the button of an action; it is disabled for those who may only look."""
-    who = session.actor()
-    may = who is not None and who.may_operate
-    if not may:
-        options |= {"disabled": True, "help": "You may look, and change nothing."}
-    return bool(st.button(label, key=key, **options))
+    return bool(st.button(label, key=key, **_allowed(options)))
 
 
-def confirmed(name: str, *, key: str, what: str) -> bool:
-    """Draw a field in which the operator types the name of what is destroyed; say if they have."""
-    typed = st.text_input(f"Type **{name}** to {what}", key=key, autocomplete="off")
-    return typed.strip() == name
+def _allowed(options: dict[str, Any]) -> dict[str, Any]:
+    if session.may_operate():
+        return options
+    return options | {"disabled": True, "help": "You may look, and change nothing."}
+
+
+def change_button(
+    label: str,
+    kind: str,
+    change: Callable[[Target], Change] | None,
+    *,
+    key: str,
+    **options: Any,
+) -> None:
+    """Draw the button that carries out a change, as it is now.
+
+    A destructive one lists what it touches and wants the environment's name typed. A click starts
+    the very change that was drawn, whatever the page would draw by then.
+
+    Parameters
+    ----------
+    kind
+        Where its progress is shown, by `show_jobs`.
+    change
+        Returns the change of the console's target; None draws the button disabled.
+    """
+    options = _allowed(options)
+    arguments: tuple[Any, ...] = ()
+    if change:
+        try:
+            drawn = change(session.the_target())
+        except OperationError as error:
+            change, options["help"] = None, str(error)
+        else:
+            typed_in = _ask_for_name(drawn, key) if drawn.destructive else ""
+            if typed_in and not _is_typed(typed_in, drawn):
+                options["disabled"] = True
+            arguments = (kind, drawn, fingerprint(drawn), typed_in)
+    if not change:
+        options["disabled"] = True
+    st.button(label, key=key, on_click=_start if arguments else None, args=arguments, **options)
+
+
+def _ask_for_name(change: Change, key: str) -> str:
+    """List what a destructive change touches, ask for the name; return the field's key."""
+    lines = list(islice(change.lines(), _LINES + 1))
+    more = ["…"] if len(lines) > _LINES else []
+    st.code("\n".join(lines[:_LINES] + more), language=None)
+    typed_in = f"typed for {key}"
+    st.text_input(
+        f"Type **{change.target.env}** to {change.action}", key=typed_in, autocomplete="off"
+    )
+    return typed_in
+
+
+def _is_typed(typed_in: str, change: Change) -> bool:
+    return str(st.session_state.get(typed_in, "")).strip() == change.target.env
+
+
+def _start(kind: str, change: Change, shown: str, typed_in: str) -> None:
+    """Start the change; runs before the page is drawn again, which then shows why it was not."""
+    try:
+        if typed_in and not _is_typed(typed_in, change):
+            raise OperationError("Nothing was changed.", "Type the environment's name as shown.")
+        session.start(kind, change, shown)
+    except OperationError as error:
+        st.session_state[_REFUSED] = error
 
 
 def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: int = 3) -> None:
@@ -151,7 +204,7 @@ def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: in
         for job in found:
             _show_job(job, result)
         if running and not any(job.state == "running" for job in found):
-            session.forget()
+            st.cache_data.clear()
             st.rerun()  # the page may draw what has changed
 
     live()

@@ -7,10 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from console import session, widgets
-from console.operations.audit import audit
-from console.operations.audit.audit import Action, Filter
-from console.operations.errors import OperationError
+from console import session, units, widgets
+from console.operations.audit import export
+from console.operations.audit.audit import Action, Entry, Filter, FilterOptions
+from console.operations.changes import Operation
+from console.operations.progress import Report
 
 _SHOWN = 500
 _DOWNLOADED = 50_000
@@ -21,33 +22,64 @@ _SPANS: dict[str, timedelta | None] = {
     "Last week": timedelta(days=7),
     "Last month": timedelta(days=30),
 }
-_OUTCOMES = {"done": "✓ done", "failed": "✗ failed", "running": "… running"}
+_OUTCOMES = {
+    "done": "✓ done",
+    "failed": "✗ failed",
+    "interrupted": "✗ interrupted",
+    "running": "… running",
+}
+KIND = "audit"
+
+
+@session.cached(5)
+def _actions(wanted: Filter, ended: int) -> list[Action]:
+    return session.the_audit().actions(wanted, _SHOWN)
+
+
+@session.cached(60)
+def _options() -> FilterOptions:
+    return session.the_audit().filter_options()
+
+
+@session.cached(15)
+def _unaccounted(ended: int) -> list[Entry]:
+    return session.the_audit().unaccounted()
 
 
 def main() -> None:
     widgets.header(
         "Audit",
         "Who did what, when, on what, and how it ended. Entries are never changed or removed.",
-        refresh=("audit", "audit choices"),
+        refresh=(_actions, _options, _unaccounted),
     )
-    waiting = session.the_audit().waiting()
-    if waiting:
+    widgets.show_jobs(KIND, newest=1)
+    record = session.the_audit()
+    if session.may_operate():
+        record.deliver(session.require_actor())
+    if waiting := record.waiting():
         st.warning(
             f"{waiting} entries wait on this machine for the database. They follow by themselves "
-            "with the first action or look here once it is back.",
+            "with the first action, or when an operator looks here, once it is back.",
             icon=":material/hourglass_top:",
         )
-    with widgets.show_errors():
-        chosen = _filter()
-        looked = session.look(
-            "audit", 5, lambda: session.the_audit().actions(chosen, _SHOWN), chosen
+    if aside := record.quarantined():
+        st.warning(
+            f"{aside} files in the state folder's `audit/quarantine` hold no entry that can be "
+            "read, such as one cut short by a full disk. Read and delete them by hand.",
+            icon=":material/report:",
         )
+    with widgets.show_errors():
+        session.here()
+        ended = len([job for job in session.jobs().of(KIND) if job.ended])
+        chosen = _filter()
+        looked = _actions(chosen, ended)
         _show(looked.value, chosen)
+        _close(_unaccounted(ended).value)
         st.caption(f"{widgets.age(looked).capitalize()}. Times are this console's.")
 
 
 def _filter() -> Filter:
-    choices = session.look("audit choices", 60, lambda: session.the_audit().choices()).value
+    choices = _options().value
     with st.container(border=True):
         actors, actions, outcomes = st.columns(3)
         who = actors.multiselect("Who", choices.actors, placeholder="Anybody", key="audit who")
@@ -115,19 +147,42 @@ def _show(found: list[Action], chosen: Filter) -> None:
     count, running = len(found), sum(action.ended is None for action in found)
     more = " newest" if count == _SHOWN else ""
     st.caption(f"{count:,}{more} actions, {running} running.")
-    if running:
-        st.caption(
-            ":material/info: What runs for very long was cut off: its console or command ended "
-            "before it could say how."
-        )
     _downloads(found, chosen)
+
+
+def _close(lost: list[Entry]) -> None:
+    """Offer to close actions of which nobody will hear: their process is none of this machine's."""
+    if not lost:
+        return
+    rows = tuple(
+        f"{e.at.astimezone():%Y-%m-%d %H:%M:%S}  {e.actor}  {e.action}: {e.target}" for e in lost
+    )
+    with st.expander(f"{len(lost)} without an end, begun elsewhere", icon=":material/link_off:"):
+        st.markdown(
+            "They run on another machine, or were cut off there. Close them once you know that "
+            "they don't run: they are recorded as interrupted, with your name."
+        )
+        st.code("\n".join(rows), language=None)
+        keys = tuple(entry.key for entry in lost)
+
+        def work(_report: Report) -> str:
+            return f"{record.close(keys, who)} closed as interrupted"
+
+        record, who = session.the_audit(), session.require_actor()
+        widgets.change_button(
+            f"Close {len(lost)} as interrupted",
+            KIND,
+            lambda on: Operation(on, "close actions", f"{len(lost)} actions", rows, work),
+            key="close interrupted",
+            icon=":material/block:",
+        )
 
 
 def _took(action: Action) -> str:
     if action.seconds is not None:
-        return widgets.duration(action.seconds)
+        return units.duration(action.seconds)
     now = datetime.now().astimezone()
-    return f"{widgets.duration((now - action.started).total_seconds())} so far"
+    return f"{units.duration((now - action.started).total_seconds())} so far"
 
 
 def _downloads(found: list[Action], chosen: Filter) -> None:
@@ -140,7 +195,7 @@ def _downloads(found: list[Action], chosen: Filter) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "CSV",
-            lambda: audit.as_csv(everything()),
+            lambda: export.as_csv(everything()),
             f"{name}.csv",
             "text/csv",
             icon=":material/download:",
@@ -148,7 +203,7 @@ def _downloads(found: list[Action], chosen: Filter) -> None:
         )
         st.download_button(
             "JSON lines",
-            lambda: audit.as_json_lines(everything()),
+            lambda: export.as_json_lines(everything()),
             f"{name}.jsonl",
             "application/x-ndjson",
             icon=":material/download:",
@@ -156,7 +211,4 @@ def _downloads(found: list[Action], chosen: Filter) -> None:
         )
 
 
-try:
-    main()
-except OperationError as error:
-    widgets.show_error(error)
+main()

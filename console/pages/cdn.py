@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from functools import partial
+import uuid
 from typing import Any
 
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
 from console.operations.avatars import cdn
+from console.operations.changes import Operation
 from console.operations.environments.deployment import Deployment
-from console.operations.errors import OperationError
 from console.operations.progress import Report
 from console.operations.uploads import names
 
@@ -19,17 +19,27 @@ _LOOKED_AT = 10
 _THIS, _ALL, _PATHS = "One avatar", "All avatars", "Paths"
 
 
+@session.cached(60)
+def _history(_here: Deployment) -> cdn.History:
+    return cdn.history(_here)
+
+
+@session.cached(30)
+def _match(_here: Deployment, path: str) -> cdn.Match:
+    return cdn.match(_here, path)
+
+
 def main() -> None:
     widgets.header(
         "CDN",
-        "CloudFront keeps pictures close to users. An invalidation makes it fetch them anew.",
-        refresh=("invalidations", "matches"),
+        "CloudFront keeps pictures close to users. An invalidation makes it fetch them again.",
+        refresh=(_history, _match),
     )
     widgets.show_jobs("cdn", _show_result, newest=2)
     used: int | None = None
     with widgets.show_errors():
         here = session.here()
-        looked = session.look("invalidations", 60, lambda: cdn.history(here))
+        looked = _history(here)
         used = looked.value.paths_this_month
         _show_month(looked)
     with widgets.show_errors():
@@ -38,7 +48,7 @@ def main() -> None:
         _show_history(looked.value)
 
 
-def _show_month(looked: session.Looked[cdn.History]) -> None:
+def _show_month(looked: session.CachedValue[cdn.History]) -> None:
     found = looked.value
     used, free = found.paths_this_month, cdn.FREE_PATHS
     with st.container(border=True):
@@ -84,19 +94,31 @@ def _new(here: Deployment, used: int | None) -> None:
             else f"{count}, **free**: after it, {used + len(paths):,} of this month's "
             f"{cdn.FREE_PATHS:,} free ones are used."
         )
-    key = session.action_key("invalidate")
-    # A second click on the same button carries a name that is gone by then
-    if widgets.button(
-        f"Invalidate {count}", key=f"invalidate {key}", type="primary", icon=":material/mop:"
-    ):
-        with widgets.show_errors():
+    reference = uuid.uuid4().hex  # CloudFront acts on it once
 
-            def work(report: Report) -> str:
-                return cdn.invalidate(here, paths, report, reference=key)
+    def work(report: Report) -> str:
+        return cdn.invalidate(here, paths, report, reference=reference)
 
-            session.act("cdn", "invalidate", " ".join(paths), key, work)
-            session.spend_key("invalidate")
-            st.rerun()
+    widgets.change_button(
+        f"Invalidate {count}",
+        "cdn",
+        lambda on: Operation(
+            on,
+            "invalidate",
+            " ".join(paths),
+            tuple(paths),
+            work,
+            destructive=_is_wide(matches),
+        ),
+        key=f"invalidate {' '.join(paths)}",
+        type="primary",
+        icon=":material/mop:",
+    )
+
+
+def _is_wide(matches: list[cdn.Match]) -> bool:
+    """Say whether so much is dropped that users may notice while it is fetched again."""
+    return any(found.more for found in matches)
 
 
 def _chosen(what: str) -> list[str]:
@@ -130,10 +152,7 @@ def _chosen(what: str) -> list[str]:
 def _matches(here: Deployment, paths: list[str]) -> list[cdn.Match]:
     """Return what the first paths match; nothing where the bucket can't be read."""
     with widgets.show_errors():
-        return [
-            session.look("matches", 30, partial(cdn.match, here, path), path).value
-            for path in paths[:_LOOKED_AT]
-        ]
+        return [_match(here, path).value for path in paths[:_LOOKED_AT]]
     return []
 
 
@@ -176,7 +195,7 @@ def _show_advice(paths: list[str]) -> None:
         else:
             left.info(
                 f"One `{advice.wildcard}` instead of these {len(advice.instead_of)} saves {saved} "
-                f"path{plural}. It also drops all else below, which is then fetched anew once.",
+                f"path{plural}. It also drops all else below, which is then fetched again once.",
                 icon=":material/lightbulb:",
             )
         right.button(
@@ -208,7 +227,7 @@ def _show_history(found: cdn.History) -> None:
             {
                 "State": _state(item.status),
                 "Created": f"{item.created.astimezone():%Y-%m-%d %H:%M:%S}",
-                "Age": widgets.duration(time.time() - item.created.timestamp()),
+                "Age": units.duration(time.time() - item.created.timestamp()),
                 "Paths": None if item.paths is None else len(item.paths),
                 "Which": "not read yet" if item.paths is None else "  ".join(item.paths),
                 "Id": item.id,
@@ -229,7 +248,4 @@ def _state(status: str) -> str:
     return "✓ completed" if status == "Completed" else "… in progress"
 
 
-try:
-    main()
-except OperationError as error:
-    widgets.show_error(error)
+main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from itertools import groupby
 
@@ -11,13 +10,16 @@ import streamlit as st
 from console import session, widgets
 from console.jobs import Job
 from console.operations import migrations, progress
-from console.operations.environments import databases, target
+from console.operations.changes import Operation
+from console.operations.environments import deployment, target
 from console.operations.environments.doctor import Finding, examine
 from console.operations.environments.doctor.database import Migrations
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
+from console.operations.uploads import test_users
 
 _KIND = "examination"
+_TEST_USER = "doctor"
 _MARKS: dict[widgets.Status, str] = {
     "error": "✗ error",
     "warning": "! warning",
@@ -32,24 +34,24 @@ _WORDS: dict[widgets.Status, str] = {
 }
 
 
-def examination(report: progress.Report) -> list[Finding]:
-    """Examine this console's environment."""
+def examination(report: progress.Report, who: str | None = None) -> list[Finding]:
+    """Examine this console's environment, changing nothing unless a test user signs in."""
     env = session.env()
 
     def workspace() -> Workspace:
         return Workspace(target.resolve(env))
 
-    return examine(env, workspace, report, migrations=_migrations())
+    return examine(env, workspace, report, who=who, migrations=_migrations())
 
 
 def _migrations() -> Migrations | None:
     try:
-        here = session.here()
+        here = deployment.load(session.env())
     except OperationError:
         return None
     if not here.database_url_parameter:
         return None
-    return lambda: migrations.migrations(databases.operator_url(here))
+    return lambda: migrations.migrations(target.resolve(session.env()).database_url())
 
 
 def latest() -> Job:
@@ -59,8 +61,45 @@ def latest() -> Job:
 
 
 def begin() -> Job:
-    """Examine anew, in the background."""
-    return session.jobs().start(f"{_KIND} {time.time()}", _KIND, "Examine", examination)
+    """Examine again, in the background, what can be examined without changing anything."""
+    return session.jobs().start(
+        "examination", _KIND, "Examine", lambda _key, report: examination(report)
+    )
+
+
+class Examined(list[Finding]):
+    """The findings of an examination; its text is what the audit keeps."""
+
+    def __str__(self) -> str:
+        counts = Counter(finding.state for finding in self)
+        return ", ".join(f"{counts[state]} {state}" for state in _WORDS if counts[state])
+
+
+def _sign_in_too(busy: bool) -> None:
+    """Draw the button of the examination with a test user, which makes or changes an account."""
+    with widgets.show_errors():
+
+        def work(report: progress.Report) -> Examined:
+            return Examined(examination(report, _TEST_USER))
+
+        address = test_users.email(_TEST_USER)
+        widgets.change_button(
+            "Run checks with a sign-in",
+            _KIND,
+            None
+            if busy
+            else lambda on: Operation(
+                on,
+                "examine",
+                f"with the test user {address}",
+                (f"make {address} in the user pool if it is missing, and set a new password",),
+                work,
+            ),
+            key="examine with a sign-in",
+            icon=":material/login:",
+            help=f"Makes the test user {address} if it is missing, and gives it a new random "
+            "password: tries the API with its token.",
+        )
 
 
 def draw(findings: list[Finding]) -> None:
@@ -72,7 +111,7 @@ def draw(findings: list[Finding]) -> None:
             st.markdown(widgets.badge(state, state))
     wrong = [finding for finding in findings if finding.state != "ok"]
     if wrong:
-        st.subheader("To be mended", anchor=False)
+        st.subheader("To be fixed", anchor=False)
         for finding in wrong:
             with st.container(border=True):
                 st.markdown(
@@ -99,7 +138,7 @@ def draw(findings: list[Finding]) -> None:
                         "What": line.name,
                         "Expected": line.expected,
                         "Found": line.found,
-                        "How to mend it": "" if line.state == "ok" else line.remedy,
+                        "How to fix it": "" if line.state == "ok" else line.remedy,
                     }
                     for line in lines
                 ],
@@ -119,12 +158,13 @@ def main() -> None:
         "compared with what Terraform made and tried for real. `make doctor` prints the same.",
     )
     job = latest()
-    left, right = st.columns([1, 4], vertical_alignment="center")
     busy = job.state == "running"
-    if left.button("Examine anew", icon=":material/refresh:", disabled=busy):
-        begin()
-        st.rerun()
-    right.caption("looking …" if busy else widgets.as_of(job.ended or 0))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Run checks again", icon=":material/refresh:", disabled=busy):
+            begin()
+            st.rerun()
+        _sign_in_too(busy)
+        st.caption("examining …" if busy else widgets.as_of(job.ended or 0))
 
     if busy:
 

@@ -1,7 +1,8 @@
-"""The schema's history and what is pending: previewed, rehearsed, applied, taken back."""
+"""The schema's history and what is pending: previewed, rehearsed, applied, rolled back."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +10,17 @@ from typing import Any
 
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
 from console.jobs import Job
 from console.operations import migrations
-from console.operations.environments import databases
-from console.operations.errors import OperationError
-from console.operations.migrations import Migration, Preview, Rehearsed
+from console.operations.changes import Operation, fingerprint
+from console.operations.environments.target import Target
+from console.operations.migrations import Entry, Migration, Preview, Rehearsed
+from console.operations.migrations.files import DIRECTORY
 from console.operations.migrations.preview import Lock
 from console.operations.progress import Report
 
+KIND = "migrations"
 _APPLIED = ("applied", "baseline")
 _STATES = {
     "applied": "✓ applied",
@@ -38,33 +41,61 @@ class Rehearsal:
 
     def __str__(self) -> str:
         broken = [line.name for line in self.found if not line.restores]
-        end = f"no way back from {', '.join(broken)}" if broken else "each with its way back"
+        end = f"not reversible: {', '.join(broken)}" if broken else "each reversible"
         return f"{len(self.found)} rehearsed, {end}"
+
+
+@session.cached(30)
+def _migrations(_target: Target, ended: int) -> list[Migration]:
+    return migrations.migrations(_target.database_url())
+
+
+@session.cached(30)
+def _runs(_target: Target, ended: int) -> list[Entry]:
+    return migrations.runs(_target.database_url())
+
+
+class Previews(list[Preview]):
+    """The previews of a run; their text is what the audit keeps."""
+
+    def __str__(self) -> str:
+        return f"{len(self)} previewed"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which migrations made the schema that is there; its text is what the audit keeps."""
+
+    found: migrations.Adoption | None
+
+    def __str__(self) -> str:
+        return f"it is that of {self.found.revision}" if self.found else "there is nothing to adopt"
 
 
 def main() -> None:
     widgets.header(
         "Migrations",
-        "Each change of the schema is a file with the SQL that makes it and the SQL that takes it "
-        "back.",
-        refresh=("migrations", "migration runs"),
+        "Each change of the schema is a file with the SQL that makes it and the SQL that "
+        "reverses it.",
+        refresh=(_migrations, _runs),
     )
-    widgets.show_jobs("migrations", _show_result, newest=2)
+    widgets.show_jobs(KIND, _show_result, newest=2)
     lines: list[Migration] | None = None
     with widgets.show_errors():
-        url = session.look("database url", 30, lambda: databases.operator_url(session.here())).value
-        looked = session.look("migrations", 30, lambda: migrations.migrations(url))
+        session.here()
+        target = session.the_target()
+        looked = _migrations(target, _ended())
         lines = looked.value
-        _show_standing(looked)
+        _show_state(looked)
         _show_drift(lines)
     apply, back, new, runs = st.tabs(["Apply", "Roll back", "New migration", "Every run"])
     if lines is not None:
         with apply, widgets.show_errors():
-            _apply(url, lines)
+            _apply(target, lines)
         with back, widgets.show_errors():
-            _roll_back(url, lines)
+            _roll_back(target, lines)
         with runs, widgets.show_errors():
-            _show_runs(url)
+            _show_runs(target)
     else:
         for tab in (apply, back, runs):
             with tab:
@@ -73,13 +104,13 @@ def main() -> None:
         _new()
 
 
-def _show_standing(looked: session.Looked[list[Migration]]) -> None:
+def _show_state(looked: session.CachedValue[list[Migration]]) -> None:
     lines = looked.value
     applied = sum(line.state in _APPLIED for line in lines)
     pending = sum(line.state == "pending" for line in lines)
     wrong = len(lines) - applied - pending + sum(bool(line.drift) for line in lines)
     if wrong:
-        standing = widgets.badge("error", f"{wrong} not as it should be")
+        standing = widgets.badge("error", f"{wrong} with a problem")
     elif pending:
         standing = widgets.badge("warning", f"{pending} pending")
     else:
@@ -95,7 +126,7 @@ def _show_standing(looked: session.Looked[list[Migration]]) -> None:
                 "Migration": line.name,
                 "Applied": _when(line.applied_at),
                 "By": line.by or "",
-                "Took": "" if line.seconds is None else widgets.duration(line.seconds),
+                "Took": "" if line.seconds is None else units.duration(line.seconds),
                 "File": "✗ changed since" if line.drift else "✓ as applied" if line.by else "",
             }
             for line in reversed(lines)
@@ -141,63 +172,94 @@ def _show_drift(lines: Sequence[Migration]) -> None:
             )
 
 
-def _apply(url: str, lines: Sequence[Migration]) -> None:
+def _apply(target: Target, lines: Sequence[Migration]) -> None:
     pending = [line.name for line in lines if line.state in ("pending", "interrupted")]
     if not pending:
         widgets.empty("Nothing is pending. Write one under **New migration**.")
         return
-    try:
-        adoption = (
-            None
-            if any(line.by for line in lines)
-            else session.look("adoption", 300, lambda: migrations.adoption(url)).value
-        )
-    except OperationError as error:
-        widgets.show_error(error)
-        adoption = None
-    if adoption is not None:
-        _adopt(url, adoption)
-        return
-    target = st.selectbox("Apply up to", pending, index=len(pending) - 1, key="migrate to")
-    plan = pending[: pending.index(target) + 1]
+    if not any(line.by for line in lines):
+        adoption = _compared(target)
+        if adoption is not None:
+            _adopt(target, adoption)
+            return
+    up_to = st.selectbox("Apply up to", pending, index=len(pending) - 1, key="migrate to")
+    plan = pending[: pending.index(up_to) + 1]
     _show_plan("These are applied, in this order:", plan)
-    previewed = _preview(url, "up", target, (target, *plan))
+    previewed = _preview(target, "up", up_to, (up_to, *plan))
+    who = session.require_actor().name
     rehearse, migrate, _ = st.columns([1, 1, 2])
     with rehearse:
-        key = session.action_key("rehearse")
-        if widgets.button(
+        widgets.change_button(
             "Rehearse",
-            key=f"rehearse {key}",
+            KIND,
+            lambda on: Operation(
+                on, "rehearse", up_to, tuple(plan), lambda report: _rehearse(on, up_to, report)
+            ),
+            key="rehearse",
             icon=":material/science:",
             width="stretch",
-            help="Apply, take back and apply again on an empty copy of the schema.",
-        ):
-            _start("rehearse", target, key, lambda report: _rehearse(url, target, report))
+            help="Apply, roll back and apply again on an empty copy of the schema.",
+        )
     with migrate:
-        key = session.action_key("migrate")
-        who = session.require_actor().name
-        if widgets.button(
+        widgets.change_button(
             f"Apply {len(plan)}",
-            key=f"migrate {key}",
+            KIND,
+            (lambda on: _migrate(on, up_to, plan, who)) if previewed else None,
+            key="migrate",
             icon=":material/play_arrow:",
             type="primary",
             width="stretch",
-            disabled=not previewed,
-            help=None if previewed else "Look at the preview first.",
-        ):
-            _start(
-                "migrate",
-                target,
-                key,
-                lambda report: migrations.migrate(url, target, report=report, who=who),
+            help=None if previewed else "Look at a preview without an error first.",
+        )
+
+
+def _migrate(on: Target, up_to: str, plan: Sequence[str], who: str) -> Operation:
+    def work(report: Report) -> Any:
+        return migrations.migrate(on.database_url(), up_to, report=report, who=who)
+
+    return Operation(on, "migrate", up_to, tuple(plan), work)
+
+
+def _rollback(on: Target, back_to: str, plan: Sequence[str], who: str) -> Operation:
+    def work(report: Report) -> Any:
+        return migrations.rollback(on.database_url(), to=back_to, report=report, who=who)
+
+    return Operation(on, "rollback", back_to, tuple(plan), work, destructive=True)
+
+
+def _compared(target: Target) -> migrations.Adoption | None:
+    """Draw the comparison with a schema that is there already, which makes a scratch copy of it."""
+    job = next((job for job in session.jobs().of("compare") if job.state != "failed"), None)
+    if job is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            widgets.change_button(
+                "Compare with the schema that is there",
+                "compare",
+                lambda on: Operation(
+                    on,
+                    "compare",
+                    "the schema with the migrations",
+                    ("make a scratch database, run the migrations there, and drop it",),
+                    lambda _report: Comparison(migrations.adoption(on.database_url())),
+                ),
+                key="compare",
+                icon=":material/compare_arrows:",
             )
+            st.caption("No migration was ever applied. Were its tables made by other means?")
+        widgets.show_jobs("compare", newest=1)
+        return None
+    if job.state == "running":
+        _wait_for(job)
+        return None
+    found: migrations.Adoption | None = job.result.found
+    return found
 
 
-def _rehearse(url: str, target: str, report: Report) -> Rehearsal:
-    return Rehearsal(migrations.rehearse(url, target, report=report))
+def _rehearse(target: Target, up_to: str, report: Report) -> Rehearsal:
+    return Rehearsal(migrations.rehearse(target.database_url(), up_to, report=report))
 
 
-def _adopt(url: str, adoption: migrations.Adoption) -> None:
+def _adopt(target: Target, adoption: migrations.Adoption) -> None:
     st.warning(
         f"This database has its tables already, and no history. Its schema is that of "
         f"**{adoption.revision}**. Adopting it writes {len(adoption.baseline)} migrations into the "
@@ -208,19 +270,24 @@ def _adopt(url: str, adoption: migrations.Adoption) -> None:
     if adoption.differences:
         st.markdown("**How it differs from what the migrations make**")
         st.code("\n".join(adoption.differences), language=None)
-    key = session.action_key("adopt")
     who = session.require_actor().name
-    sure = widgets.confirmed(session.env(), key=f"adopt name {key}", what="adopt it")
-    if widgets.button("Adopt", key=f"adopt {key}", type="primary", disabled=not sure):
-        _start(
+    widgets.change_button(
+        "Adopt",
+        KIND,
+        lambda on: Operation(
+            on,
             "adopt",
             adoption.revision,
-            key,
-            lambda report: migrations.adopt(url, report=report, who=who),
-        )
+            tuple(adoption.baseline),
+            lambda report: migrations.adopt(on.database_url(), report=report, who=who),
+            destructive=True,
+        ),
+        key="adopt",
+        type="primary",
+    )
 
 
-def _roll_back(url: str, lines: Sequence[Migration]) -> None:
+def _roll_back(target: Target, lines: Sequence[Migration]) -> None:
     applied = [line.name for line in lines if line.state in _APPLIED]
     floor = sum(line.state == "baseline" for line in lines)
     targets = [*applied[max(0, floor - 1) : -1]] if applied else []
@@ -228,44 +295,35 @@ def _roll_back(url: str, lines: Sequence[Migration]) -> None:
         targets = [_BASE, *targets]
     if not targets:
         widgets.empty(
-            "Nothing can be taken back: what was adopted was there before."
+            "Nothing can be rolled back: what was adopted was there before."
             if applied
             else "Nothing is applied yet."
         )
         return
-    target = st.selectbox(
+    back_to = st.selectbox(
         "Roll back to",
         list(reversed(targets)),
         format_func=lambda name: "before the first one" if name == _BASE else str(name),
         key="rollback to",
     )
-    start = 0 if target == _BASE else applied.index(target) + 1
+    start = 0 if back_to == _BASE else applied.index(back_to) + 1
     plan = list(reversed(applied[start:]))
-    _show_plan("These are taken back, in this order:", plan)
+    _show_plan("These are rolled back, in this order:", plan)
     st.warning(
         "What their columns and tables hold is lost: a rollback brings back the schema, not rows.",
         icon=":material/warning:",
     )
-    previewed = _preview(url, "down", target, (target, *plan))
-    key = session.action_key("rollback")
+    previewed = _preview(target, "down", back_to, (back_to, *plan))
     who = session.require_actor().name
-    sure = widgets.confirmed(
-        target.partition("_")[2] or target, key=f"rollback name {key}", what="roll back to it"
-    )
-    if widgets.button(
+    widgets.change_button(
         f"Roll back {len(plan)}",
-        key=f"rollback {key}",
+        KIND,
+        (lambda on: _rollback(on, back_to, plan, who)) if previewed else None,
+        key="rollback",
         icon=":material/undo:",
         type="primary",
-        disabled=not (previewed and sure),
-        help=None if previewed else "Look at the preview first.",
-    ):
-        _start(
-            "rollback",
-            target,
-            key,
-            lambda report: migrations.rollback(url, to=target, report=report, who=who),
-        )
+        help=None if previewed else "Look at a preview without an error first.",
+    )
 
 
 def _new() -> None:
@@ -273,63 +331,77 @@ def _new() -> None:
         "The file is written into `migrations/versions/` of the checkout that this console runs "
         "from. Fill in its SQL, then come back to preview it."
     )
-    key = session.action_key("migration")
     name = st.text_input(
-        "What it does", placeholder="add_bio_column", key=f"migration name {key}"
+        "What it does", placeholder="add_bio_column", key=f"migration name {_ended()}"
     ).strip()
-    if widgets.button(
-        "Write the file", key=f"migration {key}", icon=":material/note_add:", disabled=not name
-    ):
-        _start("new migration", name, key, lambda _: migrations.create(name).name)
+    widgets.change_button(
+        "Write the file",
+        KIND,
+        (
+            lambda on: Operation(
+                on,
+                "new migration",
+                name,
+                (f"write a file for {name}",),
+                lambda _: migrations.create(name).name,
+            )
+        )
+        if name
+        else None,
+        key="new migration",
+        icon=":material/note_add:",
+    )
 
 
-def _start(action: str, target: str, key: str, work: Any) -> None:
-    """Start the action; its key is spent, so that a second click is on a button that is gone."""
-    session.act("migrations", action, target, key, work)
-    session.spend_key(action.removeprefix("new "))
-    st.rerun()
+def _ended() -> int:
+    """Return how many changes have ended: each may have changed what is listed."""
+    return sum(job.ended is not None for job in session.jobs().of(KIND))
 
 
 def _show_plan(title: str, names: Sequence[str]) -> None:
     st.markdown("\n".join([title, "", *(f"1. `{name}`" for name in names)]))
 
 
-def _preview(url: str, direction: Any, target: str, plan: tuple[str, ...]) -> bool:
-    """Draw a run's preview, or the button that makes it; say whether it has been made.
-
-    It only reads the live database, and tries the statements on an empty copy of its schema.
-    """
-    slot = f"preview {direction}"
-    wanted: tuple[Any, str] | None = st.session_state.get(slot)
-    job = next(
-        (job for job in session.jobs().of("preview") if wanted == (plan, job.key)),
-        None,
+def _preview(target: Target, direction: Any, to: str, plan: tuple[str, ...]) -> bool:
+    """Draw a run's preview, or the button that makes it; say whether it was made and is good."""
+    change = Operation(
+        target,
+        f"preview {direction}",
+        to,
+        _with_digests(plan),
+        lambda report: Previews(
+            migrations.preview(target.database_url(), to=to, direction=direction, report=report)
+        ),
     )
-    if job is None:
-        if st.button("Preview", key=f"{slot} button", icon=":material/visibility:"):
-            key = session.action_key(slot)
-            session.spend_key(slot)
-            session.jobs().start(
-                key,
-                "preview",
-                f"preview: {target}",
-                lambda report: migrations.preview(
-                    url, to=target, direction=direction, report=report
-                ),
-            )
-            st.session_state[slot] = (plan, key)
-            st.rerun()
+    shown = fingerprint(change)
+    job = next((job for job in session.jobs().of("preview") if job.name == shown), None)
+    if job is None or job.state == "failed":
+        if job and job.error:
+            widgets.show_error(job.error)
+        widgets.change_button(
+            "Preview again" if job else "Preview",
+            "preview",
+            lambda _on: change,
+            key=f"preview {direction} button",
+            icon=":material/visibility:",
+        )
         st.caption("The SQL, squawk's findings, and the locks each statement takes.")
         return False
     if job.state == "running":
         _wait_for(job)
         return False
-    if job.error:
-        widgets.show_error(job.error)
-        return True
     for number, item in enumerate(job.result):
         _show_preview(item, expanded=number == 0)
     return True
+
+
+def _with_digests(names: Sequence[str]) -> tuple[str, ...]:
+    """Return each migration with its file's digest: what is seen of another text counts no more."""
+    files = {path.stem: path for path in DIRECTORY.rglob("*.py")}
+    return tuple(
+        f"{name} {hashlib.sha256(files[name].read_bytes()).hexdigest() if name in files else ''}"
+        for name in names
+    )
 
 
 def _wait_for(job: Job) -> None:
@@ -387,13 +459,13 @@ def _lock_row(line: int | None, lock: Lock) -> dict[str, Any]:
         "Lock": lock.mode,
         "Keeps waiting": lock.blocks,
         "Rewrites": "the whole table" if lock.rewrites else "",
-        "Size": "new" if lock.size_bytes is None else widgets.size(lock.size_bytes),
+        "Size": "new" if lock.size_bytes is None else units.size(lock.size_bytes),
         "Rows": "" if lock.rows is None else f"~{lock.rows:,}",
     }
 
 
 def _show_result(result: Any) -> None:
-    # a page's classes are made anew in each run, so a Rehearsal is known by what it holds
+    # a page's classes are made again in each run, so a Rehearsal is known by what it holds
     found: list[Rehearsed] | None = getattr(result, "found", None)
     if found is None:
         st.success(f"{str(result)[:1].upper()}{str(result)[1:]}.", icon=":material/check_circle:")
@@ -408,13 +480,13 @@ def _show_result(result: Any) -> None:
             st.code(line.difference, language="diff")
 
 
-def _show_runs(url: str) -> None:
-    found = session.look("migration runs", 30, lambda: migrations.runs(url)).value
+def _show_runs(target: Target) -> None:
+    found = _runs(target, _ended()).value
     if not found:
-        widgets.empty("Nothing was applied or taken back yet.")
+        widgets.empty("Nothing was applied or rolled back yet.")
         return
     marks = {"succeeded": "✓", "failed": "✗", "interrupted": "✗", "started": "…"}
-    ways = {"up": "applied", "down": "taken back", "baseline": "adopted"}
+    ways = {"up": "applied", "down": "rolled back", "baseline": "adopted"}
     st.dataframe(
         [
             {
@@ -423,7 +495,7 @@ def _show_runs(url: str) -> None:
                 "What": ways[entry.direction],
                 "Migration": entry.name,
                 "By": entry.actor,
-                "Took": "" if entry.seconds is None else widgets.duration(entry.seconds),
+                "Took": "" if entry.seconds is None else units.duration(entry.seconds),
                 "Error": entry.error or "",
             }
             for entry in found
@@ -436,7 +508,4 @@ def _when(at: datetime | None) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else ""
 
 
-try:
-    main()
-except OperationError as error:
-    widgets.show_error(error)
+main()

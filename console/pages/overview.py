@@ -1,4 +1,4 @@
-"""Is it well, at a glance."""
+"""Is everything healthy, at a glance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import altair
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
 from console.operations import migrations
 from console.operations.avatars import cdn
 from console.operations.avatars.cdn import Invalidation
@@ -48,10 +48,10 @@ def draw_queue(found: tuple[dict[str, int], float | None]) -> None:
     counts, oldest = found
     waiting = counts["waiting"] + counts["in_flight"]
     slow = oldest is not None and oldest > _OLD_SECONDS
-    st.markdown(widgets.badge("warning" if slow else "ok", "slow" if slow else "flowing"))
-    st.metric("Waiting or in work", waiting)
+    st.markdown(widgets.badge("warning" if slow else "ok", "slow" if slow else "healthy"))
+    st.metric("Waiting or in flight", waiting)
     st.caption(
-        f"Oldest waits {widgets.duration(oldest)}" if oldest else "No message has waited lately"
+        f"Oldest waits {units.duration(oldest)}" if oldest else "No message has waited lately"
     )
 
 
@@ -59,20 +59,28 @@ def draw_failures(found: tuple[dict[str, int], list[Processed]]) -> None:
     counts, lines = found
     rejected = sum(bool(line.code) for line in lines)
     dead = counts["dead"]
-    st.markdown(widgets.badge("error" if dead else "ok", "dead letters" if dead else "none dead"))
-    st.metric("Dead letters", dead)
+    st.markdown(widgets.badge("error" if dead else "ok", "not empty" if dead else "empty"))
+    st.metric("Dead-letter messages", dead)
     st.caption(f"Rejected in the last day: {rejected}")
     if rejected:
         way("failures", "See why", show="rejected")
 
 
 def draw_alarms(found: list[Alarm]) -> None:
-    ringing = [alarm for alarm in found if alarm.state == "ALARM"]
-    st.markdown(widgets.badge("error" if ringing else "ok", "ringing" if ringing else "quiet"))
-    st.metric("Alarms ringing", f"{len(ringing)} of {len(found)}")
-    if not ringing:
+    firing = [alarm for alarm in found if alarm.state == "ALARM"]
+    unmeasured = sum(alarm.state == "INSUFFICIENT_DATA" for alarm in found)
+    if firing:
+        st.markdown(widgets.badge("error", "in ALARM"))
+    elif unmeasured == len(found):
+        st.markdown(widgets.badge("unknown", "no data"))
+    else:
+        st.markdown(widgets.badge("ok", "OK"))
+    st.metric("In ALARM", f"{len(firing)} of {len(found)}")
+    if unmeasured:
+        st.caption(f"{unmeasured} without data yet")
+    elif not firing:
         st.caption("Everything within its bounds")
-    for alarm in ringing:
+    for alarm in firing:
         st.caption(f"**{alarm.name}** for {_ago(alarm.since, '')}. {alarm.about}")
         way(*_DEALT_WITH.get(alarm.name, ("environment", "Check the environment")))
 
@@ -108,7 +116,7 @@ def draw_certificate(found: Certificate | None) -> None:
 
 
 def _ago(when: datetime, word: str = " ago") -> str:
-    return f"{widgets.duration(max(0, time.time() - when.timestamp()))}{word}"
+    return f"{units.duration(max(0, time.time() - when.timestamp()))}{word}"
 
 
 def draw_arrivals(lines: list[Processed]) -> None:
@@ -122,11 +130,11 @@ def draw_arrivals(lines: list[Processed]) -> None:
     second.metric("Uploads, last day", f"{len(lines):,}", border=True)
     third.metric(
         "Upload to avatar, median",
-        widgets.duration(middle[0]) if middle else "none yet",
+        units.duration(middle[0]) if middle else "none yet",
         border=True,
     )
     fourth.metric(
-        "Upload to avatar, p95", widgets.duration(middle[1]) if middle else "none yet", border=True
+        "Upload to avatar, p95", units.duration(middle[1]) if middle else "none yet", border=True
     )
     if not known:
         widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
@@ -164,21 +172,13 @@ def draw_arrivals(lines: list[Processed]) -> None:
 def main() -> None:
     widgets.header(
         "Overview",
-        "Is it well? Each card leads to where its matter is dealt with.",
-        refresh=(
-            "queues",
-            "age",
-            "processed",
-            "alarms",
-            "migration",
-            "newest invalidations",
-            "certificate",
-        ),
+        "Is everything healthy? Each card leads to where its matter is dealt with.",
+        refresh=tuple(_LOOKUPS.values()),
     )
     with widgets.show_errors():
         here = session.here()
-        found = session.look_all(
-            15, {name: functools.partial(find, here) for name, find in _LOOKUPS.items()}
+        found = session.ask_all(
+            {name: functools.partial(look, here) for name, look in _LOOKUPS.items()}
         )
         if isinstance(found["processed"], OperationError):
             widgets.show_error(found["processed"])
@@ -198,21 +198,56 @@ def joined(found: list[Any]) -> Any:
     errors = [item for item in found if isinstance(item, OperationError)]
     if errors or len(found) == 1:
         return errors[0] if errors else found[0]
-    return session.Looked(tuple(item.value for item in found), min(item.at for item in found))
+    return session.CachedValue(tuple(item.value for item in found), min(item.at for item in found))
 
 
-_LOOKUPS: dict[str, Callable[[Deployment], Any]] = {
-    "processed": health.processed,
-    "queues": dead_letters.counts,
-    "age": health.queue_age,
-    "alarms": health.alarms,
-    "migration": health.last_migration,
-    "newest invalidations": lambda here: cdn.newest(here, 3),
-    "certificate": health.certificate,
+@session.cached(15)
+def _processed(_here: Deployment) -> list[Processed]:
+    return health.processed(_here)
+
+
+@session.cached(15)
+def _queues(_here: Deployment) -> dict[str, int]:
+    return dead_letters.counts(_here)
+
+
+@session.cached(15)
+def _age(_here: Deployment) -> float | None:
+    return health.queue_age(_here)
+
+
+@session.cached(15)
+def _alarms(_here: Deployment) -> list[Alarm]:
+    return health.alarms(_here)
+
+
+@session.cached(15)
+def _migration(_here: Deployment) -> tuple[migrations.Migration | None, int]:
+    return health.last_migration(_here)
+
+
+@session.cached(15)
+def _invalidations(_here: Deployment) -> list[Invalidation]:
+    return cdn.newest(_here, 3)
+
+
+@session.cached(15)
+def _certificate(_here: Deployment) -> Certificate | None:
+    return health.certificate(_here)
+
+
+_LOOKUPS: dict[str, session.Lookup[[Deployment], Any]] = {
+    "processed": _processed,
+    "queues": _queues,
+    "age": _age,
+    "alarms": _alarms,
+    "migration": _migration,
+    "newest invalidations": _invalidations,
+    "certificate": _certificate,
 }
-# What rings, and where it is dealt with; whatever else, the environment may show why
+# Which alarm is dealt with where; whatever else, the environment may show why
 _DEALT_WITH = {
-    "dead-letters": ("failures", "Deal with the dead letters"),
+    "dead-letters": ("failures", "Deal with the dead-letter messages"),
     "queue-age": ("failures", "See what fails"),
 }
 _CARDS: list[tuple[str, list[str], Callable[[Any], None], str, str]] = [

@@ -9,9 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
 from console.operations import migrations
+from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Target
 from console.operations.uploads import profiles, refusals
 from console.operations.uploads.profiles import Profile
 from console.operations.uploads.test_users import SignIn
@@ -35,10 +37,15 @@ _STYLE = """<style>
 </style>"""
 
 
+@session.cached(30)
+def _profile(_here: Deployment, handle: str, ended: int) -> Profile:
+    return profiles.read(_here, handle)
+
+
 def main() -> None:
     """Draw the page."""
     widgets.header(
-        "Profile", "A user's page, as the user sees it, through the real API.", refresh=("profile",)
+        "Profile", "A user's page, as the user sees it, through the real API.", refresh=(_profile,)
     )
     page, controls = st.columns([3, 2], gap="large")
     with controls:
@@ -47,7 +54,7 @@ def main() -> None:
         here = session.here()
         ended = sum(job.ended is not None for job in session.jobs().of(KIND))
         with page:
-            looked = session.look("profile", 30, lambda: profiles.read(here, handle), handle, ended)
+            looked = _profile(here, handle, ended)
             with st.container(border=True):
                 st.html(_STYLE + _page(here, looked.value))
             st.caption(f"From `{here.api_url}` · {widgets.age(looked)}")
@@ -71,7 +78,7 @@ def _choose_user() -> str:
 def _page(here: Deployment, profile: Profile) -> str:
     activities = "".join(
         f'<div class="activity">{escape(item.message)}<br><small>'
-        f"{widgets.duration(max(0, time.time() - item.created_at))} ago · "
+        f"{units.duration(max(0, time.time() - item.created_at))} ago · "
         f"{item.replies} replies · {item.reposts} reposts · {item.likes} likes</small></div>"
         for item in profile.activities
     )
@@ -93,9 +100,9 @@ def _as_the_user(here: Deployment, profile: Profile) -> None:
         _sign_in(here, profile)
         return
     left, right = st.columns([3, 1], vertical_alignment="center")
-    rest = widgets.duration(user.expires_at - time.time())
+    rest = units.duration(user.expires_at - time.time())
     left.markdown(widgets.badge("ok", f"signed in as @{profile.handle}") + f" :gray[for {rest}]")
-    if right.button("Leave", help="Forget the sign-in", width="stretch"):
+    if right.button("Leave", help="End this sign-in here", width="stretch"):
         del st.session_state[SIGNED_IN]
         st.rerun()
     _new_avatar(here, profile, user)
@@ -115,20 +122,27 @@ def _sign_in(here: Deployment, profile: Profile) -> None:
         ":gray[Sign in as this test user to change their bio or picture. It sets their account a "
         "new random password; accounts of real users can't be signed in to.]"
     )
-    if widgets.button(
-        f"Sign in as @{profile.handle}", key="sign in", icon=":material/login:", type="primary"
-    ):
-        # The token goes into this session alone: not into the job, its result or the audit
-        box: list[SignIn] = st.session_state.setdefault(SIGNED_IN, [])
+    # The token goes into this session alone: not into the job, its result or the audit
+    box: list[SignIn] = st.session_state.setdefault(SIGNED_IN, [])
 
-        def work(_report: Any) -> str:
-            box[:] = [profiles.sign_in(here, profile)]
-            return f"Signed in as @{profile.handle}."
+    def work(_report: Any) -> str:
+        box[:] = [profiles.sign_in(here, profile)]
+        return f"Signed in as @{profile.handle}."
 
-        session.act_once(
-            KIND, "Sign in as a test user", f"@{profile.handle}", f"sign in {profile.sub}", work
-        )
-        st.rerun()
+    widgets.change_button(
+        f"Sign in as @{profile.handle}",
+        KIND,
+        lambda on: Operation(
+            on,
+            "sign in as a test user",
+            f"@{profile.handle}",
+            (f"set a new random password for {profile.sub}",),
+            work,
+        ),
+        key="sign in",
+        icon=":material/login:",
+        type="primary",
+    )
 
 
 def _edit(here: Deployment, profile: Profile, user: SignIn) -> None:
@@ -136,16 +150,26 @@ def _edit(here: Deployment, profile: Profile, user: SignIn) -> None:
         st.markdown("**Edit the profile**")
         name = st.text_input("Display name", profile.display_name, key=f"name {profile}")
         bio = st.text_area("Bio", profile.bio, key=f"bio {profile}", height=100)
+
+        def work(_report: Any) -> str:
+            changed = profiles.update(here, user, name, bio)
+            return f"@{changed.handle} is now “{changed.display_name}”: {changed.bio}"
+
+        before = f"from “{profile.display_name}”: {profile.bio}"
+
+        def change(on: Target) -> Operation:
+            touches = (before, f"to “{name}”: {bio}")
+            return Operation(on, "edit a test user's profile", f"@{profile.handle}", touches, work)
+
         same = (name, bio) == (profile.display_name, profile.bio)
-        if widgets.button("Save", key="save", icon=":material/save:", type="primary") and not same:
-
-            def work(_report: Any) -> str:
-                changed = profiles.update(here, user, name, bio)
-                return f"@{changed.handle} is now “{changed.display_name}”: {changed.bio}"
-
-            change = f"edit {profile.sub} {profile.display_name} {profile.bio} {name} {bio}"
-            session.act_once(KIND, "Edit a test user's profile", f"@{profile.handle}", change, work)
-            st.rerun()
+        widgets.change_button(
+            "Save",
+            KIND,
+            None if same else change,
+            key="save",
+            icon=":material/save:",
+            type="primary",
+        )
 
 
 @st.cache_resource
@@ -159,8 +183,7 @@ def _component() -> Any:
 def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
     with st.container(border=True):
         st.markdown("**New avatar** :gray[sent by this browser itself]")
-        who = session.actor()
-        if who is None or not who.may_operate:
+        if not session.may_operate():
             widgets.empty("You may look, and change nothing.")
             return
         result = _component()(
@@ -173,15 +196,16 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
             widgets.show_error(refusals.explain(here, refusals.Refusal(**result.failed)))
         if result.uploaded:
             version = str(result.uploaded["version"])
-            session.act_once(
-                KIND,
-                "Upload an avatar from the browser",
+            sent = Operation(
+                session.the_target(),
+                "upload an avatar from the browser",
                 f"@{profile.handle} {version}",
-                f"upload {user.sub} {version}",
+                (f"{user.sub} {version}",),
                 lambda report: profiles.wait_until_shown(
                     here, profile.handle, user, version, report
                 ),
             )
+            session.start(KIND, sent, fingerprint(sent))
             st.rerun()
 
 

@@ -11,20 +11,42 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
 from console.jobs import Job
 from console.operations import progress
 from console.operations.avatars import takedown, timeline, versions
+from console.operations.avatars.takedown import Listing, TakeDown
+from console.operations.avatars.timeline import TimelineEvent
 from console.operations.avatars.versions import Version
-from console.operations.environments import target
+from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import profiles, samples, send
 from console.operations.uploads.send import UploadResult
 
-_EVENTS = 50
+_EVENTS_SHOWN = 50
 _USERS = ("ada", "grace", "alan", "emilie")
 _EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
+
+
+@session.cached(60)
+def _sub(_here: Deployment, handle: str) -> str:
+    return profiles.read(_here, handle).sub
+
+
+@session.cached(5)
+def _versions(_here: Deployment, name: str, ended: int) -> list[Version]:
+    return versions.versions(_here, name)
+
+
+@session.cached(10)
+def _stored(_here: Deployment, name: str, ended: int) -> Listing:
+    return takedown.list_stored(_here, name)
+
+
+@session.cached(15)
+def _events(_here: Deployment, name: str, _originals: list[Version]) -> list[TimelineEvent]:
+    return timeline.timeline(_here, name, _originals, time.time() - 86_400)
 
 
 def draw_sending(here: Deployment) -> None:
@@ -55,7 +77,7 @@ def draw_sending(here: Deployment) -> None:
         for index, (name, data) in enumerate(pictures):
             with columns[index % 6]:
                 widgets.picture(data)
-                st.caption(f"{name} · {widgets.size(len(data))}")
+                st.caption(f"{name} · {units.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
     if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
         before: Job | None = None
@@ -63,10 +85,13 @@ def draw_sending(here: Deployment) -> None:
             # a version is the MD5 of its bytes
             digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
             st.session_state.setdefault("sent", {})[digest] = data
-            target = f"{name} as {user}" if user else f"{prefix}{name}"
+            subject = f"{name} as {user}" if user else f"{prefix}{name}"
             work = functools.partial(_send, here, name, data, user, prefix, before)
             with widgets.show_errors():
-                before = session.act_once("avatar", "Send", target, f"send {target}", work)
+                sent = Operation(
+                    session.the_target(), "send", subject, (f"{digest}, {len(data)} bytes",), work
+                )
+                before = session.start("avatar", sent, fingerprint(sent))
         st.session_state["seed"] = seed + 1
         st.rerun()
     widgets.show_jobs("avatar", show_arrival, newest=6)
@@ -99,13 +124,13 @@ def show_arrival(arrival: UploadResult) -> None:
     columns = st.columns(len(arrival.variants) + 1)
     with columns[0]:
         widgets.picture(data)
-        st.caption(f"**sent** · {widgets.size(len(data))}")
+        st.caption(f"**sent** · {units.size(len(data))}")
     for column, variant in zip(columns[1:], arrival.variants, strict=True):
         with column:
             st.image(variant.url)
             saved = 1 - variant.size / len(data)
             name = variant.url.rpartition("/")[2]
-            st.caption(f"**{name}** · {widgets.size(variant.size)} · {_saved(saved)}")
+            st.caption(f"**{name}** · {units.size(variant.size)} · {_saved(saved)}")
     st.code(arrival.url, language=None)
 
 
@@ -125,12 +150,12 @@ def find(here: Deployment) -> None:
         return
     if name.startswith("@"):
         try:
-            name = session.look("sub", 60, lambda: profiles.read(here, name).sub, name).value
+            name = _sub(here, name).value
         except OperationError as error:
             widgets.show_error(error)
             return
     with widgets.show_errors():
-        found = session.look("versions", 5, lambda: versions.versions(here, name), name)
+        found = _versions(here, name, _ended())
         if not found.value:
             widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
             _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
@@ -152,7 +177,7 @@ def find(here: Deployment) -> None:
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
     """Return the address of the smallest picture of each version that has any."""
-    stored = session.look("objects", 10, lambda: takedown.objects_of(here, name), name).value
+    stored = _stored(here, name, _ended()).value.objects
     pictures = [
         item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
     ]
@@ -169,28 +194,35 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
         why = f" — {version.rejection.message}" if version.rejection else ""
         what.markdown(
             f"{widgets.badge(status[version.state], version.state)} "
-            f"{version.uploaded.astimezone():%Y-%m-%d %H:%M:%S} · {widgets.size(version.size)} · "
+            f"{version.uploaded.astimezone():%Y-%m-%d %H:%M:%S} · {units.size(version.size)} · "
             f":gray[{version.version[:8]}]{why}"
         )
         if version.state != "kept":
             return
-        key = f"restore {version.key} {version.version_id}"
         with action:
-            if widgets.button(
+            widgets.change_button(
                 "Show again",
-                key=key,
+                "version",
+                lambda on: Operation(
+                    on,
+                    "restore",
+                    name,
+                    (f"copy {version.key} {version.version_id} over {version.key}",),
+                    functools.partial(versions.restore, here, name, version),
+                ),
+                key=f"restore {version.key} {version.version_id}",
                 width="stretch",
                 help=f"{name} will show this version instead",
-            ):
-                work = functools.partial(versions.restore, here, name, version)
-                with widgets.show_errors():
-                    session.act_once("version", "Restore", name, key, work)
-                st.rerun()
+            )
+
+
+def _ended() -> int:
+    """Return how many changes have ended: each may have changed what is stored."""
+    return sum(job.ended is not None for job in session.jobs().of("version"))
 
 
 def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
-    since = time.time() - 86_400
-    found = session.look("timeline", 15, lambda: timeline.timeline(here, name, stored, since), name)
+    found = _events(here, name, stored)
     st.subheader("From presign to CDN, in the last day", anchor=False)
     st.dataframe(
         [
@@ -199,10 +231,10 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
                 "Where": item.where,
                 "What": item.what,
                 "Version": item.version[:8],
-                "Took": "" if item.seconds is None else widgets.duration(item.seconds),
+                "Took": "" if item.seconds is None else units.duration(item.seconds),
                 "Detail": item.detail,
             }
-            for item in found.value[:_EVENTS]
+            for item in found.value[:_EVENTS_SHOWN]
         ],
         hide_index=True,
         column_config={
@@ -218,40 +250,27 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
 def _take_down(here: Deployment, name: str) -> None:
     st.subheader("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        change = session.look(
-            "take-down",
-            10,
-            lambda: takedown.take_down(target.resolve(target.chosen_env()), here, name),
-            name,
-        ).value
-        objects = change.listing.objects
+        listing = _stored(here, name, _ended()).value
         st.markdown(
-            f"This deletes **{len(objects)} objects** for good, all originals and variants, shows "
-            "the default picture instead, and drops them from the CDN's caches:"
+            f"This deletes **{len(listing.objects)} objects** for good, all originals and "
+            "variants, shows the default picture instead, and drops them from the CDN's caches:"
         )
-        st.dataframe(
-            [{"object": f"{item.bucket}/{item.key}", "bytes": item.size} for item in objects],
-            hide_index=True,
-            width="stretch",
-            height=min(240, 38 * (len(objects) + 1)),
+        widgets.change_button(
+            "Take down",
+            "version",
+            lambda on: TakeDown(on, here, name, listing),
+            key="take-down",
+            type="primary",
         )
-        sure = widgets.confirmed(name, key=f"confirm {name}", what="delete it for good")
-        if widgets.button("Take down", key="take-down", type="primary", disabled=not sure):
-            session.act_once("version", "Take down", name, f"down {name}", change.execute)
-            st.rerun()
 
 
 def main() -> None:
     widgets.header(
         "Test avatars",
         "Send pictures as a user does and watch each step; find any avatar, go back, take it down.",
-        refresh=("versions", "timeline", "objects", "take-down"),
+        refresh=(_versions, _events, _stored),
     )
-    try:
-        here = session.here()
-    except OperationError as error:
-        widgets.show_error(error)
-        return
+    here = session.here()
     draw: Any = {"Send": draw_sending, "Find": find}
     chosen = st.segmented_control(
         "What",

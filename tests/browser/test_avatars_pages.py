@@ -55,7 +55,7 @@ def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
 
     button = page.locator(".st-key-take-down button")
     expect(button).to_be_disabled()
-    page.get_by_label("to delete it for good").fill("back")
+    page.get_by_label("to clear").fill("local")
     page.keyboard.press("Enter")
     expect(button).to_be_enabled()
     button.click()

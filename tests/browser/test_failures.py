@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from console.operations.environments.deployment import Deployment
-from console.operations.pipeline import failures
+from console.operations.pipeline import dead_letters
 from console.operations.uploads import names, outcomes
 from tests.integration.system import picture, wait_until
 
@@ -31,21 +31,21 @@ def test_a_dead_letter_is_seen_and_redriven_once_by_a_double_click(
     )
     page = page_at("/failures")
     page.get_by_role("button", name="Refresh").click()
-    letter = (
+    row = (
         page.locator('[data-testid="stVerticalBlock"]')
         .filter(has_text=key)
         .filter(has=page.get_by_text("Details"))
         .last
     )
     expect(page.get_by_text(key).first).to_be_visible(timeout=15_000)
-    letter.get_by_text("Details").first.click()
+    row.get_by_text("Details").first.click()
     expect(page.locator("img").first).to_be_visible(timeout=15_000)
     page.get_by_text(key).first.click()
     page.get_by_role("button", name="Redrive 1 chosen").dblclick()
-    expect(page.get_by_text("1 letter put back on the queue.")).to_have_count(1, timeout=20_000)
+    expect(page.get_by_text("1 message put back on the queue.")).to_have_count(1, timeout=20_000)
     wait_until(lambda: outcomes.shown_version(here, name) == version, "the avatar")
-    assert all(key not in letter.keys for letter in failures.letters(here).shown)
-    expect(page.get_by_text("Redrive dead letters")).to_have_count(1)
+    assert all(key not in m.keys for m in dead_letters.sample(here).messages)
+    expect(page.get_by_text("redrive: ")).to_have_count(1)
 
 
 def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
@@ -62,7 +62,7 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
     page.get_by_text("Discard the chosen records").click()
     discard = page.get_by_role("button", name="Discard records")
     expect(discard).to_be_disabled()
-    page.get_by_label("Type").fill(key)
+    page.get_by_label("Type").fill("local")
     page.keyboard.press("Enter")
     discard.click()
     expect(page.get_by_text("1 record discarded.")).to_be_visible(timeout=20_000)

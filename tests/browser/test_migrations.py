@@ -22,11 +22,11 @@ def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Dep
 
     page.get_by_role("tab", name="Roll back").click()
     back = page.get_by_role("tabpanel", name="Roll back")
-    expect(back.get_by_text("These are taken back")).to_be_visible()
+    expect(back.get_by_text("These are rolled back")).to_be_visible()
     expect(back.get_by_role("button", name="Roll back 1")).to_be_disabled()
     back.get_by_role("button", name="Preview").click()
     expect(back.get_by_text("In one transaction")).to_be_visible()
-    back.get_by_role("textbox", name="Type").fill("index_activities_by_user")
+    back.get_by_role("textbox", name="Type").fill("local")
     back.get_by_role("textbox", name="Type").press("Enter")
     back.get_by_role("button", name="Roll back 1").dblclick()
     expect(page.get_by_text("1 taken back in")).to_have_count(1)

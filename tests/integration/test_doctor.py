@@ -83,6 +83,39 @@ def test_all_is_well_on_a_new_system(system: System, monkeypatch: pytest.MonkeyP
     assert len(calls) < 60
 
 
+def test_an_examination_without_a_test_user_changes_nothing(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    sent: list[str] = []
+    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+    request = web.request
+
+    def recorded(client: Any, operation: str, parameters: Any) -> Any:
+        calls.append(operation)
+        return call(client, operation, parameters)
+
+    def asked(method: str, *arguments: Any, **options: Any) -> web.Response:
+        sent.append(method)
+        return request(method, *arguments, **options)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)
+    monkeypatch.setattr(web, "request", asked)
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(system.directory))
+    here = deployment.load("local")
+    url = f"{databases.operator_url(here)}?options=-c%20default_transaction_read_only%3Don"
+    findings = examine(
+        "local",
+        lambda: workspace(system),
+        who=None,
+        migrations=lambda: migrations.migrations(url),
+    )
+    assert named(findings) == set()
+    assert [name for name in calls if not re.match("Get|List|Describe|Head", name)] == []
+    # without a token the API refuses what it is asked, and that is what is tried
+    assert set(sent) <= {"GET", "HEAD", "OPTIONS", "POST"}
+
+
 def test_every_prerequisite_is_a_check_that_comes_before(system: System, here: Deployment) -> None:
     subject = Examined(here, terraform_state.read(workspace(system)))
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Whether the pipeline is well: arrivals, failures, alarms, certificate."""
+"""Whether the pipeline is healthy: arrivals, failures, alarms, certificate."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def queue_age(deployment: Deployment) -> float | None:
 
 
 def alarms(deployment: Deployment) -> list[Alarm]:
-    """Return this environment's alarms, those that ring first."""
+    """Return this environment's alarms, those in ALARM first."""
     prefix = deployment.function_names["resize"].removesuffix("resize")
     with aws_errors("list the alarms"):
         found = {

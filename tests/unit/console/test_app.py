@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ from streamlit.testing.v1 import AppTest
 
 from console import session
 from console.operations.audit.access import Actor
+from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.errors import OperationError
-from console.operations.pipeline import failures
+from console.operations.pipeline import dead_letters
 from tests.unit.console import deployments
 
 OIDC = {"auth": {"redirect_uri": "http://localhost:8501/oauth2callback", "cookie_secret": "x"}}
@@ -31,6 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment
     monkeypatch.setenv("AVATAR_OPS_STATE", str(tmp_path))
     monkeypatch.setenv("ENV", "local")
     st.cache_resource.clear()
+    st.cache_data.clear()
     with mock_aws():
         yield deployments.make(tmp_path)
 
@@ -55,6 +58,7 @@ def visit(here: Deployment) -> Iterator[Visit]:
     os.chdir(before)
     config.set_option("server.address", "127.0.0.1")
     st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 def labels(app: AppTest) -> list[str]:
@@ -66,7 +70,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(item.value) for kind in kinds for item in kind)
 
 
-def test_a_stranger_is_asked_to_sign_in_and_sees_nothing(visit: Visit) -> None:
+def test_who_is_not_signed_in_is_asked_to_and_sees_nothing(visit: Visit) -> None:
     app = visit()
     assert labels(app) == ["Sign in"]
     assert [title.value for title in app.title] == ["Avatar Ops"]
@@ -87,7 +91,7 @@ def test_an_address_that_others_reach_shows_nothing_without_oidc(visit: Visit) -
     assert not app.title
 
 
-def test_an_address_that_others_reach_asks_strangers_to_sign_in(visit: Visit) -> None:
+def test_an_address_that_others_reach_asks_for_the_sign_in(visit: Visit) -> None:
     assert labels(visit(address="::")) == ["Sign in"]
 
 
@@ -103,7 +107,7 @@ def test_a_viewer_sees_everything_and_every_action_is_disabled(
     app = visit(["viewers"])
     assert "ada@example.com · may look, change nothing" in texts(app)
     app.switch_page("pages/failures.py").run()
-    assert "1 dead" in texts(app)
+    assert "1 dead-letter message" in texts(app)
     assert app.button(key="redrive all").disabled
     assert app.button(key="redrive chosen").disabled
 
@@ -115,7 +119,7 @@ def test_a_viewers_forged_click_changes_nothing(visit: Visit, here: Deployment) 
     button.proto.disabled = False
     button.click().run()
     wait_for_jobs()
-    assert failures.letters(here).total == 1
+    assert dead_letters.sample(here).total == 1
 
 
 def test_the_operation_itself_refuses_a_viewer(
@@ -124,10 +128,11 @@ def test_the_operation_itself_refuses_a_viewer(
     viewer = Actor("ada", may_operate=False)
     monkeypatch.setattr(session, "actor", lambda: viewer)
     ran: list[str] = []
+    change = Operation(session.the_target(), "redrive", "all", (), lambda _: ran.append("act"))
     with pytest.raises(OperationError, match="change nothing"):
-        session.act("failures", "Redrive", "all", "key", lambda report: ran.append("act"))
+        session.start("failures", change, fingerprint(change))
     with pytest.raises(OperationError, match="change nothing"):
-        session.the_audit().perform(viewer, "Redrive", "all", "key", lambda: ran.append("audit"))
+        session.the_audit().perform(viewer, "redrive", "all", "key", lambda: ran.append("audit"))
     assert not ran
 
 
@@ -136,11 +141,13 @@ def test_an_operator_acts_and_the_audit_has_it(visit: Visit, here: Deployment) -
     app = visit(["operators"]).switch_page("pages/failures.py").run()
     app.button(key="redrive all").click().run()
     wait_for_jobs()
-    assert failures.letters(here).total == 0
+    assert dead_letters.sample(here).total == 0
     assert [job.state for job in session.jobs().of("failures")] == ["done"]
-    waiting = (Path(os.environ["AVATAR_OPS_STATE"]) / "audit-waiting-local.jsonl").read_text()
-    assert waiting.count('"ada@example.com"') == 2
-    assert waiting.count("1 letter put back on the queue") == 1
+    waiting = Path(os.environ["AVATAR_OPS_STATE"]) / "local/audit/waiting"
+    start, end = (json.loads(path.read_text()) for path in sorted(waiting.iterdir()))
+    assert (start["actor"], start["outcome"]) == ("ada@example.com", "started")
+    assert "local, account 123456789012, eu-central-1" in start["detail"]
+    assert (end["outcome"], end["detail"]) == ("done", "1 message put back on the queue.")
 
 
 def wait_for_jobs() -> None:
@@ -152,16 +159,18 @@ def wait_for_jobs() -> None:
 def test_a_click_that_arrives_twice_is_one_action(here: Deployment) -> None:
     def script() -> None:
         from console import session
+        from console.operations.changes import Operation, fingerprint
 
         for _ in range(2):
-            session.act_once("kind", "Act", "it", "act on it", lambda report: None)
+            change = Operation(session.the_target(), "act", "it", (), lambda report: None)
+            session.start("kind", change, fingerprint(change))
 
     AppTest.from_function(script, default_timeout=20).run()
     wait_for_jobs()
     assert len(session.jobs().of("kind")) == 1
 
 
-def test_nothing_is_looked_up_for_a_stranger(
+def test_nothing_is_looked_up_without_a_sign_in(
     here: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "actor", lambda: None)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from moto import mock_aws
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Element
 
-from console import session
 from console.operations.avatars import cdn
 from console.operations.environments import clients, deployment
 
@@ -44,6 +44,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "AVATAR_OPS_ENV_DIR": str(tmp_path),
         "AVATAR_OPS_STATE": str(tmp_path),
         "DATABASE_URL": "",
+        "DATABASE_URL_ORIGIN": "command line",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
     }.items():
@@ -53,8 +54,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     def forget() -> None:
         clients.forget_clients()
         cdn._known_paths.clear()
-        for kept in (session.jobs, session.the_audit, session._looked_up):
-            kept.clear()
+        st.cache_data.clear()
+        st.cache_resource.clear()
 
     forget()
     with mock_aws():

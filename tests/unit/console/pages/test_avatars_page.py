@@ -80,3 +80,22 @@ def test_pictures_are_sent_one_after_the_other(show: Show, monkeypatch: pytest.M
     app.button(key="send").click().run()
     ended(app)
     assert most == [1, 1, 1]
+
+
+def test_two_pictures_of_one_file_name_are_both_sent(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+
+    def keep(_here: object, data: bytes, *_: object) -> UploadResult:
+        sent.append(data)
+        return UploadResult("ada", "v", "http://assets.invalid/avatars/ada.jpg", ())
+
+    monkeypatch.setattr(send, "send_as_user", keep)
+    app = show("test_avatars")
+    pictures = [samples.generated(seed) for seed in (1, 2)]
+    app.file_uploader[0].set_value([("photo.jpg", data, "image/jpeg") for data in pictures]).run()
+    app.checkbox[0].uncheck().run()
+    app.button(key="send").click().run()
+    ended(app)
+    assert sent == pictures

@@ -8,16 +8,18 @@ from typing import Any
 
 import botocore.client
 import pytest
+import streamlit as st
 from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations.environments import clients
+from console.operations.environments import clients, target
+from console.operations.environments.target import Target
 from console.operations.uploads import profiles
 from console.operations.uploads.profiles import Profile
 from tests.integration.system import wait_until
-from tests.unit.console.pages.conftest import Show, text
+from tests.unit.console.pages.conftest import SETTINGS, Show, text
 
 
 def find(app: AppTest) -> AppTest:
@@ -27,7 +29,9 @@ def find(app: AppTest) -> AppTest:
 
 
 def sign_in(app: AppTest) -> AppTest:
-    app.button(key="sign in").click().run()
+    # there is no button where it is not known what it would act on
+    if any(button.key == "sign in" and not button.disabled for button in app.button):
+        app.button(key="sign in").click().run()
     return ended(app)
 
 
@@ -72,7 +76,7 @@ def said(app: AppTest, title: str) -> str:
     assert not app.exception
     assert [item.value for item in app.title] == [title]
     sentences = text(app)
-    assert "nobody foresaw" not in sentences
+    assert "unexpected error" not in sentences
     assert "Traceback" not in sentences
     return sentences
 
@@ -108,8 +112,8 @@ def test_aws_that_refuses_is_a_sentence_with_the_remedy(
 
             monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
             ended(app)
-            for kept in (session.jobs, session._looked_up):
-                kept.clear()
+            session.jobs.clear()
+            st.cache_data.clear()
             assert remedy in said(ask(app.run()), title)
 
 
@@ -129,8 +133,9 @@ def test_no_environment_is_a_sentence(show: Show, settings: Path, page: str) -> 
 
 @pytest.mark.parametrize("page", ["overview", "migrations", "audit"])
 def test_a_stopped_database_is_a_sentence(
-    show: Show, monkeypatch: pytest.MonkeyPatch, page: str
+    show: Show, settings: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
+    settings.write_text(SETTINGS)
     monkeypatch.setenv("DATABASE_URL", "postgresql://x@127.0.0.1:1/x")
     title, ask = PAGES[page]
     assert "can't be reached" in said(ask(show(page)), title)
@@ -140,6 +145,9 @@ def test_a_stopped_database_is_a_sentence(
 def test_nothing_is_asked_of_aws_before_it_must(
     show: Show, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
+    monkeypatch.setattr(
+        target, "resolve", lambda env: Target(env, "1", "eu-central-1", None, Path())
+    )
     app = show(page)
     asked: list[str] = []
     monkeypatch.setattr(
@@ -147,6 +155,6 @@ def test_nothing_is_asked_of_aws_before_it_must(
         "_make_api_call",
         lambda client, operation, parameters: asked.append(operation),
     )
-    session.forget()
+    st.cache_data.clear()
     said(app.run(), PAGES[page][0])
     assert asked == []

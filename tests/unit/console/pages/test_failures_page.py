@@ -12,7 +12,7 @@ from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
 from console.operations.environments.deployment import ROOT, Deployment
-from console.operations.pipeline import failures
+from console.operations.pipeline import dead_letters, rejections
 from tests.unit.console import deployments
 
 
@@ -22,6 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AVATAR_OPS_STATE", str(tmp_path))
     monkeypatch.setenv("ENV", "local")
     st.cache_resource.clear()
+    st.cache_data.clear()
     return tmp_path
 
 
@@ -59,15 +60,15 @@ def settled(app: AppTest) -> AppTest:
 
 
 def test_an_empty_queue_says_what_to_do_first(here: Deployment) -> None:
-    assert "No dead letters" in texts(opened())
+    assert "The dead-letter queue is empty" in texts(opened())
     assert "No upload was rejected" in texts(rejected())
 
 
-def test_a_letter_shows_its_key_and_what_the_log_says(here: Deployment) -> None:
+def test_a_message_shows_its_key_and_what_the_log_says(here: Deployment) -> None:
     deployments.bury(here, "ada.jpg")
     app = opened()
     assert app.checkbox[0].label == "**ada.jpg**"
-    assert "The log says nothing of it" in texts(app)
+    assert "The log has no line about it" in texts(app)
 
 
 def test_details_show_a_preview_or_say_there_is_none(here: Deployment) -> None:
@@ -78,27 +79,27 @@ def test_details_show_a_preview_or_say_there_is_none(here: Deployment) -> None:
     assert "ada.jpg" in app.code[-1].value
 
 
-def test_the_chosen_letter_alone_is_redriven(here: Deployment) -> None:
+def test_the_chosen_message_alone_is_redriven(here: Deployment) -> None:
     chosen, left = (deployments.bury(here, name) for name in ("a.jpg", "b.jpg"))
     app = opened()
     app.checkbox(key=f"choose {chosen}").check().run()
     app.button(key="redrive chosen").click().run()
     app = settled(app)
-    assert [letter.message_id for letter in failures.letters(here).shown] == [left]
-    assert "1 letter put back on the queue." in texts(app)
+    assert [message.message_id for message in dead_letters.sample(here).messages] == [left]
+    assert "1 message put back on the queue." in texts(app)
 
 
-def test_nothing_is_discarded_before_the_name_is_typed(here: Deployment) -> None:
+def test_nothing_is_discarded_before_the_environment_is_typed(here: Deployment) -> None:
     chosen = deployments.bury(here, "a.jpg")
     app = opened()
     app.checkbox(key=f"choose {chosen}").check().run()
     assert app.button(key="discard chosen").disabled
-    app.text_input[0].set_value("b.jpg").run()
+    app.text_input[0].set_value("prod").run()
     assert app.button(key="discard chosen").disabled
-    app.text_input[0].set_value("a.jpg").run()
+    app.text_input[0].set_value("local").run()
     app.button(key="discard chosen").click().run()
     settled(app)
-    assert failures.letters(here).total == 0
+    assert dead_letters.sample(here).total == 0
 
 
 def test_a_rejected_upload_shows_its_reason_and_its_record_can_be_discarded(
@@ -109,7 +110,7 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_can_be_discarded(
     assert "damaged" in texts(app)
     assert "The file is damaged" in texts(app)
     app.checkbox[0].check().run()
-    app.text_input[0].set_value("ada.jpg").run()
+    app.text_input[0].set_value("local").run()
     app.button(key="discard records").click().run()
     app = settled(app)
     assert "1 record discarded." in texts(app)
@@ -119,7 +120,7 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_can_be_discarded(
 def test_older_rejections_are_a_page_away_and_back(
     here: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures.rejected, "__defaults__", (None, "", 1))
+    monkeypatch.setattr(rejections.page, "__defaults__", (None, "", 1))
     for name in ("a", "b"):
         deployments.reject(here, f"{name}.jpg")
     app = rejected()

@@ -10,6 +10,7 @@ from streamlit.testing.v1.element_tree import Button
 from console import session
 from console.jobs import Job
 from console.operations import migrations
+from console.operations.errors import OperationError
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
@@ -60,7 +61,7 @@ def test_nothing_is_applied_before_its_preview_was_seen(show: Show, database: st
     assert (found.action, found.target, found.outcome) == ("migrate", "1790000100_add_bio", "done")
 
 
-def test_a_rollback_wants_the_targets_name_typed(show: Show, database: str) -> None:
+def test_a_rollback_wants_the_environments_name_typed(show: Show, database: str) -> None:
     migrations.migrate(database)
     app = show("migrations")
     assert "Up to date" in text(app)
@@ -70,10 +71,10 @@ def test_a_rollback_wants_the_targets_name_typed(show: Show, database: str) -> N
     ended("preview")
     app.run()
     assert button(app, "Roll back 6").disabled
-    name = next(item for item in app.text_input if "existing_schema" in item.label)
-    name.set_value("existing_schem").run()
+    name = next(item for item in app.text_input if "to rollback" in item.label)
+    name.set_value("loca").run()
     assert button(app, "Roll back 6").disabled
-    name.set_value("existing_schema").run()
+    name.set_value("local").run()
     button(app, "Roll back 6").click().run()
     assert ended("migrations").state == "done"
     assert states(database) == ["applied"] + ["pending"] * 6
@@ -85,7 +86,7 @@ def test_a_rehearsal_changes_nothing_and_says_how_it_went(show: Show, database: 
     button(app, "Rehearse").click().run()
     assert ended("migrations").state == "done"
     app.run()
-    assert "4 rehearsed, each with its way back" in text(app)
+    assert "4 rehearsed, each reversible" in text(app)
     assert states(database).count("pending") == 4
 
 
@@ -96,6 +97,10 @@ def test_tables_without_a_history_are_adopted_after_a_name_is_typed(
     with psycopg.connect(database) as connection:
         connection.execute("DROP TABLE alembic_version, migration_history")
     app = show("migrations")
+    assert session.jobs().of("compare") == []
+    button(app, "Compare").click().run()
+    ended("compare")
+    app.run()
     assert "1790000100_add_bio" in text(app)
     assert button(app, "Adopt").disabled
     next(item for item in app.text_input if "adopt" in item.label).set_value("local").run()
@@ -104,14 +109,20 @@ def test_tables_without_a_history_are_adopted_after_a_name_is_typed(
     assert states(database)[:3] == ["baseline", "baseline", "pending"]
 
 
-def test_a_viewer_may_preview_but_change_nothing(show: Show, database: str) -> None:
-    app = show("migrations", group="viewers")
+def test_what_fails_its_preview_can_not_be_applied(
+    show: Show, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OperationError('syntax error at or near "SELEC"', "Correct it before it is run.")
+
+    monkeypatch.setattr(migrations, "preview", broken)
+    app = show("migrations")
     button(app, "Preview").click().run()
-    assert ended("preview").state == "done"
+    ended("preview")
     app.run()
-    for label in ("Rehearse", "Apply 7", "Write the file"):
-        assert button(app, label).disabled
-    assert set(states(database)) == {"pending"}
+    assert "Correct it before it is run." in text(app)
+    assert button(app, "Preview again")
+    assert button(app, "Apply 7").disabled
 
 
 def test_a_file_that_changed_is_shown_with_its_difference(show: Show, database: str) -> None:
@@ -124,20 +135,20 @@ def test_a_file_that_changed_is_shown_with_its_difference(show: Show, database: 
     app = show("migrations")
     assert "was changed after it was applied" in text(app)
     assert any("-what was applied" in code.value for code in app.code)
-    assert "1 not as it should be" in text(app)
+    assert "1 with a problem" in text(app)
 
 
 def test_every_try_is_listed_with_its_error(show: Show, database: str) -> None:
     migrations.migrate(database, "add_bio", who="ada")
     migrations.rollback(database, steps=1, who="grace")
     rows = show("migrations").dataframe[-1].value
-    assert list(rows["What"]) == ["taken back", "applied", "applied"]
+    assert list(rows["What"]) == ["rolled back", "applied", "applied"]
     assert list(rows["By"]) == ["grace", "ada", "ada"]
 
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("", "No database is configured"), ("postgresql://x@127.0.0.1:1/x", "can't be reached")],
+    [("", "local has no database"), ("postgresql://x@127.0.0.1:1/x", "can't be reached")],
 )
 def test_without_a_database_it_says_so_and_a_file_can_still_be_written(
     show: Show, url: str, said: str, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""Who is let in, in a browser: no page past the gate, and a viewer changes nothing."""
+"""Who is let in, in a browser: no page without authorization, and a viewer changes nothing."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def signed_in(guarded: str, here: Deployment, browser: Browser) -> Iterator[Sign
         here.cognito.admin_delete_user(UserPoolId=pool, Username=name)
 
 
-def test_a_strangers_first_visit_to_a_page_shows_the_sign_in_alone(
+def test_a_first_visit_to_a_page_without_a_sign_in_shows_that_alone(
     guarded: str, browser: Browser
 ) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{guarded}/failures")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=20_000)
-    expect(page.get_by_text("Dead letters")).to_have_count(0)
+    expect(page.get_by_text("Dead-letter")).to_have_count(0)
     context.close()
 
 

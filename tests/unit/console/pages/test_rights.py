@@ -1,0 +1,250 @@
+"""The rights table: each operation of each page, tried as operator, as viewer and as nobody.
+
+Operators' clicks are carried out and recorded. Viewers' buttons are disabled, and a click that is
+forged all the same changes nothing: not in AWS, not in the database, not in the audit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import psycopg
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
+
+from console import session
+from console.operations import migrations
+from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.pipeline import rejections
+from console.operations.uploads import outcomes, profiles
+from console.operations.uploads.profiles import Profile
+from console.operations.uploads.test_users import SignIn
+from tests.integration.system import wait_until
+from tests.unit.console import deployments
+from tests.unit.console.pages.conftest import Show
+
+ADA = Profile("ada", "Ada", "", "sub-1", "")
+# StartQuery reads logs; looking at dead-letter messages hides them for the moment of the look
+_READS = re.compile(
+    r"(Get|List|Describe|Head|Filter|BatchGet)\w*|StartQuery|ReceiveMessage"
+    r"|ChangeMessageVisibilityBatch"
+)
+Prepare = Callable[["World", AppTest], None]
+
+
+@dataclass
+class World:
+    """A system on moto and a real Postgres, and what was asked of AWS since the page was drawn."""
+
+    here: Deployment
+    database: str
+    folder: Path
+    calls: list[str] = field(default_factory=list)
+
+    def changes(self) -> list[str]:
+        return [call for call in self.calls if not _READS.fullmatch(call)]
+
+    def state(self) -> tuple[Any, ...]:
+        """Return all that an action leaves behind outside AWS."""
+        with psycopg.connect(self.database) as connection:
+            tables = connection.execute(
+                "SELECT schemaname, relname, n_tup_ins + n_tup_upd + n_tup_del"
+                " FROM pg_stat_user_tables ORDER BY 1, 2"
+            ).fetchall()
+            databases = connection.execute("SELECT count(*) FROM pg_database").fetchone()
+            roles = connection.execute("SELECT rolname FROM pg_roles ORDER BY 1").fetchall()
+            heads = connection.execute("SELECT * FROM alembic_version").fetchall()
+        files = sorted(path.name for path in (ROOT / "migrations/versions").glob("*.py"))
+        return tables, databases, roles, heads, files, list(self.folder.glob("local/audit/*/*"))
+
+
+def _nothing(world: World, app: AppTest) -> None:
+    pass
+
+
+def _choose(world: World, app: AppTest) -> None:
+    app.checkbox[0].check().run()
+
+
+def _choose_and_type(world: World, app: AppTest) -> None:
+    _choose(world, app)
+    _type(world, app)
+
+
+def _type(world: World, app: AppTest) -> None:
+    app.text_input[-1].set_value("local").run()
+
+
+def _rejected(world: World, app: AppTest) -> None:
+    app.segmented_control[0].set_value("Rejected uploads").run()
+    _choose(world, app)
+
+
+def _rejected_and_type(world: World, app: AppTest) -> None:
+    _rejected(world, app)
+    _type(world, app)
+
+
+def _find(world: World, app: AppTest) -> None:
+    app.session_state["test avatars view"] = "Find"
+    app.run()
+    app.text_input(key="find").set_value("kept").run()
+
+
+def _find_and_type(world: World, app: AppTest) -> None:
+    _find(world, app)
+    app.text_input(key="typed for take-down").set_value("local").run()
+
+
+def _edit(world: World, app: AppTest) -> None:
+    app.session_state["signed in as"] = [SignIn("sub-1", "ada", "token", 9e12)]
+    app.run()
+    app.text_area[0].set_value("new").run()
+
+
+def _name_avatar(world: World, app: AppTest) -> None:
+    app.text_input(key="cdn name").set_value("ada").run()
+
+
+def _name_migration(world: World, app: AppTest) -> None:
+    next(item for item in app.text_input if item.label == "What it does").set_value("add_x").run()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A button: its page, its label's beginning, what comes before, the audit's verb."""
+
+    page: str
+    label: str
+    action: str
+    prepare: Prepare = _nothing
+
+    def button(self, app: AppTest) -> Button:
+        return next(item for item in app.button if item.label.startswith(self.label))
+
+
+OPERATIONS = [
+    Operation("test_avatars", "Send", "send"),
+    Operation("test_avatars", "Show again", "restore", _find),
+    Operation("test_avatars", "Take down", "clear", _find_and_type),
+    Operation("failures", "Redrive all", "redrive"),
+    Operation("failures", "Redrive 1", "redrive", _choose),
+    Operation("failures", "Discard", "discard", _choose_and_type),
+    Operation("failures", "Try 1 again", "try again", _rejected),
+    Operation("failures", "Discard records", "discard records", _rejected_and_type),
+    Operation("profile", "Sign in as", "sign in as a test user"),
+    Operation("profile", "Save", "edit a test user's profile", _edit),
+    Operation("environment", "Run checks with a sign-in", "examine"),
+    Operation("migrations", "Preview", "preview up"),
+    Operation("migrations", "Rehearse", "rehearse"),
+    Operation("migrations", "Write the file", "new migration", _name_migration),
+    Operation("cdn", "Invalidate", "invalidate", _name_avatar),
+    Operation("audit", "Close 1", "close actions"),
+]
+
+
+@pytest.fixture
+def world(
+    settings: Path, migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    here = deployments.make(tmp_path)
+    migrations.rollback(migrated_database, steps=1)
+    with psycopg.connect(migrated_database) as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+    monkeypatch.setenv("DATABASE_URL", migrated_database)
+    deployments.bury(here, "ada.jpg")
+    deployments.reject(here, "grace.jpg")
+    for body in (b"one", b"two"):
+        here.s3.put_object(Bucket=here.uploads_bucket, Key="kept.jpg", Body=body)
+    monkeypatch.setattr(profiles, "read", lambda here, handle: ADA)
+    monkeypatch.setattr(migrations, "create", lambda name: Path(name))
+    # nobody resizes here
+    monkeypatch.setattr(rejections, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(outcomes, "ARRIVAL_SECONDS", 0)
+    made = World(here, migrated_database, tmp_path)
+    ask = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def recorded(client: Any, operation: str, parameters: Any) -> Any:
+        made.calls.append(operation)
+        return ask(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)
+    yield made
+    wait_until(lambda: not session.jobs().running(), "the jobs")
+
+
+def _leave_an_action_of_another_machine(world: World) -> None:
+    from console.operations.audit.access import Actor
+    from console.operations.audit.audit import Audit
+
+    elsewhere = Audit("local", lambda: world.database, world.folder / "elsewhere/audit")
+    elsewhere.perform(Actor("ada", may_operate=True), "migrate", "head", "1", lambda: None)
+    with psycopg.connect(world.database) as connection:
+        connection.execute("SET session_replication_role = 'replica'")
+        connection.execute("DELETE FROM avatar_ops.audit_entries WHERE outcome = 'done'")
+
+
+@pytest.fixture
+def drawn(show: Show, world: World) -> Callable[[Operation, str], AppTest]:
+    def draw(operation: Operation, group: str) -> AppTest:
+        if operation.page == "audit":
+            _leave_an_action_of_another_machine(world)
+        app = show(operation.page, group=group)
+        wait_until(lambda: not session.jobs().running(), "what the page looks up")
+        app.run()
+        operation.prepare(world, app)
+        return app
+
+    return draw
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: f"{o.page}: {o.label}")
+def test_an_operators_click_is_carried_out_and_recorded(
+    drawn: Callable[[Operation, str], AppTest], world: World, operation: Operation
+) -> None:
+    app = drawn(operation, "operators")
+    operation.button(app).click().run()
+    wait_until(lambda: not session.jobs().running(), "the change")
+    found = next(a for a in session.the_audit().actions() if a.action == operation.action)
+    assert found.actor == "vera@example.com"
+    assert found.outcome != "running"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: f"{o.page}: {o.label}")
+def test_a_viewer_opens_the_page_and_clicks_and_nothing_is_changed(
+    drawn: Callable[[Operation, str], AppTest], world: World, operation: Operation
+) -> None:
+    before = world.state() if operation.page != "audit" else None
+    app = drawn(operation, "viewers")
+    button = operation.button(app)
+    assert button.disabled
+    button.proto.disabled = False
+    started = session.jobs().running()
+    button.click().run()
+    assert session.jobs().running() == started == []
+    assert world.changes() == []
+    assert before in (None, world.state())
+    assert not app.exception
+    assert all(a.actor != "vera@example.com" for a in session.the_audit().actions())
+
+
+@pytest.mark.parametrize("page", sorted({operation.page for operation in OPERATIONS}))
+def test_nobody_sees_a_page_or_a_button(show: Show, world: World, page: str) -> None:
+    app = show(page, group="test-users")
+    assert [button.label for button in app.button] == ["Sign out"]
+    assert world.calls == []
+
+
+def test_the_documented_table_is_this_one() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| ([a-z_]+) \| yes, recorded \| no \| no \|$",
+                      (ROOT / "docs/console.md").read_text(), re.MULTILINE)  # fmt: skip
+    tried = {(operation.action, operation.page) for operation in OPERATIONS}
+    applied = {(a, "migrations") for a in ("migrate", "rollback", "compare", "adopt")}
+    browser = {("upload an avatar from the browser", "profile")}
+    assert set(rows) == tried | applied | browser
