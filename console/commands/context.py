@@ -60,7 +60,7 @@ def carry_out(change: Change, report: Report, *, yes: bool = False, key: str | N
     from console.operations.audit.audit import Audit  # loads psycopg
 
     on = change.target
-    record = Audit(on.env, on.database_url, on.state / "audit-waiting.jsonl")
+    record = Audit(on.env, on.database_url, on.state / "audit")
     user = _user()
     name = target.caller(on.region, on.access).arn if on.account else user
     try:

@@ -22,7 +22,7 @@ from console.operations.changes import Operation
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import dead_letters, failures, stale_profiles
+from console.operations.pipeline import dead_letters, stale_profiles
 from console.operations.pipeline import reconcile as reconciliation
 from console.operations.progress import Report
 
@@ -34,13 +34,8 @@ out = terminal.out
 def redrive(dry_run: DryRun = False) -> None:
     """Put the dead-letter messages back on the queue."""
     deployment = deployed()
-    change = Operation(
-        resolved(),
-        "redrive",
-        "all dead-letter messages",
-        tuple(f"~ {line}" for line in _listed(deployment).values()),
-        lambda report: f"{failures.redrive_all(deployment, report)}.",
-    )
+    found = dead_letters.sample(deployment, limit=None)
+    change = dead_letters.Redrive(resolved(), deployment, found, everything=True)
     if dry_run:
         terminal.show(change, out)
         return
@@ -52,30 +47,13 @@ def redrive(dry_run: DryRun = False) -> None:
 def discard(yes: Yes = False) -> None:
     """Delete the dead-letter messages, after listing them; their originals stay."""
     deployment = deployed()
-    found = _listed(deployment)
-    if not found:
+    found = dead_letters.sample(deployment, limit=None)
+    if not found.messages:
         out.print("There are no dead-letter messages.")
         return
-    change = Operation(
-        resolved(),
-        "discard",
-        f"{len(found)} dead-letter messages",
-        tuple(f"- {line}" for line in found.values()),
-        lambda report: f"{failures.discard(deployment, list(found), report)}.",
-        destructive=True,
-    )
+    change = dead_letters.Discard(resolved(), deployment, found)
     with terminal.Progress() as report:
         out.print(carry_out(change, report, yes=yes))
-
-
-def _listed(deployment: Deployment) -> dict[str, str]:
-    """Return a line for each dead-letter message by its id, holding none back."""
-    found = list(dead_letters.receive(deployment))
-    dead_letters.release(deployment, found)
-    return {
-        message.message_id: f"{message.message_id}  {', '.join(message.keys) or 'no S3 event'}"
-        for message in found
-    }
 
 
 @command(app)

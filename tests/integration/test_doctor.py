@@ -102,8 +102,7 @@ def test_an_examination_without_a_test_user_changes_nothing(
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)
     monkeypatch.setattr(web, "request", asked)
     monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(system.directory))
-    here = deployment.load("local")
-    url = f"{databases.operator_url(here)}?options=-c%20default_transaction_read_only%3Don"
+    url = system.target().database_url() + "?options=-c%20default_transaction_read_only%3Don"
     findings = examine(
         "local",
         lambda: workspace(system),
