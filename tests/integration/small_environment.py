@@ -91,6 +91,7 @@ _KNOWN = (
 _OUTPUTS = {
     "region": "var.region",
     "account_id": "var.account_id",
+    "user_pool_region": "var.region",
     "front_end_origins": "var.front_end_origins",
     **{name: f"var.known.{name}" for name in _KNOWN},
 }

@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 _CONFIG = Config(
@@ -56,6 +55,8 @@ def _client(service: str, region: str | None, access: tuple[tuple[str, str], ...
 
 @functools.lru_cache(maxsize=8)
 def _session(region: str | None, access: tuple[tuple[str, str], ...]) -> Any:
+    import boto3  # takes half a second, and not every command needs it
+
     settings = dict(access)
     return boto3.Session(
         region_name=region,

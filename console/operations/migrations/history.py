@@ -195,7 +195,7 @@ def verify(files: Files, at: str | None, entries: Sequence[Entry]) -> None:
     if not found:
         raise OperationError(
             f"The database is at migration {at} but has no history of how it got there.",
-            "Run `python -m console.cli adopt`: it takes the present state as the baseline.",
+            "Run `make adopt`: it takes the present state as the baseline.",
         )
     applied = files.line[: files.position(files.by_id[at])]
     for revision in applied:

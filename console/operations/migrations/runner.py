@@ -61,7 +61,7 @@ class AdoptionNeededError(OperationError):
     def __init__(self, tables: list[str]) -> None:
         super().__init__(
             f"The database already has {', '.join(tables)}, but no migration history.",
-            "Run `python -m console.cli adopt`: it compares them with the migrations and, when you"
+            "Run `make adopt`: it compares them with the migrations and, when you"
             " agree, takes them as the baseline; nothing in them is changed.",
         )
 

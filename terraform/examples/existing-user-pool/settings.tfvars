@@ -1,5 +1,6 @@
 environment       = "prod"
 region            = "eu-central-1"
+account_id        = "123456789012"
 front_end_origins = ["https://app.example.com"]
 
 # The output `user_pool` of this folder, or the ids of a client that you have.

@@ -1,5 +1,6 @@
 environment       = "prod"
 region            = "eu-central-1"
+account_id        = "123456789012"
 front_end_origins = ["https://app.example.com"]
 
 # The output `database` of this folder. The URL itself is in the parameter, never here.

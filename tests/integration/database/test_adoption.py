@@ -126,7 +126,7 @@ def test_a_database_that_plain_alembic_migrated_is_adopted_where_it_is(
     execute(empty_database, "DROP TABLE migration_history")
     with pytest.raises(OperationError, match="no history of how it got there") as caught:
         migrations.migrate(empty_database, directory=folder.directory)
-    assert "console.cli adopt" in caught.value.remedy
+    assert "make adopt" in caught.value.remedy
     migrations.adopt(empty_database, directory=folder.directory)
     run = migrations.migrate(empty_database, directory=folder.directory)
     assert run.names == ("3_three",)

@@ -23,6 +23,8 @@ def run(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("TO", "STEPS", "VERBOSE", "YES", "DOWN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", empty_database)
+    monkeypatch.setenv("DATABASE_URL_ORIGIN", "command line")
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
     # where audit entries wait when the database is away
     monkeypatch.setenv("AVATAR_OPS_STATE", str(tmp_path))
     return CliRunner()
@@ -31,11 +33,13 @@ def run(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_from_nothing_to_seeded_and_back_by_the_commands_alone(run: CliRunner) -> None:
     result = run.invoke(app, ["migrate"], catch_exceptions=False)
     assert (result.exit_code, "7 applied" in result.stdout) == (0, True)
-    assert re.search(r"✓ \[2/7\] Apply 1790000100_add_bio \d+ ms", result.stdout)
+    assert re.search(r"✓ \[2/7\] Apply 1790000100_add_bio +\d+ ms", result.stderr)
+    assert "migrate on local, eu-central-1, database" in result.stderr
+    assert "+ apply 1790000100_add_bio" in result.stderr
     assert run.invoke(app, ["seed", "--cognito", "ada=sub-1"]).exit_code == 0
-    result = run.invoke(app, ["rollback", "--steps", "1"])
+    result = run.invoke(app, ["rollback", "--steps", "1", "--yes"])
     assert (result.exit_code, "1 taken back" in result.stdout) == (0, True)
-    result = run.invoke(app, ["rollback"], env={"TO": "add_bio"})
+    result = run.invoke(app, ["rollback"], env={"TO": "add_bio", "YES": "1"})
     assert result.exit_code == 0
     listed = json.loads(run.invoke(app, ["migrations", "--json"]).stdout)
     assert [line["state"] for line in listed] == ["applied"] * 2 + ["pending"] * 5
@@ -65,7 +69,34 @@ def test_an_error_goes_to_stderr_with_its_remedy_and_ends_with_1(
         app, ["migrations"], env={"DATABASE_URL": "", "AVATAR_OPS_ENV_DIR": str(tmp_path)}
     )
     assert result.exit_code == 1
-    assert "Set DATABASE_URL" in result.stderr
+    assert "local has no database" in result.stderr
+
+
+def test_nobody_to_confirm_a_rollback_rolls_nothing_back(
+    run: CliRunner, empty_database: str
+) -> None:
+    run.invoke(app, ["migrate", "--to", "add_bio"])
+    result = run.invoke(app, ["rollback", "--steps", "1"])
+    assert result.exit_code == 1
+    assert "- roll back 1790000100_add_bio" in result.stderr
+    assert "YES=1" in result.stderr
+    states = [line.state for line in migrations.migrations(empty_database)]
+    assert states[:3] == ["applied", "applied", "pending"]
+
+
+def test_a_database_url_left_in_the_shell_is_refused_before_anything_is_asked(
+    run: CliRunner, empty_database: str
+) -> None:
+    for environment in (
+        {"DATABASE_URL_ORIGIN": "environment"},
+        {"ENV": "prod", "DATABASE_URL_ORIGIN": "command line"},
+    ):
+        for command in (["migrate"], ["rollback", "--steps", "1", "--yes"], ["seed"]):
+            result = run.invoke(app, command, env=environment)
+            assert result.exit_code == 1
+            assert "unset DATABASE_URL" in result.stderr
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT to_regclass('users')").fetchone() == (None,)
 
 
 def test_preview_and_rehearsal_show_their_findings(run: CliRunner) -> None:
@@ -77,7 +108,7 @@ def test_preview_and_rehearsal_show_their_findings(run: CliRunner) -> None:
     listed = json.loads(run.invoke(app, ["preview", "--json"]).stdout)
     assert listed[1]["statements"][0]["locks"][0]["table"] == "users"
     result = run.invoke(app, ["rehearse", "--to", "add_bio"])
-    assert (result.exit_code, "2 rehearsed, 0 without" in result.stdout) == (0, True)
+    assert (result.exit_code, "2 rehearsed, 0 not reversible" in result.stdout) == (0, True)
 
 
 def test_adopting_asks_first_unless_told_yes(run: CliRunner, empty_database: str) -> None:
@@ -86,9 +117,9 @@ def test_adopting_asks_first_unless_told_yes(run: CliRunner, empty_database: str
         connection.execute("DROP TABLE alembic_version, migration_history")
     result = run.invoke(app, ["migrate"])
     assert result.exit_code == 1
-    assert "console.cli adopt" in result.stderr
-    assert run.invoke(app, ["adopt"], input="n\n").exit_code == 1
-    assert run.invoke(app, ["adopt"], input="y\n").exit_code == 0
+    assert "make adopt" in result.stderr
+    assert run.invoke(app, ["adopt"]).exit_code == 1
+    assert run.invoke(app, ["adopt", "--yes"]).exit_code == 0
     assert run.invoke(app, ["migrate"]).exit_code == 0
     result = run.invoke(app, ["adopt", "--yes"])
     assert (result.exit_code, "nothing to adopt" in result.stderr) == (1, True)
@@ -116,13 +147,14 @@ def test_commands_that_change_the_schema_are_in_the_audit(
     run: CliRunner, empty_database: str, tmp_path: Path
 ) -> None:
     run.invoke(app, ["migrate", "--to", "add_bio"])
-    run.invoke(app, ["rollback", "--steps", "1"])
-    run.invoke(app, ["rollback", "--to", "nonsense"])
+    run.invoke(app, ["rollback", "--steps", "1", "--yes"])
+    run.invoke(app, ["rollback", "--to", "nonsense", "--yes"])
     record = Audit("local", lambda: empty_database, tmp_path / "none")
     found = [(line.action, line.target, line.outcome) for line in record.actions()]
     assert found == [
-        ("rollback", "nonsense", "failed"),
-        ("rollback", "1 steps", "done"),
+        ("rollback", "1790000100_add_bio", "done"),
         ("migrate", "add_bio", "done"),
     ]
     assert "1790000100_add_bio" in record.actions()[1].detail
+    started = [entry.detail for entry in record.entries() if entry.outcome == "started"]
+    assert all("local, eu-central-1, database" in detail and "@" in detail for detail in started)
