@@ -436,7 +436,7 @@ def png_kinds() -> Iterator[tuple[str, bytes]]:
             samples = _samples(mode, depth)
             values = samples.reshape(-1, samples.shape[2])
             common, counts = np.unique(values, axis=0, return_counts=True)
-            key = common[counts.argmax()]
+            key = next(common[at] for at in counts.argsort()[::-1] if common[at].min() < 2**depth - 1)
             hidden = p.png_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
         for interlaced in (False, True):
             suffix = ", interlaced" if interlaced else ""
