@@ -9,11 +9,12 @@ Sources: ITU-T H.273 (the numbers), ICC.1:2022, PNG third edition, ITU-R BT.2100
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from collections.abc import Sequence
 from math import exp
 
-Matrix = tuple[tuple[float, float, float], ...]
+Matrix = tuple[tuple[float, ...], ...]
 
 SRGB = 13
 """The transfer function, which unknown ones are taken for."""
@@ -116,9 +117,7 @@ def _to_xyz(space: Chromaticities) -> Matrix:
     unscaled = tuple(zip(*((x, y, 1 - x - y) for x, y in colours), strict=True))
     white = (white_x / white_y, 1.0, (1 - white_x - white_y) / white_y)
     scales = [sum(a * b for a, b in zip(row, white, strict=True)) for row in _inverse(unscaled)]
-    return tuple(
-        (row[0] * scales[0], row[1] * scales[1], row[2] * scales[2]) for row in unscaled
-    )
+    return tuple((row[0] * scales[0], row[1] * scales[1], row[2] * scales[2]) for row in unscaled)
 
 
 _BRADFORD: Matrix = (
@@ -149,7 +148,7 @@ def _product(left: Matrix, right: Matrix) -> Matrix:
     return tuple(
         tuple(sum(a * b for a, b in zip(row, column, strict=True)) for column in columns)
         for row in left
-    )  # type: ignore[return-value]
+    )
 
 
 def _inverse(matrix: Matrix) -> Matrix:
@@ -160,7 +159,7 @@ def _inverse(matrix: Matrix) -> Matrix:
         (d * h - e * g, b * g - a * h, a * e - b * d),
     )
     determinant = a * adjugate[0][0] + b * adjugate[1][0] + c * adjugate[2][0]
-    return tuple(tuple(value / determinant for value in row) for row in adjugate)  # type: ignore[return-value]
+    return tuple(tuple(value / determinant for value in row) for row in adjugate)
 
 
 # --- HDR --------------------------------------------------------------------------------------
@@ -201,7 +200,7 @@ def hdr_table(primaries: int, transfer: int) -> list[float]:
 
 
 def _shown(light: float) -> float:
-    for (low, shown_low), (high, shown_high) in zip(_TONES, _TONES[1:], strict=False):
+    for (low, shown_low), (high, shown_high) in itertools.pairwise(_TONES):
         if light < high:
             return shown_low + (shown_high - shown_low) * (light - low) / (high - low)
     return 1.0

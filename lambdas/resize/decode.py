@@ -15,9 +15,9 @@ from typing import IO, cast
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from resize import salvage
-from resize.header import IEND, MAX_FRAMES, MAX_JPEG_SEGMENTS, Frame, Header, Parts, gif_frames
+from resize.header import EOI, IEND, MAX_FRAMES, Frame, Header, Parts, gif_frames
 from resize.rejection import AvatarRejected
-from resize.scans import extent, without_finest_luma
+from resize.scans import without_finest_luma
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels, not always whole."""
@@ -40,7 +40,7 @@ _AVIF_BYTES = 512 * 2**20
 _AVIF_PIXELS = 25_000_000
 """Above this it depends on depth and subsampling if there is enough memory."""
 
-_TRIED_PIXELS = 60_000_000
+_TRIED_PIXELS = 40_000_000
 """Of an animation, in the frames of which none shows anything."""
 
 _FAINT = 7
@@ -91,7 +91,7 @@ def _jpeg(header: Header, side: int) -> tuple[Image.Image, Box]:
     scale = next((scale for scale, least in _SHRINK.items() if short >= side * least), 1)
     parts = header.parts
     if header.is_progressive and header.is_ycc and scale >= 4:
-        parts = (parts[0], *without_finest_luma(memoryview(parts[1]), luma=1))
+        parts = (parts[0], *without_finest_luma(memoryview(parts[1]), luma=1), *parts[2:])
     shrunk = (header.width // scale, header.height // scale)
     boxes: list[Box] = []
 
@@ -109,33 +109,26 @@ def _jpeg(header: Header, side: int) -> tuple[Image.Image, Box]:
     try:
         picture.load()
     except OSError as error:
-        picture = _jpeg_without_end(header, opened, error)
+        if not header.has_one_scan:
+            raise
+        picture = _jpeg_without_end(opened, error)
     return picture, boxes[0]
 
 
-_EOI = b"\xff\xd9"
 _OTHER_BITS = bytes(range(1, 251, 3)) * 40
 """They become pixels if the data end before the picture does."""
 
 
-def _jpeg_without_end(
-    header: Header, opened: Callable[..., ImageFile.ImageFile], error: OSError
-) -> Image.Image:
+def _jpeg_without_end(opened: Callable[..., ImageFile.ImageFile], error: OSError) -> Image.Image:
     """Return what there is of a JPEG whose data end early, or can't be followed to their end.
 
-    If only the end marker is missing, that is all. Else it is the rows that a baseline JPEG still
-    has, or what a progressive one sends first: a coarser picture.
+    If only the end marker is missing, that is all; else the rows that are left, on white.
     """
-    picture = opened(_EOI)
+    picture = opened(EOI)
     if picture.width * picture.height > salvage.MAX_PIXELS:
         raise error
     salvage.load(picture)
-    if header.is_progressive:
-        scans, _ = extent(memoryview(header.parts[1]), MAX_JPEG_SEGMENTS)
-        if scans == 0 or salvage.missing(lambda _: opened(_EOI), picture):
-            raise error  # not even the first is whole
-        return picture
-    if salvage.missing(lambda _: opened(_OTHER_BITS, _EOI), picture) is None:
+    if salvage.missing(lambda _: opened(_OTHER_BITS, EOI), picture) is None:
         return picture
     picture = opened()
     salvage.load(picture)
@@ -162,6 +155,8 @@ def _png(header: Header) -> Image.Image:
             error = raised
         if error is None and salvage.has_last_row(picture):
             return _resampleable(picture, header.depth)
+        if picture.width * picture.height > salvage.MAX_PIXELS:
+            raise AvatarRejected("damaged") from error
         row = len(picture.getbands()) * picture.width * (2 if header.depth == 16 else 1)
         head, chunks, _end = frame.parts
         pixels = salvage.inflated_anew(memoryview(chunks), picture.height * (row + 2) + 64)
@@ -184,6 +179,8 @@ def _gif(header: Header) -> Image.Image:
         try:
             picture.load()
         except salvage.ERRORS as error:
+            if picture.width * picture.height > salvage.MAX_PIXELS:
+                raise
             return _what_is_there(header, opened, error)
         return _resampleable(picture, header.depth)
 
@@ -199,7 +196,8 @@ def _first_visible(
     """
     picture = None
     for count, frame in enumerate(frames):
-        if picture and count * header.width * header.height > _TRIED_PIXELS:
+        tried = count * header.width * header.height
+        if picture and (count == MAX_FRAMES or tried > _TRIED_PIXELS):
             break
         picture = loaded(frame)
         if picture.size != (header.width, header.height):
@@ -218,8 +216,6 @@ def _what_is_there(
 ) -> Image.Image:
     """Return as much as there is of a PNG or GIF that couldn't be loaded to its end."""
     picture = opened()
-    if picture.width * picture.height > salvage.MAX_PIXELS:
-        raise AvatarRejected("damaged") from error
     is_interlaced = _is_interlaced(picture)
     salvage.load(picture)
     mask = salvage.missing(functools.partial(_on_ground, opened), picture)
@@ -348,4 +344,6 @@ def _keep_freed_memory(keep: bool) -> None:
         m_trim_threshold, m_mmap_max = -1, -4
         libc.mallopt(m_trim_threshold, 2**31 - 1)
         libc.mallopt(m_mmap_max, 0 if keep else 65536)
+        if not keep:
+            libc.malloc_trim(0)
     _keeping = keep

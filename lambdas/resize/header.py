@@ -76,6 +76,8 @@ class Header(NamedTuple):
         Whether this is a JPEG with one luma and two chroma components, numbered 1 to 3.
     is_progressive : bool
         Whether this is a progressive JPEG.
+    has_one_scan : bool
+        Whether this is a JPEG that is decoded row by row.
     depth : int
         Bits of each sample in a PNG.
     """
@@ -90,6 +92,7 @@ class Header(NamedTuple):
     frames: tuple[Frame, ...] = ()
     is_ycc: bool = False
     is_progressive: bool = False
+    has_one_scan: bool = False
     depth: int = 8
 
 
@@ -172,6 +175,9 @@ _TABLES = (0xC4, 0xDB, 0xDD)  # Huffman, quantization, restart interval
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 
 
+EOI = b"\xff\xd9"
+
+
 def _jpeg(data: bytes) -> Header:
     view = memoryview(data)
     kept: list[memoryview] = [view[:2]]
@@ -217,25 +223,31 @@ def _jpeg(data: bytes) -> Header:
     areas = [(sampling >> 4) * (sampling & 15) for _, sampling in components]
     if count not in (1, 3, 4) or not all(areas):
         raise AvatarRejected("damaged")
-    in_scan, is_progressive, end = body[0], frame[0] == 0xC2, len(data)
+    in_scan, is_progressive = body[0], frame[0] == 0xC2
+    pixels = [view[position:]]
     if is_progressive or in_scan < count:  # several scans
         if width * height * sum(areas) / max(areas) > MAX_COEFFICIENTS:
             raise AvatarRejected("too_many_pixels")
-        scans, length = extent(view[position:], MAX_JPEG_SEGMENTS)
+        scans, length, is_whole = extent(view[position:], MAX_JPEG_SEGMENTS)
         if 1 + scans > MAX_JPEG_SCANS:
             raise AvatarRejected("too_complex")
-        end = position + length
+        if not is_whole and scans < (1 if is_progressive else count - 1):
+            raise AvatarRejected("damaged")  # not even a coarse picture
+        pixels = [view[position : position + length]]
+        if not is_whole:
+            pixels.append(memoryview(EOI))
     profile = b"".join(profile_parts[number] for number in sorted(profile_parts))
     return Header(
         "JPEG",
         width,
         height,
-        (b"".join((*kept, segment)), view[position:end]),
+        (b"".join((*kept, segment)), *pixels),
         orientation=_orientation(exif),
         profile=profile or None,
         # The identifiers that JFIF demands; Adobe's transform 0 means RGB.
         is_ycc=[name for name, _ in components] == [1, 2, 3] and adobe[11:12] != b"\0",
         is_progressive=is_progressive,
+        has_one_scan=not is_progressive and in_scan >= count,
     )
 
 
@@ -414,7 +426,7 @@ def gif_frames(header: Header) -> Iterator[Frame]:
         if is_frame:
             flags = rest[start + 9]
             position = start + 11 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-            yield Frame((b"".join((screen, control, rest[start:])),))
+            yield Frame((b"".join((screen, control)), rest[start:]))
             control = memoryview(b"")
         while size := rest[position]:
             next(steps)
@@ -481,9 +493,7 @@ _BOXES = {b"meta": 4, b"iprp": 0, b"ipco": 0}
 """Boxes in which an AVIF's colours are, with what precedes the boxes in them."""
 
 
-def _avif_colours(
-    data: bytes, *, is_grey: bool
-) -> tuple[bytes | None, tuple[int, int] | None]:
+def _avif_colours(data: bytes, *, is_grey: bool) -> tuple[bytes | None, tuple[int, int] | None]:
     """Return what the first `colr` box of properties says in numbers."""
     position, end = 0, len(data)
     for _ in range(MAX_JPEG_SEGMENTS):

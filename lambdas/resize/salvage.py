@@ -96,7 +96,9 @@ def inflated_anew(chunks: memoryview, size: int) -> bytes:
 def load(picture: ImageFile.ImageFile, ground: int = 0) -> bool:
     """Load as much as there is on a ground of this level, and tell if that is all."""
     bands = len(picture.getbands())
-    picture._im = Image.new(picture.mode, picture.size, (ground,) * bands if bands > 1 else ground).im
+    picture._im = Image.new(
+        picture.mode, picture.size, (ground,) * bands if bands > 1 else ground
+    ).im
     try:
         picture.load()
     except ERRORS:

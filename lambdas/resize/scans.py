@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 
 _SOS, _EOI = 0xDA, 0xD9
-_LONG = (0xC4, _SOS, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE)  # what stands between scans
+_BETWEEN_SCANS = (0xC4, _SOS, *range(0xDB, 0xDE), *range(0xE0, 0xF0), 0xFE)
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker other than restarts, which stand within a scan, as stuffed zeros do."""
 
 
-def extent(body: memoryview, limit: int) -> tuple[int, int]:
-    """Return how many scans more there are up to the picture's end, and where that is.
+def extent(body: memoryview, limit: int) -> tuple[int, int, bool]:
+    """Look for the end of a JPEG of several scans.
 
     Parameters
     ----------
@@ -26,6 +26,15 @@ def extent(body: memoryview, limit: int) -> tuple[int, int]:
         What follows the header of the first scan.
     limit : int
         How many markers are looked at.
+
+    Returns
+    -------
+    scans : int
+        How many there are behind the first.
+    end : int
+        Where the picture ends, or where no decoder can follow it any more.
+    is_whole : bool
+        Whether an end marker is there.
     """
     scans = position = 0
     for _ in range(limit):
@@ -35,11 +44,12 @@ def extent(body: memoryview, limit: int) -> tuple[int, int]:
         marker = body[found.start() + 1]
         position = found.end()
         if marker == _EOI:
-            return scans, position
+            return scans, position, True
+        if marker not in _BETWEEN_SCANS:
+            return scans, found.start(), False
         scans += marker == _SOS
-        if marker in _LONG:
-            position += int.from_bytes(body[position : position + 2], "big")
-    return scans, len(body)
+        position += int.from_bytes(body[position : position + 2], "big")
+    return scans, len(body), False
 
 
 def without_finest_luma(body: memoryview, luma: int) -> tuple[memoryview, ...]:

@@ -181,9 +181,7 @@ def _jpeg() -> Iterator[Case]:
     yield Case(group, "a scan for each component", _of_three_scans())
     yield Case(group, "restart markers", restarts)
     yield Case(group, "grey", p.encoded(photo().convert("L"), "JPEG", quality=90))
-    yield Case(
-        group, "grey progressive", p.encoded(photo().convert("L"), "JPEG", progressive=True)
-    )
+    yield Case(group, "grey progressive", p.encoded(photo().convert("L"), "JPEG", progressive=True))
     yield Case(group, "RGB", made(keep_rgb=True))
     yield Case(group, "extended", base.replace(b"\xff\xc0", b"\xff\xc1", 1))
     yield Case(group, "quality 1", p.encoded(photo(), "JPEG", quality=1))
@@ -203,7 +201,9 @@ def _jpeg() -> Iterator[Case]:
     yield Case(group, "Adobe's transform 1 and JFIF", p.jpeg_with(base, adobe))
     none = adobe[:-1] + b"\0"
     yield Case(group, "Adobe's transform 0 and JFIF", base[:20] + none + base[20:])
-    yield Case(group, "Adobe's transform 9", p.jpeg_with(_without(base, 0xE0), adobe[:-1] + b"\x09"))
+    yield Case(
+        group, "Adobe's transform 9", p.jpeg_with(_without(base, 0xE0), adobe[:-1] + b"\x09")
+    )
     bare = _without(base, 0xC4)
     if b"\xff\xc4" not in p.encoded(photo(), "JPEG")[:0]:
         yield Case(group, "no Huffman tables (a frame of Motion JPEG)", bare)
@@ -281,27 +281,34 @@ def _jpeg() -> Iterator[Case]:
     for name, tail in {"zeros": bytes, "FF": lambda n: b"\xff" * n}.items():
         for share in (0.9, 0.5):
             kept = int(len(base) * share)
-            yield Case(
-                group, f"{name} from {share:.0%}", base[:kept] + tail(len(base) - kept)
-            )
+            yield Case(group, f"{name} from {share:.0%}", base[:kept] + tail(len(base) - kept))
 
     group = "JPEG, what the standard allows or readers forgive"
     yield Case(group, "fill bytes", _between_segments(base, b"\xff\xff\xff"))
     yield Case(group, "zeros between segments", _between_segments(base, b"\0\0"))
     yield Case(group, "junk between segments", _between_segments(base, b"junk"))
     yield Case(group, "fill bytes before EOI", base[:-2] + b"\xff" * 9 + base[-2:])
-    yield Case(group, "fill bytes before each restart", restarts.replace(b"\xff\xd3", b"\xff\xff\xd3"))
+    yield Case(
+        group, "fill bytes before each restart", restarts.replace(b"\xff\xd3", b"\xff\xff\xd3")
+    )
     yield Case(group, "junk before EOI", base[:-2] + b"\x12\x34" * 9 + base[-2:])
     yield Case(group, "two SOI", base[:2] + base)
-    yield Case(group, "comments and unknown segments", p.jpeg_with(
-        base, *(p.jpeg_segment(marker, b"x" * 99) for marker in (0xFE, 0xE5, 0xEB, 0xEC, 0xED, 0xEF))
-    ))
+    yield Case(
+        group,
+        "comments and unknown segments",
+        p.jpeg_with(
+            base,
+            *(p.jpeg_segment(marker, b"x" * 99) for marker in (0xFE, 0xE5, 0xEB, 0xEC, 0xED, 0xEF)),
+        ),
+    )
     yield Case(group, "an empty segment", p.jpeg_with(base, p.jpeg_segment(0xFE, b"")))
     yield Case(group, "restart markers missing", restarts.replace(b"\xff\xd3", b""))
     yield Case(group, "restart markers out of order", restarts.replace(b"\xff\xd3", b"\xff\xd5"))
-    yield Case(group, "a restart interval, and no markers", p.jpeg_with(
-        base, p.jpeg_segment(0xDD, b"\0\x40")
-    ))
+    yield Case(
+        group,
+        "a restart interval, and no markers",
+        p.jpeg_with(base, p.jpeg_segment(0xDD, b"\0\x40")),
+    )
     for at in (0.4, 0.6, 0.9):
         yield Case(group, f"wrong bytes at {at:.0%}", _damaged(base, at, b"\x5a\xa5\x3c", 3))
         yield Case(group, f"a false marker at {at:.0%}", _damaged(base, at, b"\xff\xb7"))
@@ -309,15 +316,28 @@ def _jpeg() -> Iterator[Case]:
         yield Case(group, f"progressive, EOI at {at:.0%}", _damaged(progressive, at, b"\xff\xd9"))
         yield Case(group, f"wrong bytes at {at:.0%}, restarts", _damaged(restarts, at, b"\x5a" * 9))
     thumbnail = p.encoded(photo().resize((60, 44)), "JPEG")
-    yield Case(group, "thumbnail in JFXX", p.jpeg_with(
-        base, p.jpeg_segment(0xE0, b"JFXX\0\x10" + thumbnail)
-    ))
-    yield Case(group, "height 0 and DNL", p.jpeg_of_size(base, 240, 0)[:-2]
-               + p.jpeg_segment(0xDC, struct.pack(">H", 176)) + b"\xff\xd9")
+    yield Case(
+        group,
+        "thumbnail in JFXX",
+        p.jpeg_with(base, p.jpeg_segment(0xE0, b"JFXX\0\x10" + thumbnail)),
+    )
+    yield Case(
+        group,
+        "height 0 and DNL",
+        p.jpeg_of_size(base, 240, 0)[:-2]
+        + p.jpeg_segment(0xDC, struct.pack(">H", 176))
+        + b"\xff\xd9",
+    )
     yield Case(group, "arithmetic (by its marker)", base.replace(b"\xff\xc0", b"\xff\xc9", 1))
     at = base.find(b"\xff\xc0") + 4
-    yield Case(group, "12 bits (by its header)",
-               base[: at - 3].replace(b"\xff\xc0", b"\xff\xc1") + base[at - 3 : at] + b"\x0c" + base[at + 1 :])
+    yield Case(
+        group,
+        "12 bits (by its header)",
+        base[: at - 3].replace(b"\xff\xc0", b"\xff\xc1")
+        + base[at - 3 : at]
+        + b"\x0c"
+        + base[at + 1 :],
+    )
     long = base.find(b"\xff\xda")
     yield Case(group, "two frame headers", p.jpeg_with(base, base[at - 4 : at + 15]))
     yield Case(group, "no quantization table", _without(base, 0xDB))
@@ -327,11 +347,16 @@ def _jpeg() -> Iterator[Case]:
     noise = random.Random(0).randbytes(1_500_000)
     yield Case(group, "random bytes", base + noise)
     yield Case(group, "random bytes behind progressive", progressive + noise)
-    yield Case(group, "an MP4", progressive + b"\0\0\0\x18ftypmp42" + noise[:600_000] + b"\xff\xda" * 99)
+    yield Case(
+        group, "an MP4", progressive + b"\0\0\0\x18ftypmp42" + noise[:600_000] + b"\xff\xda" * 99
+    )
     yield Case(group, "another JPEG", base + thumbnail)
     yield Case(group, "another JPEG behind progressive", progressive + thumbnail * 20)
-    yield Case(group, "MPO", p.encoded(photo(), "MPO", quality=90, save_all=True,
-                                       append_images=[photo().rotate(180)]))
+    yield Case(
+        group,
+        "MPO",
+        p.encoded(photo(), "MPO", quality=90, save_all=True, append_images=[photo().rotate(180)]),
+    )
     yield Case(group, "zeros", base + bytes(4096))
 
     group = "JPEG, ICC profiles"
@@ -350,7 +375,9 @@ def _jpeg() -> Iterator[Case]:
     yield Case(group, "grey", p.encoded(grey, "JPEG", quality=90, icc_profile=p.grey_profile(1.4)))
     adobe_rgb = p.rgb_profile(p.ADOBE_RGB, 1.0)
     parts = [
-        p.jpeg_segment(0xE2, b"ICC_PROFILE\0" + bytes((number + 1, 3)) + adobe_rgb[number * 200 :][:200])
+        p.jpeg_segment(
+            0xE2, b"ICC_PROFILE\0" + bytes((number + 1, 3)) + adobe_rgb[number * 200 :][:200]
+        )
         for number in range(3)
     ]
     assert len(adobe_rgb) < 600
@@ -380,8 +407,15 @@ def _packed(samples: NDArray[np.uint16], depth: int) -> bytes:
     return b"".join(b"\0" + row for row in rows)
 
 
-ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
-         (1, 0, 2, 1))
+ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
 
 
 def png_of(
@@ -436,7 +470,9 @@ def png_kinds() -> Iterator[tuple[str, bytes]]:
             samples = _samples(mode, depth)
             values = samples.reshape(-1, samples.shape[2])
             common, counts = np.unique(values, axis=0, return_counts=True)
-            key = next(common[at] for at in counts.argsort()[::-1] if common[at].min() < 2**depth - 1)
+            key = next(
+                common[at] for at in counts.argsort()[::-1] if common[at].min() < 2**depth - 1
+            )
             hidden = p.png_chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
         for interlaced in (False, True):
             suffix = ", interlaced" if interlaced else ""
@@ -458,11 +494,15 @@ CHRM_ADOBE = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000,
 
 def png_colours() -> Iterator[tuple[str, list[bytes]]]:
     """Yield the chunks by which a PNG says what its colours mean."""
-    gamma = {value: p.png_chunk(b"gAMA", struct.pack(">I", value))
-             for value in (0, 1, 22727, 45455, 45000, 55556, 100000, 200000, 2**31 - 1)}
+    gamma = {
+        value: p.png_chunk(b"gAMA", struct.pack(">I", value))
+        for value in (0, 1, 22727, 45455, 45000, 55556, 100000, 200000, 2**31 - 1)
+    }
     srgb = p.png_chunk(b"sRGB", b"\0")
-    chrm = {name: p.png_chunk(b"cHRM", value)
-            for name, value in (("P3", CHRM_P3), ("sRGB", CHRM_SRGB), ("Adobe", CHRM_ADOBE))}
+    chrm = {
+        name: p.png_chunk(b"cHRM", value)
+        for name, value in (("P3", CHRM_P3), ("sRGB", CHRM_SRGB), ("Adobe", CHRM_ADOBE))
+    }
     chrm["zeros"] = p.png_chunk(b"cHRM", bytes(32))
     icc = p.png_chunk(b"iCCP", b"x\0\0" + zlib.compress(p.rgb_profile(p.ADOBE_RGB, 1.0)))
     bad = p.png_chunk(b"iCCP", b"x\0\0" + zlib.compress(b"not a profile"))
@@ -485,9 +525,37 @@ def png_colours() -> Iterator[tuple[str, list[bytes]]]:
     yield "broken iCCP", [bad]
     yield "broken iCCP, gAMA 100000", [bad, gamma[100000]]
     for primaries, transfer in (
-        (1, 13), (1, 1), (1, 4), (1, 5), (1, 8), (12, 13), (12, 1), (12, 8), (9, 1), (9, 13),
-        (9, 14), (9, 15), (11, 17), (9, 16), (9, 18), (1, 16), (12, 16), (2, 2), (1, 2), (2, 13),
-        (4, 4), (5, 5), (6, 6), (7, 7), (22, 13), (0, 0), (99, 99), (10, 13), (1, 9), (1, 10), (1, 11),
+        (1, 13),
+        (1, 1),
+        (1, 4),
+        (1, 5),
+        (1, 8),
+        (12, 13),
+        (12, 1),
+        (12, 8),
+        (9, 1),
+        (9, 13),
+        (9, 14),
+        (9, 15),
+        (11, 17),
+        (9, 16),
+        (9, 18),
+        (1, 16),
+        (12, 16),
+        (2, 2),
+        (1, 2),
+        (2, 13),
+        (4, 4),
+        (5, 5),
+        (6, 6),
+        (7, 7),
+        (22, 13),
+        (0, 0),
+        (99, 99),
+        (10, 13),
+        (1, 9),
+        (1, 10),
+        (1, 11),
     ):
         yield f"cICP {primaries}/{transfer}", [cicp(primaries, transfer)]
     yield "cICP 12/13, limited range", [cicp(12, 13, full=0)]
@@ -542,8 +610,9 @@ def _png() -> Iterator[Case]:
 
     group = "PNG, checksums and chunks"
     icc = p.rgb_profile(p.ADOBE_RGB, 1.0)
-    keyed = p.encoded(photo().quantize(16), "PNG", transparency=3, icc_profile=icc,
-                      exif=p.exif(6), dpi=(72, 72))
+    keyed = p.encoded(
+        photo().quantize(16), "PNG", transparency=3, icc_profile=icc, exif=p.exif(6), dpi=(72, 72)
+    )
     for index, chunk in enumerate(chunks(keyed)):
         parts = chunks(keyed)
         parts[index] = chunk[:-4] + b"\0\0\0\0"
@@ -560,41 +629,90 @@ def _png() -> Iterator[Case]:
     yield Case(group, "no Adler checksum", of(stream[:-4]))
     yield Case(group, "bytes behind the pixels", of(stream + b"more" * 99))
     yield Case(group, "more rows than said", of(zlib.compress(pixels + pixels[:7210])))
-    yield Case(group, "IDAT of 1 byte each", of(*(stream[i : i + 1] for i in range(600)), stream[600:]))
+    yield Case(
+        group, "IDAT of 1 byte each", of(*(stream[i : i + 1] for i in range(600)), stream[600:])
+    )
     yield Case(group, "empty IDATs", of(b"", stream[:5], b"", stream[5:], b""))
-    yield Case(group, "text between IDATs", _assembled([
-        head, p.png_chunk(b"IDAT", stream[:999]), p.png_chunk(b"tEXt", b"a\0b"),
-        p.png_chunk(b"IDAT", stream[999:]), end]))
+    yield Case(
+        group,
+        "text between IDATs",
+        _assembled(
+            [
+                head,
+                p.png_chunk(b"IDAT", stream[:999]),
+                p.png_chunk(b"tEXt", b"a\0b"),
+                p.png_chunk(b"IDAT", stream[999:]),
+                end,
+            ]
+        ),
+    )
     yield Case(group, "unknown chunk", _assembled([head, p.png_chunk(b"abCd", b"x"), *parts[1:]]))
-    yield Case(group, "unknown critical chunk", _assembled([head, p.png_chunk(b"ABCD", b"x"), *parts[1:]]))
+    yield Case(
+        group, "unknown critical chunk", _assembled([head, p.png_chunk(b"ABCD", b"x"), *parts[1:]])
+    )
     yield Case(group, "Apple's CgBI", _assembled([p.png_chunk(b"CgBI", b"\x50\0\x20\x06"), *parts]))
-    yield Case(group, "bKGD, sBIT, pHYs", _assembled([
-        head, p.png_chunk(b"sBIT", b"\5\6\5"), p.png_chunk(b"bKGD", b"\0\xff\0\0\0\0"), *parts[1:]]))
+    yield Case(
+        group,
+        "bKGD, sBIT, pHYs",
+        _assembled(
+            [
+                head,
+                p.png_chunk(b"sBIT", b"\5\6\5"),
+                p.png_chunk(b"bKGD", b"\0\xff\0\0\0\0"),
+                *parts[1:],
+            ]
+        ),
+    )
     yield Case(group, "bytes behind IEND", base + b"PK\x03\x04" + bytes(1000))
     small = _assembled([head[:-4] + head[-4:], *parts[1:]])
-    yield Case(group, "PLTE in colour", _assembled([head, p.png_chunk(b"PLTE", b"\xff\0\0" * 4), *parts[1:]]))
+    yield Case(
+        group,
+        "PLTE in colour",
+        _assembled([head, p.png_chunk(b"PLTE", b"\xff\0\0" * 4), *parts[1:]]),
+    )
     del small
-    yield Case(group, "palette shorter than its indices",
-               png_of(few, 4, 3, p.png_chunk(b"PLTE", entries[:24])))
-    yield Case(group, "tRNS longer than the palette", png_of(
-        few, 4, 3, p.png_chunk(b"PLTE", entries), p.png_chunk(b"tRNS", b"\xff" * 99)))
-    yield Case(group, "tRNS before PLTE", png_of(
-        few, 4, 3, p.png_chunk(b"tRNS", b"\0\xff"), p.png_chunk(b"PLTE", entries)))
-    yield Case(group, "tRNS of colour and alpha", alpha[:33] + p.png_chunk(b"tRNS", bytes(6)) + alpha[33:])
+    yield Case(
+        group,
+        "palette shorter than its indices",
+        png_of(few, 4, 3, p.png_chunk(b"PLTE", entries[:24])),
+    )
+    yield Case(
+        group,
+        "tRNS longer than the palette",
+        png_of(few, 4, 3, p.png_chunk(b"PLTE", entries), p.png_chunk(b"tRNS", b"\xff" * 99)),
+    )
+    yield Case(
+        group,
+        "tRNS before PLTE",
+        png_of(few, 4, 3, p.png_chunk(b"tRNS", b"\0\xff"), p.png_chunk(b"PLTE", entries)),
+    )
+    yield Case(
+        group, "tRNS of colour and alpha", alpha[:33] + p.png_chunk(b"tRNS", bytes(6)) + alpha[33:]
+    )
     yield Case(group, "wide zlib window byte", of(b"\x78" + stream[1:]))
-    yield Case(group, "IHDR longer than 13", _assembled([
-        p.png_chunk(b"IHDR", head[8:21] + b"\0"), *parts[1:]]))
+    yield Case(
+        group,
+        "IHDR longer than 13",
+        _assembled([p.png_chunk(b"IHDR", head[8:21] + b"\0"), *parts[1:]]),
+    )
 
     group = "PNG, orientation"
     for number in range(1, 9):
         yield Case(group, f"{number}", p.encoded(photo(), "PNG", exif=p.exif(number)))
     turn = p.png_chunk(b"eXIf", p.exif(6)[6:])
     yield Case(group, "behind the pixels", base[:-12] + turn + base[-12:])
-    yield Case(group, "with Exif's own signature", base[:33] + p.png_chunk(b"eXIf", p.exif(6)) + base[33:])
+    yield Case(
+        group, "with Exif's own signature", base[:33] + p.png_chunk(b"eXIf", p.exif(6)) + base[33:]
+    )
 
     group = "PNG, without its end"
     interlaced = png_of(_samples("RGB", 8), 8, 2, interlaced=True)
-    for name, data in (("colour", base), ("interlaced", interlaced), ("alpha", alpha), ("16 bits", sixteen)):
+    for name, data in (
+        ("colour", base),
+        ("interlaced", interlaced),
+        ("alpha", alpha),
+        ("16 bits", sixteen),
+    ):
         yield Case(group, f"{name}, no IEND", data[:-12])
         yield Case(group, f"{name}, half an IEND", data[:-6])
         yield from _cuts(group, name, data)
@@ -607,16 +725,25 @@ def _png() -> Iterator[Case]:
 
     group = "PNG, animations"
     others = [photo().rotate(90), photo().rotate(180)]
-    yield Case(group, "default image in the animation",
-               p.encoded(photo(), "PNG", save_all=True, append_images=others))
+    yield Case(
+        group,
+        "default image in the animation",
+        p.encoded(photo(), "PNG", save_all=True, append_images=others),
+    )
     outside = p.encoded(photo(), "PNG", save_all=True, default_image=True, append_images=others)
     yield Case(group, "default image outside", outside)
     empty = Image.new("RGBA", photo().size, (0, 0, 0, 0))
     rgba = photo().convert("RGBA")
-    yield Case(group, "default image outside, empty", p.encoded(
-        empty, "PNG", save_all=True, default_image=True, append_images=[rgba, *others]))
-    yield Case(group, "first frame empty", p.encoded(
-        empty, "PNG", save_all=True, append_images=[rgba, rgba.rotate(90)], disposal=1))
+    yield Case(
+        group,
+        "default image outside, empty",
+        p.encoded(empty, "PNG", save_all=True, default_image=True, append_images=[rgba, *others]),
+    )
+    yield Case(
+        group,
+        "first frame empty",
+        p.encoded(empty, "PNG", save_all=True, append_images=[rgba, rgba.rotate(90)], disposal=1),
+    )
     yield Case(group, "no frames", _assembled([head, p.png_chunk(b"acTL", bytes(8)), *parts[1:]]))
     yield Case(group, "cut in the second frame", outside[: int(len(outside) * 0.6)])
 
@@ -636,13 +763,17 @@ def _gif() -> Iterator[Case]:
     yield Case(group, "89a", b"GIF89a" + base[6:])
     yield Case(group, "grey", p.encoded(photo().convert("L"), "GIF"))
     yield Case(group, "transparent colour", p.encoded(few, "GIF", transparency=3))
-    yield Case(group, "transparent, background", p.encoded(few, "GIF", transparency=3, background=7))
+    yield Case(
+        group, "transparent, background", p.encoded(few, "GIF", transparency=3, background=7)
+    )
     yield Case(group, "comment", p.encoded(few, "GIF", comment=b"hello"))
-    local = base[:10] + bytes([base[10] & 0x7F]) + base[11:13] + base[781:start + 9]
+    local = base[:10] + bytes([base[10] & 0x7F]) + base[11:13] + base[781 : start + 9]
     local += bytes([0x80 | 7]) + base[13:781] + base[start + 10 :]
     yield Case(group, "local palette", local)
     yield Case(group, "screen of 0 x 0", base[:6] + bytes(4) + base[10:])
-    yield Case(group, "screen smaller than the frame", base[:6] + struct.pack("<HH", 120, 90) + base[10:])
+    yield Case(
+        group, "screen smaller than the frame", base[:6] + struct.pack("<HH", 120, 90) + base[10:]
+    )
     for left, top in ((0, 0), (40, 24)):
         wide = base[:6] + struct.pack("<HH", 300, 230) + base[10:]
         wide = wide[: start + 1] + struct.pack("<HH", left, top) + wide[start + 5 :]
@@ -668,10 +799,16 @@ def _gif() -> Iterator[Case]:
     yield Case(group, "cut in the second frame", moving[: int(len(moving) * 0.5)])
     empty = Image.new("RGBA", photo().size, (0, 0, 0, 0))
     rgba = photo().convert("RGBA")
-    yield Case(group, "first frame empty", p.encoded(
-        empty, "GIF", save_all=True, append_images=[rgba, rgba.rotate(90)], disposal=2))
-    yield Case(group, "two frames empty", p.encoded(
-        empty, "GIF", save_all=True, append_images=[_speck(), rgba], disposal=2))
+    yield Case(
+        group,
+        "first frame empty",
+        p.encoded(empty, "GIF", save_all=True, append_images=[rgba, rgba.rotate(90)], disposal=2),
+    )
+    yield Case(
+        group,
+        "two frames empty",
+        p.encoded(empty, "GIF", save_all=True, append_images=[_speck(), rgba], disposal=2),
+    )
 
 
 def _speck() -> Image.Image:
@@ -697,7 +834,8 @@ def _webp() -> Iterator[Case]:
     yield Case(group, "lossy with alpha", alpha)
     yield Case(group, "lossless with alpha", p.encoded(_alpha(), "WEBP", lossless=True))
     for name, profile in {
-        "Display P3": p.rgb_profile(p.DISPLAY_P3, 2.2), "gamma 1": p.rgb_profile(p.ADOBE_RGB, 1.0),
+        "Display P3": p.rgb_profile(p.DISPLAY_P3, 2.2),
+        "gamma 1": p.rgb_profile(p.ADOBE_RGB, 1.0),
         "broken profile": b"not a profile",
     }.items():
         yield Case(group, name, p.encoded(photo(), "WEBP", quality=90, icc_profile=profile))
@@ -711,10 +849,26 @@ def _webp() -> Iterator[Case]:
     yield Case(group, "unknown chunk", _riff(alpha[12:30] + b"abcd\4\0\0\0xxxx" + alpha[30:]))
     yield Case(group, "lossless, RIFF says too much", _riff(lossless[12:], len(lossless) + 99))
     yield Case(group, "lossless, RIFF says 2 too little", _riff(lossless[12:], len(lossless) - 10))
-    canvas = b"VP8X" + struct.pack("<II", 10, 0) + struct.pack("<I", 239)[:3] + struct.pack("<I", 175)[:3]
+    canvas = (
+        b"VP8X"
+        + struct.pack("<II", 10, 0)
+        + struct.pack("<I", 239)[:3]
+        + struct.pack("<I", 175)[:3]
+    )
     yield Case(group, "extended, no flags", _riff(canvas + lossy[12:]))
-    yield Case(group, "profile behind the pixels", _riff(
-        canvas[:8] + b"\x20" + canvas[9:] + lossy[12:] + b"ICCP" + struct.pack("<I", 4) + b"nope"))
+    yield Case(
+        group,
+        "profile behind the pixels",
+        _riff(
+            canvas[:8]
+            + b"\x20"
+            + canvas[9:]
+            + lossy[12:]
+            + b"ICCP"
+            + struct.pack("<I", 4)
+            + b"nope"
+        ),
+    )
     group = "WebP, orientation"
     for number in range(1, 9):
         yield Case(group, f"{number}", p.encoded(photo(), "WEBP", quality=90, exif=p.exif(number)))
@@ -730,8 +884,13 @@ def _webp() -> Iterator[Case]:
     yield Case(group, "cut in the second frame", moving[: int(len(moving) * 0.5)])
     yield Case(group, "cut in the last frame", moving[:-20])
     empty = Image.new("RGBA", photo().size, (0, 0, 0, 0))
-    yield Case(group, "first frame empty", p.encoded(
-        empty, "WEBP", lossless=True, save_all=True, append_images=[photo(), photo().rotate(90)]))
+    yield Case(
+        group,
+        "first frame empty",
+        p.encoded(
+            empty, "WEBP", lossless=True, save_all=True, append_images=[photo(), photo().rotate(90)]
+        ),
+    )
 
 
 # --- AVIF -------------------------------------------------------------------------------------
@@ -752,12 +911,16 @@ def _avif() -> Iterator[Case]:
         yield Case(group, subsampling, made(subsampling=subsampling))
     yield Case(group, "limited range", made(range="limited"))
     yield Case(group, "alpha", alpha)
-    yield Case(group, "alpha premultiplied", p.encoded(
-        _alpha(), "AVIF", quality=90, speed=8, alpha_premultiplied=True))
+    yield Case(
+        group,
+        "alpha premultiplied",
+        p.encoded(_alpha(), "AVIF", quality=90, speed=8, alpha_premultiplied=True),
+    )
     yield Case(group, "bytes behind", base + bytes(1000))
     yield Case(group, "a box behind", base + struct.pack(">I4s", 1008, b"free") + bytes(1000))
     for name, profile in {
-        "Display P3": p.rgb_profile(p.DISPLAY_P3, 2.2), "gamma 1": p.rgb_profile(p.ADOBE_RGB, 1.0),
+        "Display P3": p.rgb_profile(p.DISPLAY_P3, 2.2),
+        "gamma 1": p.rgb_profile(p.ADOBE_RGB, 1.0),
         "broken profile": b"not a profile",
     }.items():
         yield Case(group, name, made(icc_profile=profile))
@@ -766,8 +929,30 @@ def _avif() -> Iterator[Case]:
             yield Case("AVIF, other encoders", file.stem.replace("_", " "), file.read_bytes())
     group = "AVIF, colour without ICC"
     for primaries, transfer in (
-        (1, 13), (1, 1), (1, 4), (1, 5), (1, 8), (12, 13), (12, 1), (12, 8), (9, 1), (9, 13), (9, 14),
-        (11, 17), (9, 16), (9, 18), (1, 16), (1, 18), (12, 16), (2, 2), (2, 13), (1, 2), (4, 4), (5, 5), (6, 6), (22, 13),
+        (1, 13),
+        (1, 1),
+        (1, 4),
+        (1, 5),
+        (1, 8),
+        (12, 13),
+        (12, 1),
+        (12, 8),
+        (9, 1),
+        (9, 13),
+        (9, 14),
+        (11, 17),
+        (9, 16),
+        (9, 18),
+        (1, 16),
+        (1, 18),
+        (12, 16),
+        (2, 2),
+        (2, 13),
+        (1, 2),
+        (4, 4),
+        (5, 5),
+        (6, 6),
+        (22, 13),
     ):
         yield Case(group, f"nclx {primaries}/{transfer}", nclx(base, primaries, transfer))
     yield Case(group, "nclx 12/13, alpha", nclx(alpha, 12, 13))
@@ -786,9 +971,18 @@ def _avif() -> Iterator[Case]:
     yield Case(group, "cut in the last frame", moving[:-20])
     yield Case(group, "cut in the second frame", moving[: int(len(moving) * 0.6)])
     empty = Image.new("RGBA", photo().size, (0, 0, 0, 0))
-    yield Case(group, "first frame empty", p.encoded(
-        empty, "AVIF", quality=90, speed=8, save_all=True,
-        append_images=[photo().convert("RGBA"), photo().convert("RGBA").rotate(90)]))
+    yield Case(
+        group,
+        "first frame empty",
+        p.encoded(
+            empty,
+            "AVIF",
+            quality=90,
+            speed=8,
+            save_all=True,
+            append_images=[photo().convert("RGBA"), photo().convert("RGBA").rotate(90)],
+        ),
+    )
 
 
 # --- what else there is -----------------------------------------------------------------------
@@ -805,7 +999,10 @@ def _others() -> Iterator[Case]:
     nothing = Image.new("RGBA", (200, 200), (9, 9, 9, 0))
     for kind in ("PNG", "WEBP", "AVIF", "GIF"):
         for name, picture in (
-            ("white logo", white), ("black logo", black), ("red logo", red), ("nothing", nothing)
+            ("white logo", white),
+            ("black logo", black),
+            ("red logo", red),
+            ("nothing", nothing),
         ):
             yield Case(group, f"{kind}, {name}", p.encoded(picture, kind, lossless=True))
     group = "Other formats"
