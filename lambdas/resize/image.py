@@ -64,7 +64,8 @@ def render_variants(
     """Render every size in every format from one decode.
 
     The picture is turned upright, cropped to its central square, converted to sRGB and freed
-    of metadata. Transparency is kept, and flattened in JPEG: on white, or on dark if white would hide the picture.
+    of metadata. Transparency is kept, and flattened in JPEG: on white, or on a dark grey if white
+    would hide the picture.
 
     Parameters
     ----------

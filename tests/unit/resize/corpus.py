@@ -204,9 +204,7 @@ def _jpeg() -> Iterator[Case]:
     yield Case(
         group, "Adobe's transform 9", p.jpeg_with(_without(base, 0xE0), adobe[:-1] + b"\x09")
     )
-    bare = _without(base, 0xC4)
-    if b"\xff\xc4" not in p.encoded(photo(), "JPEG")[:0]:
-        yield Case(group, "no Huffman tables (a frame of Motion JPEG)", bare)
+    yield Case(group, "no Huffman tables (a frame of Motion JPEG)", _without(base, 0xC4))
 
     group = "JPEG, CMYK"
     cmyk = p.encoded(photo().convert("CMYK"), "JPEG", quality=90)
@@ -1008,7 +1006,7 @@ def _others() -> Iterator[Case]:
     group = "Other formats"
     for kind in ("BMP", "TIFF", "ICO", "JPEG2000", "PPM"):
         yield Case(group, kind, p.encoded(photo(), kind))
-    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     yield Case(group, "SVG", svg)
     brands = b"heic\0\0\0\0mif1heic"
     yield Case(group, "HEIC (its signature)", struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands)
