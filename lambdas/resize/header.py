@@ -448,16 +448,21 @@ def _webp(data: bytes) -> Header:
     else:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     profile, exif = b"", b""
-    position = 12
+    position, pixels_end = 12, 0
     for _ in _at_most(MAX_CHUNKS):
         if position + 8 > len(data):
             break
         name, length = struct.unpack_from("<4sI", data, position)
+        if name in (b"VP8 ", b"VP8L", b"ANMF"):
+            pixels_end = position + 8 + length
         if name == b"ICCP" and not profile:
             profile = data[position + 8 : position + 8 + length]
         elif name == b"EXIF" and not exif:
             exif = data[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
+    said = int.from_bytes(data[4:8], "little") + 8
+    if said > len(data) or said < pixels_end <= len(data):  # all is there, only miscounted
+        data = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
     return Header(
         "WEBP",
         width,

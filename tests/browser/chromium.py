@@ -10,7 +10,7 @@ import sys
 from playwright.sync_api import sync_playwright
 
 # Chromium's own housekeeping has no business on a test machine's network
-FLAGS = [
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -19,8 +19,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--force-color-profile=srgb",
-]
+    "--force-color-profile=srgb",  # as the avatars have it
+)
 
 
 def executable() -> str | None:

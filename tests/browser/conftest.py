@@ -18,7 +18,7 @@ def browser() -> Iterator[Browser]:
     found = executable()
     assert found, "no Chromium: run `python -m tests.browser.chromium`"
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=FLAGS, timeout=60_000)
+        running = playwright.chromium.launch(executable_path=found, args=[*FLAGS], timeout=60_000)
         yield running
         running.close()
 

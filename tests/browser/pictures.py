@@ -230,7 +230,7 @@ def main() -> None:
         return
     files = list(cases())
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable(), args=[*FLAGS])
         now = compare(browser, files, rendered_by(ROOT, files))
         before = compare(browser, files, rendered_by(options.before, files))
     page = PAGE.read_text(encoding="utf-8")
