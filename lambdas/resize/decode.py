@@ -40,7 +40,7 @@ _AVIF_BYTES = 512 * 2**20
 _AVIF_PIXELS = 25_000_000
 """Above this it depends on depth and subsampling if there is enough memory."""
 
-_TRIED_PIXELS = 40_000_000
+_TRIED_PIXELS = 30_000_000
 """Of an animation, in the frames of which none shows anything."""
 
 _FAINT = 7

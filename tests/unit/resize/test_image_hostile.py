@@ -172,7 +172,7 @@ def test_the_largest_accepted_picture_fits_in_512_mib(
 @needs_linux
 def test_an_avif_that_needs_more_memory_than_there_is_has_too_many_pixels(tmp_path: Path) -> None:
     ramp = Image.linear_gradient("L").resize((8160, 6144))
-    ramp.putalpha(ramp)
+    ramp.putalpha(ramp.copy())
     mib, outcome = growth(pictures.encoded(ramp, "AVIF", speed=10), tmp_path)
     assert outcome == "too_many_pixels"
     assert mib < 530

@@ -15,6 +15,7 @@ from resize.image import AvatarRejected, render_avatar, render_variants
 from tests.unit.resize import corpus, pictures
 
 WHITE, DARK = 255, 32
+Colour = tuple[int, int, int]
 
 
 def pixels(data: bytes) -> NDArray[np.float64]:
