@@ -152,14 +152,16 @@ def _png(header: Header) -> Image.Image:
         try:
             picture.load()
         except salvage.ERRORS as raised:
-            error = raised
+            error = OSError(str(raised))  # its own traceback would hold all pictures in a cycle
         if error is None and salvage.has_last_row(picture):
             return _resampleable(picture, header.depth)
         if picture.width * picture.height > salvage.MAX_PIXELS:
             raise AvatarRejected("damaged") from error
         row = len(picture.getbands()) * picture.width * (2 if header.depth == 16 else 1)
+        rows = picture.height
+        del picture
         head, chunks, _end = frame.parts
-        pixels = salvage.inflated_anew(memoryview(chunks), picture.height * (row + 2) + 64)
+        pixels = salvage.inflated_anew(memoryview(chunks), rows * (row + 2) + 64)
         return _what_is_there(
             header, lambda: PngImagePlugin.PngImageFile(_file((head, pixels, IEND))), error
         )
