@@ -177,13 +177,13 @@ variable "avatar_formats" {
 }
 
 variable "max_upload_bytes" {
-  description = "Largest upload in bytes."
+  description = "Largest upload in bytes; a phone's photo of 48 megapixels has up to 25 MB."
   type        = number
-  default     = 10485760
+  default     = 26214400
 
   validation {
-    condition     = var.max_upload_bytes >= 1024 && var.max_upload_bytes <= 104857600
-    error_message = "The largest upload is 1 KiB to 100 MiB, in bytes."
+    condition     = var.max_upload_bytes >= 1024 && var.max_upload_bytes <= 33554432
+    error_message = "The largest upload is 1 KiB to 32 MiB, in bytes: the resize function takes no more."
   }
 }
 

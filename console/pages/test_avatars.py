@@ -26,7 +26,6 @@ from console.operations.uploads.send import UploadResult
 
 _EVENTS_SHOWN = 50
 _USERS = ("ada", "grace", "alan", "emilie")
-_EXTENSIONS = ["jpg", "jpeg", "png", "webp", "gif", "avif"]
 
 
 @session.cached(60)
@@ -54,7 +53,10 @@ def draw_sending(here: Deployment) -> None:
     left, right = st.columns([3, 2])
     with left:
         files = st.file_uploader(
-            "Pictures", type=_EXTENSIONS, accept_multiple_files=True, help="One or several"
+            "Pictures",
+            type=list(send.CONTENT_TYPES),
+            accept_multiple_files=True,
+            help="One or several",
         )
         seed = st.session_state.setdefault("seed", int(time.time()))
         use_generated = st.checkbox("A generated picture", value=not files)

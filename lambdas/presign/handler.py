@@ -27,8 +27,8 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
             event.get("body"), event.get("isBase64Encoded") is True, SETTINGS.max_upload_bytes
         )
     except upload_request.RequestError as error:
-        LOG.info("refused", extra={"fields": {"code": error.code}})
-        return _respond(error.status, {"error": {"code": error.code, "message": error.message}})
+        LOG.info("refused", extra={"fields": {"code": error.error["code"]}})
+        return _respond(error.status, {"error": error.error})
     url = presign_put(
         SETTINGS.bucket_url,
         key,

@@ -43,7 +43,7 @@ def from_environment() -> Settings:
     return Settings(
         bucket_url=_bucket_url(region),
         region=region,
-        max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 10 * 2**20, 1, 5 * 2**30),
+        max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, 32 * 2**20),
         credentials=Credentials(
             env_settings.text("AWS_ACCESS_KEY_ID"),
             env_settings.text("AWS_SECRET_ACCESS_KEY"),

@@ -1,4 +1,4 @@
-"""Colour: embedded ICC profiles to sRGB, and transparency onto white."""
+"""Colour: embedded ICC profiles to sRGB, HDR too, and transparency onto a ground."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops
 
+from resize import cicp
 from resize.header import MAX_PROFILE_BYTES
 
 if TYPE_CHECKING:
+    from PIL import ImageFilter
     from PIL.ImageCms import ImageCmsTransform
 
 _INVISIBLE = 2
 """Levels out of 255: a profile that moves no colour by more is treated as sRGB itself."""
 
+_LIGHT = 224
+"""From this level on, a pixel can hardly be told from white."""
 
-def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+_DARK = (32, 32, 32)
+
+
+def to_srgb(
+    picture: Image.Image, profile: bytes | None, hdr: tuple[int, int] | None = None
+) -> Image.Image:
     """Convert to RGB, or RGBA if there is transparency, in the colours of sRGB.
 
     Parameters
@@ -27,12 +36,16 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     profile : bytes or None
         Its ICC profile. One that is broken, or made for another number of channels, is ignored,
         as browsers do.
+    hdr : tuple of int or None
+        Primaries and transfer function of an HDR picture, in the numbers of ITU-T H.273.
     """
     alpha = picture.getchannel("A") if picture.mode in ("RGBA", "LA") else None
     if alpha:
         picture = picture.convert(picture.mode[:-1])
     elif picture.mode in ("YCbCr", "RGBX"):
         picture = picture.convert("RGB")
+    if hdr:
+        picture = picture.convert("RGB").filter(_hdr_filter(*hdr))
     transform = None
     if profile and len(profile) <= MAX_PROFILE_BYTES:
         transform = _transform(profile, picture.mode)
@@ -42,13 +55,24 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return picture
 
 
-def on_white(picture: Image.Image) -> Image.Image:
-    """Return the picture without transparency, white where it was."""
+def on_ground(picture: Image.Image) -> Image.Image:
+    """Return the picture without transparency: white where it was, or dark behind a white logo."""
     if picture.mode != "RGBA":
         return picture
-    white = Image.new("RGB", picture.size, "white")
-    white.paste(picture, mask=picture.getchannel("A"))
-    return white
+    opaque = picture.getchannel("A").point([0] * 128 + [255] * 128)
+    levels = picture.convert("L").histogram(opaque)
+    shown, pixels = sum(levels), picture.width * picture.height
+    is_lost_on_white = 0 < shown < 0.9 * pixels and sum(levels[:_LIGHT]) < 0.1 * shown
+    ground = Image.new("RGB", picture.size, _DARK if is_lost_on_white else "white")
+    ground.paste(picture, mask=picture.getchannel("A"))
+    return ground
+
+
+@functools.lru_cache(maxsize=2)
+def _hdr_filter(primaries: int, transfer: int) -> ImageFilter.Color3DLUT:
+    from PIL import ImageFilter
+
+    return ImageFilter.Color3DLUT(cicp.HDR_NODES, cicp.hdr_table(primaries, transfer))
 
 
 @functools.lru_cache(maxsize=4)

@@ -7,13 +7,15 @@ once more, and read EXIF that nobody needs. Plugins are imported on first use.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, cast
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
-from resize.header import Header, Parts
+from resize import salvage
+from resize.header import EOI, IEND, MAX_FRAMES, Frame, Header, Parts, gif_frames
 from resize.rejection import AvatarRejected
 from resize.scans import without_finest_luma
 
@@ -32,12 +34,21 @@ _KEPT_PIXELS = 13_000_000
 
 _keeping = False
 
-_AVIF_BYTES = 480 * 2**20
-"""For 20 MP of twelve bits, without chroma subsampling, with transparency and film grain."""
+_AVIF_BYTES = 512 * 2**20
+"""Enough for 24 MP of twelve bits, without chroma subsampling, with transparency."""
+
+_AVIF_PIXELS = 25_000_000
+"""Above this it depends on depth and subsampling if there is enough memory."""
+
+_TRIED_PIXELS = 30_000_000
+"""Of an animation, in the frames of which none shows anything."""
+
+_FAINT = 7
+"""Opacity out of 255 that can't be seen."""
 
 
 def decode(header: Header, side: int) -> tuple[Image.Image, Box]:
-    """Decode the picture (of an animation, the first frame).
+    """Decode the picture (of an animation, the first frame that shows something).
 
     Parameters
     ----------
@@ -80,15 +91,51 @@ def _jpeg(header: Header, side: int) -> tuple[Image.Image, Box]:
     scale = next((scale for scale, least in _SHRINK.items() if short >= side * least), 1)
     parts = header.parts
     if header.is_progressive and header.is_ycc and scale >= 4:
-        parts = (parts[0], *without_finest_luma(memoryview(parts[1]), luma=1))
-    picture = JpegImagePlugin.JpegImageFile(_file(parts))
+        parts = (parts[0], *without_finest_luma(memoryview(parts[1]), luma=1), *parts[2:])
     shrunk = (header.width // scale, header.height // scale)
-    draft = picture.draft("YCbCr" if header.is_ycc else None, shrunk)
-    if draft is None:
-        raise AvatarRejected("damaged")
-    picture.decodermaxblock = 2**20  # in Pillow's 64 KiB, the decoder restarts rows too often
-    picture.load()
-    return picture, draft[1]
+    boxes: list[Box] = []
+
+    def opened(*end: bytes) -> ImageFile.ImageFile:
+        read = (*parts[:-1], bytes(parts[-1]).rstrip(b"\xff"), *end) if end else parts
+        picture = JpegImagePlugin.JpegImageFile(_file(read))
+        draft = picture.draft("YCbCr" if header.is_ycc else None, shrunk)
+        if draft is None:
+            raise AvatarRejected("damaged")
+        boxes.append(draft[1])
+        picture.decodermaxblock = 2**20  # in Pillow's 64 KiB, the decoder restarts rows too often
+        return picture
+
+    picture: Image.Image = opened()
+    try:
+        picture.load()
+    except OSError as error:
+        if not header.has_one_scan:
+            raise
+        picture = _jpeg_without_end(opened, error)
+    return picture, boxes[0]
+
+
+_OTHER_BITS = bytes(range(1, 251, 3)) * 40
+"""They become pixels if the data end before the picture does."""
+
+
+def _jpeg_without_end(opened: Callable[..., ImageFile.ImageFile], error: OSError) -> Image.Image:
+    """Return what there is of a JPEG whose data end early, or can't be followed to their end.
+
+    If only the end marker is missing, that is all; else the rows that are left, on white.
+    """
+    picture = opened(EOI)
+    if picture.width * picture.height > salvage.MAX_PIXELS:
+        raise error
+    salvage.load(picture)
+    if salvage.missing(lambda _: opened(_OTHER_BITS, EOI), picture) is None:
+        return picture
+    picture = opened()
+    salvage.load(picture)
+    mask = salvage.missing(lambda _: opened(), picture)
+    if mask and not salvage.fill(picture, mask):
+        raise error
+    return picture
 
 
 def _file(parts: tuple[bytes | memoryview, ...]) -> IO[bytes]:
@@ -98,46 +145,168 @@ def _file(parts: tuple[bytes | memoryview, ...]) -> IO[bytes]:
 def _png(header: Header) -> Image.Image:
     from PIL import PngImagePlugin
 
-    return _resampleable(PngImagePlugin.PngImageFile(_file(header.parts)))
+    def loaded(frame: Frame) -> Image.Image:
+        picture = PngImagePlugin.PngImageFile(_file(frame.parts))
+        salvage.mark_last_row(picture)
+        error: Exception | None = None
+        try:
+            picture.load()
+        except salvage.ERRORS as raised:
+            error = OSError(str(raised))  # its own traceback would hold all pictures in a cycle
+        if error is None and salvage.has_last_row(picture):
+            return _resampleable(picture, header.depth)
+        if picture.width * picture.height > salvage.MAX_PIXELS:
+            raise AvatarRejected("damaged") from error
+        row = len(picture.getbands()) * picture.width * (2 if header.depth == 16 else 1)
+        rows = picture.height
+        del picture
+        head, chunks, _end = frame.parts
+        pixels = salvage.inflated_anew(memoryview(chunks), rows * (row + 2) + 64)
+        return _what_is_there(
+            header, lambda: PngImagePlugin.PngImageFile(_file((head, pixels, IEND))), error
+        )
+
+    frames = header.frames or (Frame(header.parts),)
+    return _first_visible(header, frames, loaded)
 
 
 def _gif(header: Header) -> Image.Image:
     from PIL import GifImagePlugin
 
-    return _resampleable(GifImagePlugin.GifImageFile(_file(header.parts)))
+    def loaded(frame: Frame) -> Image.Image:
+        def opened() -> ImageFile.ImageFile:
+            return GifImagePlugin.GifImageFile(_file(frame.parts))
+
+        picture = opened()
+        try:
+            picture.load()
+        except salvage.ERRORS as error:
+            if picture.width * picture.height > salvage.MAX_PIXELS:
+                raise
+            return _what_is_there(header, opened, error)
+        return _resampleable(picture, header.depth)
+
+    return _first_visible(header, gif_frames(header), loaded)
 
 
-def _resampleable(picture: Image.Image) -> Image.Image:
+def _first_visible(
+    header: Header, frames: Iterable[Frame], loaded: Callable[[Frame], Image.Image]
+) -> Image.Image:
+    """Return the first frame that shows something, on the whole canvas.
+
+    Those before it show nothing, so that it doesn't matter how frames are laid over one another.
+    """
+    picture = None
+    for count, frame in enumerate(frames):
+        tried = count * header.width * header.height
+        if picture and (count == MAX_FRAMES or tried > _TRIED_PIXELS):
+            break
+        picture = loaded(frame)
+        if picture.size != (header.width, header.height):
+            canvas = Image.new("RGBA", (header.width, header.height))
+            canvas.paste(picture.convert("RGBA"), (frame.left, frame.top))
+            picture = canvas
+        if is_visible(picture):
+            break
+    if picture is None:
+        raise AvatarRejected("damaged")
+    return picture
+
+
+def _what_is_there(
+    header: Header, opened: Callable[[], ImageFile.ImageFile], error: Exception | None
+) -> Image.Image:
+    """Return as much as there is of a PNG or GIF that couldn't be loaded to its end."""
+    picture = opened()
+    is_interlaced = _is_interlaced(picture)
+    salvage.load(picture)
+    mask = salvage.missing(functools.partial(_on_ground, opened), picture)
+    whole = _resampleable(picture, header.depth)
+    if mask and not salvage.fill(whole, mask, is_interlaced=is_interlaced):
+        raise AvatarRejected("damaged") from error
+    return whole
+
+
+def _on_ground(opened: Callable[[], ImageFile.ImageFile], ground: int) -> ImageFile.ImageFile:
+    picture = opened()
+    if getattr(picture, "_frame_transparency", None) is not None:
+        picture._frame_transparency = ground  # type: ignore[attr-defined] # a GIF's own ground
+    return picture
+
+
+def _is_interlaced(picture: ImageFile.ImageFile) -> bool:
+    arguments = picture.tile[0].args if picture.tile else None
+    of_gif = isinstance(arguments, tuple) and len(arguments) == 3 and arguments[1] is True
+    return of_gif or bool(picture.info.get("interlace"))
+
+
+def is_visible(picture: Image.Image) -> bool:
+    """Tell if there is anything that isn't transparent."""
+    if picture.mode not in ("LA", "RGBA"):
+        return True
+    return picture.getchannel("A").getextrema()[1] > _FAINT  # type: ignore[operator]
+
+
+def _resampleable(picture: Image.Image, depth: int) -> Image.Image:
     picture.load()
+    key = picture.info.get("transparency")
+    if picture.mode == "I;16":
+        return _from_sixteen_bits(picture, key)
+    if picture.mode == "L" and depth < 8 and isinstance(key, int):
+        picture.info["transparency"] = key * 255 // (2**depth - 1)  # as the pixels are
+    elif depth == 16 and isinstance(key, tuple):
+        picture.info["transparency"] = tuple(level >> 8 for level in key)
     if picture.has_transparency_data and picture.mode not in ("RGBA", "LA"):
         return picture.convert("RGBA")
-    if picture.mode == "I;16":
-        return picture.point(lambda level: level / 257).convert("L")
     if picture.mode == "1":
         return picture.convert("L")
     return picture.convert("RGB") if picture.mode == "P" else picture
+
+
+def _from_sixteen_bits(picture: Image.Image, key: int | None) -> Image.Image:
+    levels = picture.point(lambda level: level / 257).convert("L")
+    if key is None:
+        return levels
+    alpha = picture.convert("I").point([255] * key + [0] + [255] * (65535 - key), "L")
+    return Image.merge("LA", (levels, alpha))
 
 
 def _webp(header: Header) -> Image.Image:
     from PIL import _webp
 
     decoder = _webp.WebPAnimDecoder(header.parts[0])
-    size, *_animation, mode = decoder.get_info()
-    pixels, _time = decoder.get_next()
-    return Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+    size, _loops, _background, frames, mode = decoder.get_info()
+    for _ in range(_frames_to_try(header, frames)):
+        found = decoder.get_next()
+        if found is None:
+            break
+        picture = Image.frombuffer(mode, size, found[0], "raw", mode, 0, 1)
+        if is_visible(picture):
+            break
+    return picture
 
 
 def _avif(header: Header) -> Image.Image:
     from PIL import _avif
 
     decoder = _avif.AvifDecoder(header.parts[0], "auto", 1)
-    size, _frames, mode, *_metadata = decoder.get_info()
+    size, frames, mode, *_metadata = decoder.get_info()
     try:
         with _memory_limited(_AVIF_BYTES):  # the container may state less than the stream has
-            pixels, *_times = decoder.get_frame(0)
+            for number in range(_frames_to_try(header, frames)):
+                pixels, *_times = decoder.get_frame(number)
+                picture = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+                if is_visible(picture):
+                    break
     except MemoryError as error:
-        raise AvatarRejected("damaged") from error
-    return Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+        is_large = header.width * header.height > _AVIF_PIXELS
+        raise AvatarRejected("too_many_pixels" if is_large else "damaged") from error
+    return picture
+
+
+def _frames_to_try(header: Header, frames: int) -> int:
+    at_once = max(1, _TRIED_PIXELS // (header.width * header.height))
+    return max(1, min(frames, MAX_FRAMES, at_once))
 
 
 _DECODERS = {"PNG": _png, "GIF": _gif, "WEBP": _webp, "AVIF": _avif}
@@ -177,4 +346,6 @@ def _keep_freed_memory(keep: bool) -> None:
         m_trim_threshold, m_mmap_max = -1, -4
         libc.mallopt(m_trim_threshold, 2**31 - 1)
         libc.mallopt(m_mmap_max, 0 if keep else 65536)
+        if not keep:
+            libc.malloc_trim(0)
     _keeping = keep

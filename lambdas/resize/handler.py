@@ -14,6 +14,7 @@ from botocore.config import Config
 import env_settings
 import json_log
 from resize.events import Upload, uploads_in
+from resize.header import MAX_BYTES
 from resize.image import FORMATS, AvatarRejected, render_variants
 from resize.store import Store
 
@@ -48,9 +49,7 @@ class Settings:
             formats=_with(
                 POINTER_FORMAT, env_settings.choices("AVATAR_FORMATS", "jpg,webp", FORMATS)
             ),
-            max_upload_bytes=env_settings.integer(
-                "MAX_UPLOAD_BYTES", 10 * 1024 * 1024, 1, 1024 * 1024 * 1024
-            ),
+            max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, MAX_BYTES),
         )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from resize.colour import on_white, to_srgb
-from resize.decode import Box, decode
+from resize.colour import on_ground, to_srgb
+from resize.decode import Box, decode, is_visible
 from resize.header import read_header
 from resize.rejection import REJECTIONS, AvatarRejected
 
@@ -64,7 +64,8 @@ def render_variants(
     """Render every size in every format from one decode.
 
     The picture is turned upright, cropped to its central square, converted to sRGB and freed
-    of metadata. Transparency is kept, and flattened on white in JPEG.
+    of metadata. Transparency is kept, and flattened in JPEG: on white, or on a dark grey if white
+    would hide the picture.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def render_variants(
         if square.width != size:
             square = square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2)
         for name in formats:
-            rendered[size, name] = _saved(on_white(square) if name == "jpg" else square, name)
+            rendered[size, name] = _saved(on_ground(square) if name == "jpg" else square, name)
     return rendered
 
 
@@ -121,8 +122,10 @@ def _square(data: bytes, side: int) -> Image.Image:
     )
     square = resize(picture, side, box)
     del picture
+    if not is_visible(square):
+        raise AvatarRejected("nothing_visible")
     if square.mode != "YCbCr" or header.profile:
-        square = to_srgb(square, header.profile)
+        square = to_srgb(square, header.profile, header.hdr)
     square.info.clear()  # or an ICC profile would be saved
     turn = _UPRIGHT.get(header.orientation)
     return square if turn is None else square.transpose(turn)

@@ -19,6 +19,9 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
         "too_complex": (
             "The file is built in an unusual way. Open the picture, save a copy and send that one."
         ),
+        "nothing_visible": (
+            "The picture is transparent all over. Choose one on which something can be seen."
+        ),
         "damaged": (
             "The file is damaged or incomplete. Open the picture, save a copy and send that one."
         ),

@@ -59,7 +59,7 @@ front_end_origins = ["https://example.com"]
 # avatar_formats = ["jpg", "webp"]
 
 # Larger uploads are refused before they are sent.
-# max_upload_bytes = 10485760
+# max_upload_bytes = 26214400
 
 # ── Users ────────────────────────────────────────────────────────────────────────────────────
 

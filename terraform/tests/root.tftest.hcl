@@ -329,6 +329,16 @@ run "refuses_wrong_avatar_settings" {
   expect_failures = [var.avatar_sizes, var.avatar_formats, var.max_upload_bytes]
 }
 
+run "refuses_uploads_larger_than_resize_takes" {
+  command = plan
+
+  variables {
+    max_upload_bytes = 33554433
+  }
+
+  expect_failures = [var.max_upload_bytes]
+}
+
 run "refuses_wrong_addresses" {
   command = plan
 

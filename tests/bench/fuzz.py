@@ -37,6 +37,7 @@ def valid() -> tuple[bytes, ...]:
     from PIL import Image
 
     from tests.bench.photographs import photograph
+    from tests.unit.resize import corpus
     from tests.unit.resize import pictures as p
 
     photo = photograph(90, 70)
@@ -45,7 +46,21 @@ def valid() -> tuple[bytes, ...]:
     icc = p.rgb_profile(p.DISPLAY_P3, 2.2)
     frames = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
     tagged = {"exif": p.exif(6), "icc_profile": icc, "comment": b"hello"}
+    empty = Image.new("RGBA", photo.size, (0, 0, 0, 0))
+    then = {"save_all": True, "append_images": [alpha, photo.convert("RGBA")]}
+    png, avif = p.encoded(photo, "PNG"), p.encoded(photo, "AVIF", speed=10)
+    named = p.png_chunk(b"cICP", bytes((9, 16, 0, 1)))
+    gamma = p.png_chunk(b"gAMA", struct.pack(">I", 60000)) + p.png_chunk(b"cHRM", corpus.CHRM_P3)
     files = [
+        png[:33] + named + png[33:],
+        png[:33] + gamma + png[33:],
+        png[: len(png) * 8 // 10],
+        p.encoded(photo, "JPEG")[:-2],
+        p.encoded(photo, "JPEG", progressive=True)[:-300],
+        p.encoded(photo.convert("P"), "GIF")[:-300],
+        p.encoded(alpha, "PNG", default_image=True, **frames),
+        *(p.encoded(empty, kind, **then) for kind in ("PNG", "GIF", "WEBP", "AVIF")),
+        corpus.nclx(avif, 9, 18),
         p.encoded(photo, "JPEG", **tagged),
         p.encoded(photo, "JPEG", progressive=True, subsampling=0),
         p.encoded(photo, "JPEG", restart_marker_blocks=3, optimize=True),

@@ -9,6 +9,19 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
+# Chromium's own housekeeping has no business on a test machine's network
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",  # as the avatars have it
+)
+
 
 def executable() -> str | None:
     """Return the path of a Chromium: the system's, or the one that Playwright has downloaded."""

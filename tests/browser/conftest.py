@@ -7,15 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.chromium import executable
+from tests.browser.chromium import FLAGS, executable
 from tests.integration.system import System
 
 PageAt = Callable[[str], Page]
-# Chromium's own housekeeping has no business on a test machine's network
-_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-)
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +18,7 @@ def browser() -> Iterator[Browser]:
     found = executable()
     assert found, "no Chromium: run `python -m tests.browser.chromium`"
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=found, args=_FLAGS.split(), timeout=60_000
-        )
+        running = playwright.chromium.launch(executable_path=found, args=[*FLAGS], timeout=60_000)
         yield running
         running.close()
 

@@ -93,8 +93,9 @@ def test_without_a_good_token_no_url_is_given(
     ("body", "status", "code"),
     [
         ({"extension": "exe", "size": 10}, 400, "unsupported_extension"),
+        ({"type": "image/heic", "size": 10}, 400, "unsupported_type"),
         ({"extension": "jpg"}, 400, "invalid_request"),
-        ({"extension": "jpg", "size": 10 * 1024 * 1024 + 1}, 413, "too_large"),
+        ({"extension": "jpg", "size": 25 * 2**20 + 1}, 413, "too_large"),
     ],
 )
 def test_a_bad_request_is_answered_with_its_code(

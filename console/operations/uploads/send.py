@@ -15,14 +15,16 @@ from console.operations.uploads import outcomes, refusals, test_users
 from console.operations.uploads.names import check_avatar_name, name_of
 from console.operations.uploads.refusals import Refusal
 
-_CONTENT_TYPES = {
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "png": "image/png",
+CONTENT_TYPES = {
+    **dict.fromkeys(
+        ("jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "mpo"), "image/jpeg"
+    ),
+    **dict.fromkeys(("png", "apng"), "image/png"),
     "webp": "image/webp",
     "gif": "image/gif",
-    "avif": "image/avif",
+    **dict.fromkeys(("avif", "avifs"), "image/avif"),
 }
+"""By file extension, as the presign function has them."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def send_directly(
             Bucket=deployment.uploads_bucket,
             Key=key,
             Body=data,
-            ContentType=_CONTENT_TYPES.get(extension, "application/octet-stream"),
+            ContentType=CONTENT_TYPES.get(extension, "application/octet-stream"),
         )
         detail.append(f"{len(data):,} bytes")
     return wait_until_served(deployment, name_of(key), key, stored["ETag"].strip('"'), report)

@@ -66,7 +66,7 @@ UNSWEPT = ("Makefile", "console/", "lambdas/", "local/", "tests/")
 
 # Others' words, data, and the page that quotes what is forbidden
 SKIPPED = re.compile(
-    r"^requirements/|^lambdas/\w+/requirements|\.(?:png|jpg|svg|zip)$|^LICENSE$|\.lock\.hcl$"
+    r"^requirements/|^lambdas/\w+/requirements|\.(?:png|jpg|svg|zip|avif)$|^LICENSE$|\.lock\.hcl$"
     r"|^tests/unit/docs/test_words\.py$"
 )
 

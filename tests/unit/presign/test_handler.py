@@ -14,9 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from console.operations.uploads import send
+from presign.upload_request import CONTENT_TYPES, RequestError, read
+from resize.header import MAX_PIXELS
+from resize.rejection import REJECTIONS
 from tests.unit.presign.conftest import ENVIRONMENT, SUB, Ask
 
-MAX = 10 * 2**20
+MAX = 25 * 2**20
 
 
 def body(extension: Any = "jpg", size: Any = 12345, **more: Any) -> str:
@@ -53,6 +57,17 @@ def test_gives_a_url_for_the_callers_own_key_type_and_length(ask: Ask) -> None:
         ("JPG", "image/jpeg"),
         (".jpg", "image/jpeg"),
         (".WebP", "image/webp"),
+        ("jfif", "image/jpeg"),
+        ("JFIF", "image/jpeg"),
+        ("jpe", "image/jpeg"),
+        ("jfi", "image/jpeg"),
+        ("jif", "image/jpeg"),
+        ("pjpeg", "image/jpeg"),
+        ("pjp", "image/jpeg"),
+        ("mpo", "image/jpeg"),
+        ("apng", "image/png"),
+        ("avifs", "image/avif"),
+        ("image/jpeg", "image/jpeg"),
     ],
 )
 def test_knows_the_pipelines_formats_as_browsers_name_them(
@@ -67,9 +82,9 @@ def test_knows_the_pipelines_formats_as_browsers_name_them(
     [
         "",
         ".",
-        "svg",
-        "heic",
         "exe",
+        "blob",
+        "image:1000034",
         "jpg.exe",
         "..jpg",
         " jpg",
@@ -81,7 +96,117 @@ def test_knows_the_pipelines_formats_as_browsers_name_them(
 def test_names_the_formats_when_asked_for_another(extension: str, ask: Ask) -> None:
     status, answer = ask(body(extension))
     assert (status, answer["error"]["code"]) == (400, "unsupported_extension")
-    assert "jpg, jpeg, png, webp, gif, avif" in answer["error"]["message"]
+    assert "one of jpg, jpeg, jpe, jfif," in answer["error"]["message"]
+    assert '"type": "image/jpeg"' in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content_type"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        ("IMAGE/JPEG", "image/jpeg"),
+        ("image/jpg", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        (' image/jpeg ; charset="utf-8"', "image/jpeg"),
+        ("image/png", "image/png"),
+        ("image/x-png", "image/png"),
+        ("image/apng", "image/png"),
+        ("image/webp", "image/webp"),
+        ("image/gif", "image/gif"),
+        ("image/avif", "image/avif"),
+    ],
+)
+def test_a_blob_without_a_name_is_asked_for_by_its_media_type(
+    media_type: str, content_type: str, ask: Ask
+) -> None:
+    status, answer = ask(json.dumps({"type": media_type, "size": 12345}))
+    assert (status, answer["headers"]) == (200, {"Content-Type": content_type})
+
+
+@pytest.mark.parametrize(
+    ("extension", "media_type", "content_type"),
+    [
+        ("blob", "image/webp", "image/webp"),
+        ("image:1000034", "image/jpeg", "image/jpeg"),
+        (None, "image/png", "image/png"),
+        ("", "image/png", "image/png"),
+        ("jpg", "", "image/jpeg"),
+        ("jpg", None, "image/jpeg"),
+        ("jpg", "application/octet-stream", "image/jpeg"),
+        ("jpg", "image/png", "image/png"),
+    ],
+)
+def test_of_name_and_type_one_that_is_known_is_enough(
+    extension: Any, media_type: Any, content_type: str, ask: Ask
+) -> None:
+    status, answer = ask(body(extension, type=media_type))
+    assert (status, answer["headers"]) == (200, {"Content-Type": content_type})
+
+
+@pytest.mark.parametrize("media_type", ["image/x-none", "text/html", "jpeg", "image/", "/"])
+def test_names_the_types_when_asked_for_another(media_type: str, ask: Ask) -> None:
+    status, answer = ask(json.dumps({"type": media_type, "size": 12345}))
+    assert (status, answer["error"]["code"]) == (400, "unsupported_type")
+    expected = "image/avif, image/gif, image/jpeg, image/png, image/webp"
+    assert expected in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("media_type", [1, True, ["image/jpeg"], {}])
+def test_a_type_that_is_no_text_is_refused(media_type: Any, ask: Ask) -> None:
+    for request in ({"size": 1}, {"size": 1, "extension": "jpg"}):
+        status, answer = ask(json.dumps({"type": media_type, **request}))
+        assert (status, answer["error"]["code"]) == (400, "invalid_request")
+        assert "type must be" in answer["error"]["message"]
+
+
+def test_without_name_and_type_both_are_explained(ask: Ask) -> None:
+    status, answer = ask(json.dumps({"size": 12345}))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert "extension must be" in answer["error"]["message"]
+    assert '"type": "image/jpeg"' in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        *((name, REJECTIONS["unsupported_heic"]) for name in ("heic", "HEIF", ".hif", "heics")),
+        ("image/heic", REJECTIONS["unsupported_heic"]),
+        ("image/heif-sequence", REJECTIONS["unsupported_heic"]),
+        ("tif", "TIFF pictures can't be used. Save the picture as JPEG or PNG"),
+        ("image/tiff", "TIFF pictures"),
+        ("bmp", "BMP pictures"),
+        ("image/x-ms-bmp", "BMP pictures"),
+        ("svg", "SVG drawings can't be used. Export the drawing as PNG"),
+        ("image/svg+xml", "SVG drawings"),
+        ("jxl", "JPEG XL pictures"),
+        ("image/jxl", "JPEG XL pictures"),
+        ("jp2", "JPEG 2000 pictures"),
+        ("DNG", "Camera RAW files can't be used. Export the photo as JPEG"),
+        ("cr3", "Camera RAW files"),
+        ("image/x-adobe-dng", "Camera RAW files"),
+        ("ico", "Icons can't"),
+        ("psd", "Photoshop files"),
+        ("pdf", "PDF documents"),
+        ("mov", "Videos can't be used. Send a still picture"),
+        ("video/quicktime", "Videos"),
+    ],
+)
+def test_a_known_format_that_is_not_taken_gets_its_own_advice(
+    asked: str, advice: str, ask: Ask
+) -> None:
+    by_type = "/" in asked
+    requests = [{"extension": asked}, {"extension": "blob", "type": asked}]
+    requests += [{"type": asked}] * by_type
+    for request in requests[: None if by_type else 1]:
+        status, answer = ask(json.dumps({**request, "size": 12345}))
+        code = "unsupported_extension" if "extension" in request else "unsupported_type"
+        assert (status, answer["error"]["code"]) == (400, code)
+        assert answer["error"]["message"].startswith(advice)
+
+
+def test_what_is_taken_is_what_the_pipeline_reads() -> None:
+    assert set(CONTENT_TYPES.values()) == {f"image/{kind.lower()}" for kind in MAX_PIXELS}
+    assert send.CONTENT_TYPES == CONTENT_TYPES
 
 
 @pytest.mark.parametrize("size", [1, MAX])
@@ -93,7 +218,17 @@ def test_takes_sizes_up_to_the_limit(size: int, ask: Ask) -> None:
 def test_a_larger_picture_is_told_the_limit(size: int, ask: Ask) -> None:
     status, answer = ask(body(size=size))
     assert (status, answer["error"]["code"]) == (413, "too_large")
-    assert str(MAX) in answer["error"]["message"]
+    assert "at most 25 MB." in answer["error"]["message"]
+    assert answer["error"]["max_size"] == MAX
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [(1024, "1 KB"), (100_000, "97 KB"), (2**20, "1 MB"), (2_700_000, "2.5 MB"), (2**25, "32 MB")],
+)
+def test_the_limit_is_told_in_megabytes(limit: int, shown: str) -> None:
+    with pytest.raises(RequestError, match=f"at most {shown}\\."):
+        read(body(size=limit + 1), False, limit)
 
 
 @pytest.mark.parametrize("size", [0, -1, True, False, None, 12345.0, 1.5, "12345", [1], {}])
@@ -189,11 +324,14 @@ ANY = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
-EXTENSIONS = st.sampled_from(["jpg", "PNG", ".gif"]) | ANY
+EXTENSIONS = st.sampled_from(["jpg", "PNG", ".gif", "heic"]) | ANY
+TYPES = st.sampled_from(["image/jpeg", "image/png;q=1", "image/heic"]) | ANY
 BODIES = (
     st.text(max_size=80)
     | ANY.map(json.dumps)
-    | st.fixed_dictionaries({}, optional={"extension": EXTENSIONS, "size": ANY}).map(json.dumps)
+    | st.fixed_dictionaries({}, optional={"extension": EXTENSIONS, "type": TYPES, "size": ANY}).map(
+        json.dumps
+    )
 )
 
 
@@ -207,6 +345,7 @@ def test_answers_any_body_with_a_url_or_a_reason(text: str | None, binary: bool,
         assert (status, answer["error"]["code"]) in {
             (400, "invalid_request"),
             (400, "unsupported_extension"),
+            (400, "unsupported_type"),
             (413, "too_large"),
         }
         assert answer["error"]["message"].isprintable()

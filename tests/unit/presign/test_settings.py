@@ -11,7 +11,7 @@ from presign.settings import from_environment
 def test_the_bucket_and_what_lambda_sets_are_enough(environment: pytest.MonkeyPatch) -> None:
     settings = from_environment()
     assert settings.bucket_url == "https://avatar-uploads.s3.eu-west-1.amazonaws.com"
-    assert settings.max_upload_bytes == 10 * 1024 * 1024
+    assert settings.max_upload_bytes == 25 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_works_without_a_session_token(environment: pytest.MonkeyPatch) -> None:
         ("AWS_ENDPOINT_URL_S3", "ftp://localhost"),
         ("MAX_UPLOAD_BYTES", "0"),
         ("MAX_UPLOAD_BYTES", "10MB"),
+        ("MAX_UPLOAD_BYTES", "33554433"),
     ],
 )
 def test_a_wrong_one_is_named(name: str, value: str, environment: pytest.MonkeyPatch) -> None:

@@ -175,6 +175,12 @@ def avif_of_size(data: bytes, width: int, height: int) -> bytes:
     return data[: at + 8] + struct.pack(">II", width, height) + data[at + 16 :]
 
 
+def _of_empty_frames(gif: bytes) -> tuple[bytes, str]:
+    control = b"\x21\xf9\4\1\0\0\0\0"
+    frame = control + b"\x2c" + bytes(4) + b"\1\0\1\0\0" + b"\2\2\x44\1\0"
+    return b"GIF89a\1\0\1\0\x80\0\0" + gif[13:19] + frame * 40_000 + b";", "nothing_visible"
+
+
 def hostile() -> Iterator[tuple[str, bytes, str]]:
     """Yield files as (what it is, bytes, the rejection's code)."""
     small = Image.effect_noise((64, 48), 60).convert("RGB")
@@ -201,7 +207,7 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     yield "33 MiB", jpeg + bytes(33 * 2**20), "too_many_bytes"
 
     for kind, data in files.items():
-        for share in (0.1, 0.5, 0.9):
+        for share in {"GIF": (0.1,), "WEBP": (0.5, 0.9), "AVIF": (0.5, 0.9)}.get(kind, (0.1, 0.3)):
             cut = data[: max(12, int(len(data) * share))]
             yield f"{kind} cut at {share:.0%}", cut, "damaged"
         yield f"{kind} signature alone", data[:16], "damaged"
@@ -257,4 +263,27 @@ def hostile() -> Iterator[tuple[str, bytes, str]]:
     lossless = encoded(small, "WEBP", lossless=True)
     large = lossless[:21] + struct.pack("<I", 0x0FFFFFFF) + lossless[25:]
     yield "WebP of 16384 x 16384", large, "too_many_pixels"
+    yield "GIF of 40,000 empty frames", *_of_empty_frames(gif)
+    nothing = Image.new("RGBA", (9, 9), (1, 2, 3, 0))
+    yield "transparent PNG", encoded(nothing, "PNG"), "nothing_visible"
+    large = Image.new("RGBA", (5000, 5000))
+    empty = encoded(large, "PNG", save_all=True, append_images=[large] * 2)
+    control = png_chunk(b"fcTL", struct.pack(">5I2HBB", 0, 5000, 5000, 0, 0, 1, 1, 0, 0))
+    pixels = empty[empty.find(b"IDAT") - 4 : empty.rfind(b"IEND") - 4]
+    data = png_chunk(b"fdAT", bytes(4) + pixels[8:-4])
+    head = (png_chunk(b"acTL", struct.pack(">II", 90, 0)), control, pixels)
+    animated = png(5000, 5000, *head, *[control, data] * 90, colour=6)
+    yield "PNG of 90 empty frames of 25 MP", animated, "nothing_visible"
+    outside = png_chunk(b"fcTL", struct.pack(">5I2HBB", 0, 2**31, 2**31, 9, 9, 1, 1, 0, 0))
+    only = png(9, 9, png_chunk(b"acTL", struct.pack(">II", 9, 0)), outside, data)
+    yield "PNG of frames outside it", only, "damaged"
+    row = b"\0" + bytes(7000 * 4)
+    cut = png(7000, 7000, png_chunk(b"IDAT", zlib.compress(row * 2000)), colour=6)
+    yield "PNG of 49 MP without its last rows", cut, "damaged"
+    yield "JPEG cut and 46 MP long", jpeg_of_size(jpeg, 30000, 1534)[:-40], "damaged"
+    start = progressive[: progressive.find(b"\xff\xda") + 40]
+    yield "progressive JPEG without its first scan", start, "damaged"
+    yield "progressive JPEG of a million markers", start + b"\xff\xfe\0\2" * 1_000_000, "damaged"
+    boxes = struct.pack(">I4s", 8, b"free") * 1_000_000
+    yield "AVIF of a million boxes", files["AVIF"][:32] + boxes + files["AVIF"][32:], "damaged"
     yield "AVIF of 16000 x 16000", avif_of_size(files["AVIF"], 16000, 16000), "too_many_pixels"

@@ -298,6 +298,7 @@ def test_the_stable_size_and_format_are_made_whatever_the_settings(
         ("AVATAR_SIZES", "512,512"),
         ("AVATAR_FORMATS", "jpg,bmp"),
         ("MAX_UPLOAD_BYTES", "10MB"),
+        ("MAX_UPLOAD_BYTES", "33554433"),
         ("MAX_UPLOAD_BYTES", "0"),
     ],
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from resize.image import render_variants
+from resize.image import AvatarRejected, render_variants
 from tests.unit.resize import pictures
 
 MODES = {
@@ -51,6 +52,11 @@ def files(draw: st.DrawFn) -> bytes:
 @given(files())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_picture_becomes_a_square_in_srgb_without_metadata(data: bytes) -> None:
+    opacity = Image.open(io.BytesIO(data)).convert("RGBA").getchannel("A")
+    if not opacity.getbbox():
+        with pytest.raises(AvatarRejected, match="nothing_visible"):
+            render_variants(data, (512,), ("jpg", "webp"))
+        return
     rendered = render_variants(data, (512,), ("jpg", "webp"))
     avatar = Image.open(io.BytesIO(rendered[512, "jpg"]))
     assert (avatar.format, avatar.size, avatar.mode) == ("JPEG", (512, 512), "RGB")
