@@ -24,6 +24,10 @@ class LambdaContext(Protocol):
 
     aws_request_id: str
 
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the function is stopped."""
+        ...
+
 
 Handler = Callable[[Any, LambdaContext], Any]
 

@@ -23,7 +23,7 @@ from local.settings import ROOT
 
 Target = Literal["aws", "local"]
 FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
-SHARED = ("env_settings.py", "json_log.py")
+SHARED = ("avatar_variants.py", "env_settings.py", "json_log.py")
 LAMBDAS = ROOT / "lambdas"
 # Of an installed package, what a running function never reads
 _LEFT_OUT = ("__pycache__", "tests", "bin", "include", "py.typed")

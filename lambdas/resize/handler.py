@@ -6,28 +6,29 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
+import avatar_variants
 import env_settings
 import json_log
+from avatar_variants import FORMATS, Variant
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
-from resize.image import FORMATS, AvatarRejected, render_variants
-from resize.store import Store
+from resize.image import AvatarRejected, render
+from resize.store import StaleUploadError, Store
 
-POINTER_SIZE = 512
-POINTER_FORMAT = "jpg"
+POINTER = Variant(512, "jpg")
+"""What the stable avatar is, whichever variants are made."""
+
+CALL_ATTEMPTS = 3
+READ_SECONDS = 3
+SLOWEST_CALL_SECONDS = CALL_ATTEMPTS * READ_SECONDS + 3
+"""A call of S3 that stalls each time, with botocore's waits of up to 1 and 2 s in between."""
 
 log = json_log.logger("resize")
-
-T = TypeVar("T")
-
-
-def _with(item: T, items: tuple[T, ...]) -> tuple[T, ...]:
-    return items if item in items else (*items, item)
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class Settings:
     """The function's settings, checked."""
 
     assets_bucket: str
-    sizes: tuple[int, ...]
-    formats: tuple[str, ...]
+    variants: tuple[Variant, ...]
     max_upload_bytes: int
 
     @classmethod
@@ -44,23 +44,25 @@ class Settings:
         """Read the settings; an error names the variable at fault."""
         return cls(
             assets_bucket=env_settings.text("ASSETS_BUCKET_NAME"),
-            # the stable avatar and the profile API's address are always there
-            sizes=_with(POINTER_SIZE, env_settings.integers("AVATAR_SIZES", "512,128", 16, 2048)),
-            formats=_with(
-                POINTER_FORMAT, env_settings.choices("AVATAR_FORMATS", "jpg,webp", FORMATS)
-            ),
+            variants=avatar_variants.from_environment(),
             max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, MAX_BYTES),
         )
 
 
 settings = Settings.from_environment()
+if avatar_variants.is_old():
+    log.warning(
+        "AVATAR_SIZES and AVATAR_FORMATS go with the next version",
+        extra={"fields": {"AVATAR_VARIANTS": ",".join(map(str, settings.variants))}},
+    )
 store = Store(
     boto3.client(
         "s3",
         config=Config(
-            retries={"mode": "standard", "total_max_attempts": 4},
-            connect_timeout=3,
-            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": CALL_ATTEMPTS},
+            connect_timeout=READ_SECONDS,
+            read_timeout=READ_SECONDS,
+            tcp_keepalive=True,
         ),
     ),
     settings.assets_bucket,
@@ -68,8 +70,12 @@ store = Store(
 )
 
 
+class OutOfTimeError(Exception):
+    """A message was not begun: with a slow S3, it might not have ended before the timeout."""
+
+
 @json_log.with_request_id
-def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any] | None:
+def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str, Any] | None:
     """Process S3 events, direct or wrapped in SQS messages.
 
     Returns
@@ -84,8 +90,10 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
             process(upload)
         return None
     failed = []
-    for record in records:
+    for number, record in enumerate(records):
         try:
+            if number and context.get_remaining_time_in_millis() < SLOWEST_CALL_SECONDS * 1000:
+                raise OutOfTimeError("not begun: too little of the function's time is left")
             for upload in uploads_in(json.loads(record["body"])):
                 process(upload)
         except Exception as error:
@@ -122,31 +130,37 @@ def process(upload: Upload) -> None:
     if not upload.name:
         return say("folder ignored")
     facts["name"] = upload.name
-    pointer = store.pointer(upload.name)
-    if store.is_known_stale(upload, pointer):
+    try:
+        pointer, original = store.read(upload)
+    except StaleUploadError:
         return say("upload already shown or superseded")
-    original = store.read_original(upload)
     if original is None:
         return say("upload deleted before it was processed")
     facts |= {"version": original.version, "bytes": original.size}
+    # the avatar's own picture first: the others are made while it is being written
+    variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
+    picture = b""
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
         rendering = time.monotonic()
-        variants = render_variants(original.data, settings.sizes, settings.formats)
-        facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
+        with store.variants(upload.name, original.version) as write:
+            for variant, rendered in render(original.data, variants):
+                if variant == POINTER:
+                    picture = rendered
+                if variant in settings.variants:
+                    write(str(variant), FORMATS[variant.format], rendered)
+            facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
     except AvatarRejected as rejection:
         store.write_rejection(upload, original, rejection.code, rejection.message)
         # the user is told the code; operators also see what the decoder said
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))
-    store.write_variants(upload.name, original.version, variants, FORMATS)
-    picture = variants[POINTER_SIZE, POINTER_FORMAT]
     shown = store.write_pointer(upload, original, picture, pointer)
     return say(
         "avatar written" if shown else "upload superseded",
         uploaded=original.uploaded.isoformat(),
         since_upload_ms=_milliseconds_since(upload.event_time),
-        variants=len(variants),
+        variants=len(settings.variants),
     )

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from math import ceil
-from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 
+from avatar_variants import Variant
 from resize.colour import on_ground, to_srgb
 from resize.decode import Box, decode, is_visible
 from resize.header import read_header
 from resize.rejection import REJECTIONS, AvatarRejected
 
-__all__ = ["FORMATS", "REJECTIONS", "AvatarRejected", "render_avatar", "render_variants"]
-
-FORMATS: Mapping[str, str] = MappingProxyType(
-    {"jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
-)
-"""Output formats by file extension, with their media types."""
+__all__ = ["REJECTIONS", "AvatarRejected", "render", "render_avatar"]
 
 _SAVE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "jpg": ("JPEG", {"quality": 80}),
@@ -55,13 +50,12 @@ def render_avatar(data: bytes, size: int = 512) -> bytes:
     AvatarRejected
         If the bytes aren't a picture that is accepted.
     """
-    return render_variants(data, (size,), ("jpg",))[size, "jpg"]
+    ((_, picture),) = render(data, [Variant(size, "jpg")])
+    return picture
 
 
-def render_variants(
-    data: bytes, sizes: Sequence[int], formats: Sequence[str]
-) -> dict[tuple[int, str], bytes]:
-    """Render every size in every format from one decode.
+def render(data: bytes, variants: Collection[Variant]) -> Iterator[tuple[Variant, bytes]]:
+    """Render variants one after the other from one decode, in the order in which they are given.
 
     The picture is turned upright, cropped to its central square, converted to sRGB and freed
     of metadata. Transparency is kept, and flattened in JPEG: on white, or on a dark grey if white
@@ -71,35 +65,37 @@ def render_variants(
     ----------
     data : bytes
         A JPEG, PNG, WebP, GIF or AVIF file, from anyone.
-    sizes : sequence of int
-        Sides of the squares, in pixels.
-    formats : sequence of str
-        Keys of `FORMATS`.
+    variants : collection of Variant
+        At least one.
 
-    Returns
-    -------
-    dict
-        The files' bytes by (size, format).
+    Yields
+    ------
+    tuple of Variant and bytes
+        The variant and its file.
 
     Raises
     ------
     AvatarRejected
-        If the bytes aren't a picture that is accepted.
+        Before the first variant, if the bytes aren't a picture that is accepted.
     """
-    square = _square(data, max(sizes))
-    if square.mode == "YCbCr" and set(formats) != {"jpg"}:
-        square = square.convert("RGB")
-    rendered = {}
-    for size in sorted(set(sizes), reverse=True):
-        if square.width != size:
-            square = square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2)
-        for name in formats:
-            rendered[size, name] = _saved(on_ground(square) if name == "jpg" else square, name)
-    return rendered
+    largest = max(variant.size for variant in variants)
+    squares = {largest: _square(data, largest)}
+    for variant in variants:
+        square = squares.get(variant.size)
+        if square is None:
+            larger = squares[min(size for size in squares if size > variant.size)]
+            square = squares[variant.size] = larger.resize(
+                (variant.size, variant.size), Image.Resampling.LANCZOS, reducing_gap=2
+            )
+        yield variant, _saved(square, variant.format)
 
 
 def _saved(square: Image.Image, name: str) -> bytes:
     codec, options = _SAVE[name]
+    if name == "jpg":
+        square = on_ground(square)
+    elif square.mode == "YCbCr":
+        square = square.convert("RGB")
     file = io.BytesIO()
     square.save(file, codec, **options)
     return file.getvalue()

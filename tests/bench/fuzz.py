@@ -164,7 +164,8 @@ class Result:
 
 def _run_here(first: int, cases: int, seconds: int, progress: Path) -> Result:
     """Run cases in this process, writing each one's number before it starts."""
-    from resize.image import AvatarRejected, render_variants
+    from avatar_variants import Variant
+    from resize.image import AvatarRejected, render
 
     result = Result()
     with progress.open("r+b", buffering=0) as file:
@@ -175,8 +176,8 @@ def _run_here(first: int, cases: int, seconds: int, progress: Path) -> Result:
             signal.alarm(seconds)  # ends the process, whatever C code it is in
             start = time.perf_counter()
             try:
-                files = render_variants(data, (512,), formats)
-                result.outcomes["avatar" if all(files.values()) else "nothing"] += 1
+                files = [file for _, file in render(data, [Variant(512, name) for name in formats])]
+                result.outcomes["avatar" if all(files) else "nothing"] += 1
             except AvatarRejected as rejection:
                 result.outcomes[rejection.code] += 1
             except BaseException as error:

@@ -304,19 +304,23 @@ def _start_to_first_picture(file: Path, runs: int) -> dict[str, float]:
 
 def _variants(file: Path, runs: int) -> dict[str, float]:
     """Return the median milliseconds of sets of variants, made from one decode."""
-    from resize.image import render_variants
+    from avatar_variants import Variant
+    from resize.image import render
 
     data = file.read_bytes()
     sets = {
-        "512 jpg": ((512,), ("jpg",)),
-        "512 128 jpg webp": ((512, 128), ("jpg", "webp")),
-        "512 128 jpg webp avif": ((512, 128), ("jpg", "webp", "avif")),
+        "512 jpg": [Variant(512, "jpg")],
+        "512 jpg, 128 webp": [Variant(512, "jpg"), Variant(128, "webp")],
+        "512 128 jpg webp": [Variant(s, f) for s in (512, 128) for f in ("jpg", "webp")],
+        "512 128 jpg webp avif": [
+            Variant(s, f) for s in (512, 128) for f in ("jpg", "webp", "avif")
+        ],
     }
     seconds: dict[str, list[float]] = {name: [] for name in sets}
     for _ in range(runs + 1):
-        for name, (sizes, formats) in sets.items():
+        for name, variants in sets.items():
             start = time.perf_counter()
-            render_variants(data, sizes, formats)
+            list(render(data, variants))
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values[1:]) * 1000 for name, values in seconds.items()}
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -12,20 +11,7 @@ from console.operations.avatars import takedown
 from console.operations.pipeline import reconcile
 from resize import store
 from tests.unit.order.machine import NAME, RECORDING, World, render
-
-
-class OneAfterTheOther:
-    """A thread pool without threads, so that a worker can die between any two variants."""
-
-    def __init__(self, **_: Any) -> None: ...
-
-    def __enter__(self) -> OneAfterTheOther:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        return map(work, items)
+from tests.unit.order.workers import Pool
 
 
 @pytest.fixture
@@ -35,18 +21,17 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "ASSETS_BUCKET_NAME": "assets",
-        "AVATAR_SIZES": "512",
-        "AVATAR_FORMATS": "jpg,webp",
+        "AVATAR_VARIANTS": "512.jpg,512.webp",
         "MAX_UPLOAD_BYTES": "100000",
     }.items():
         monkeypatch.setenv(name, value)
     resize = importlib.reload(importlib.import_module("resize.handler"))
     profiles = importlib.import_module("profiles.handler")
-    monkeypatch.setattr(resize, "render_variants", render)
+    monkeypatch.setattr(resize, "render", render)
     monkeypatch.setattr(resize.log, "disabled", True)
     monkeypatch.setattr(resize, "store", None)
     monkeypatch.setattr(profiles, "_s3", None)
-    monkeypatch.setattr(store, "ThreadPoolExecutor", OneAfterTheOther)
+    monkeypatch.setattr(store, "ThreadPoolExecutor", Pool)
     for module in (store, reconcile, takedown):  # the machine is their clock
         monkeypatch.setattr(module, "time", None)
     connections = [

@@ -18,8 +18,15 @@ from typing import Any, cast
 from urllib.parse import quote_plus
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
+from avatar_variants import Variant
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
@@ -30,7 +37,7 @@ from profiles.database import Connection
 from resize import store
 from resize.image import AvatarRejected
 from tests.unit.order.s3 import S3, START, Stored
-from tests.unit.order.workers import Client, Crashed, Ending, Worker, current, pause
+from tests.unit.order.workers import Client, Crashed, Ending, Pool, Worker, current, pause
 
 NAME = "ada"
 KEYS = ("ada", "ada.png")
@@ -89,11 +96,12 @@ class World:
         )
 
 
-def render(data: bytes, sizes: Iterable[int], formats: Iterable[str]) -> dict[Any, bytes]:
+def render(data: bytes, variants: Iterable[Variant]) -> Iterator[tuple[Variant, bytes]]:
     """Take the place of the image engine."""
     if data.startswith(b"bad"):
         raise AvatarRejected("damaged")
-    return {(size, name): b"\xff\xd8" + data for size in sizes for name in formats}
+    for variant in variants:
+        yield variant, b"\xff\xd8" + data
 
 
 def chosen_from(attribute: str) -> st.SearchStrategy[Any]:
@@ -170,6 +178,10 @@ class Order(RuleBasedStateMachine):
         """Let whatever may happen meanwhile happen."""
         pause("sleep")
         self.s3.seconds += math.ceil(seconds)
+
+    @initialize(late=st.booleans())
+    def calls_at_the_same_time(self, late: bool) -> None:
+        Pool.late = late
 
     # What users and operators do
 

@@ -6,7 +6,8 @@ import contextlib
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -78,7 +79,14 @@ def picture_without_comment(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pointer_before_variants(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.Store, "write_variants", lambda *_: None)
+    """Begin to write the variants, but don't wait until they are written."""
+
+    @contextmanager
+    def hasty(self: store.Store, *version: str) -> Iterator[Callable[[str, str, bytes], None]]:
+        yield awaited(self, *version).__enter__()
+
+    awaited = store.Store.variants
+    monkeypatch.setattr(store.Store, "variants", hasty)
 
 
 def last_message_wins(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +230,7 @@ def caches_not_dropped_without_objects(_: World, monkeypatch: pytest.MonkeyPatch
 BROKEN = {
     no_condition: "goes back",
     sequencers_as_numbers: "goes back",
-    sequencers_of_all_keys: "is lost|ends at",
+    sequencers_of_all_keys: "goes back|is lost|ends at",
     picture_without_comment: "goes back",
     pointer_before_variants: "before variants/",
     last_message_wins: "goes back",

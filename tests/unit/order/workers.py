@@ -118,6 +118,8 @@ class Worker:
 
     def gate(self, call: str) -> Ending:
         """Stand before a call of S3 until the next step; for the worker's own thread."""
+        if self._ending is Ending.CRASH:
+            raise Crashed
         self.call = call
         self._quiet.set()
         if not self._turn.acquire(timeout=SECONDS) or self._ending is Ending.CRASH:
@@ -132,6 +134,50 @@ class Worker:
             self._result = failure
         self.call = ""
         self._quiet.set()
+
+
+class Call:
+    """A call given to the pool: made at once, or only when somebody waits for it."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work: Callable[[], Any] | None = work
+        self._result: Any = None
+        self._failure: Exception | None = None
+
+    def exception(self) -> Exception | None:
+        if self._work:
+            work, self._work = self._work, None
+            try:
+                self._result = work()
+            except Exception as failure:
+                self._failure = failure
+        return self._failure
+
+    def result(self) -> Any:
+        if failure := self.exception():
+            raise failure
+        return self._result
+
+
+class Pool:
+    """A thread pool without threads, so that a worker can die between any two calls.
+
+    Attributes
+    ----------
+    late
+        Whether calls are made only when they are waited for: of two at the same time, the other
+        one is first then.
+    """
+
+    late = False
+
+    def __init__(self, _threads: int) -> None: ...
+
+    def submit(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Call:
+        call = Call(lambda: work(*arguments, **named))
+        if not Pool.late:
+            call.exception()
+        return call
 
 
 class Client:

@@ -22,8 +22,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "ASSETS_BUCKET_NAME": "assets",
-        "AVATAR_SIZES": "512,128",
-        "AVATAR_FORMATS": "jpg,webp",
+        "AVATAR_VARIANTS": "512.jpg,128.webp",
         "MAX_UPLOAD_BYTES": "100000",
     }.items():
         monkeypatch.setenv(name, value)

@@ -3,12 +3,15 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from env_settings import SettingsError
@@ -19,7 +22,7 @@ from resize.rejection import REJECTIONS
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-CONTEXT = SimpleNamespace(aws_request_id="request-1")
+CONTEXT = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 30_000)
 
 
 def picture(colour: str, size: tuple[int, int] = (600, 400)) -> bytes:
@@ -78,10 +81,9 @@ def test_sqs_and_direct_events_make_avatar_and_variants(s3: S3Client, resize: Mo
     assert resize.handler(s3_event(second), CONTEXT) is None
     keys = {item["Key"] for item in s3.list_objects_v2(Bucket="assets")["Contents"]}
     assert keys == {
-        f"variants/{name}/{version}/{size}.{extension}"
+        f"variants/{name}/{version}/{variant}"
         for name, version in (("a/ada", first["eTag"]), ("bob", second["eTag"]))
-        for size in (512, 128)
-        for extension in ("jpg", "webp")
+        for variant in ("512.jpg", "128.webp")
     } | {"avatars/a/ada.jpg", "avatars/bob.jpg"}
     avatar = s3.head_object(Bucket="assets", Key="avatars/a/ada.jpg")
     assert avatar["Metadata"]["version"] == first["eTag"]
@@ -175,14 +177,14 @@ def test_a_pointer_written_meanwhile_is_not_overwritten_by_an_older_upload(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = upload(s3, "ada", picture("red")), upload(s3, "ada", picture("blue"))
-    render = resize.render_variants
+    render = resize.render
 
     def overtaken(*arguments: Any) -> Any:
-        monkeypatch.setattr(resize, "render_variants", render)
+        monkeypatch.setattr(resize, "render", render)
         resize.handler(s3_event(new, "0B"), CONTEXT)
         return render(*arguments)
 
-    monkeypatch.setattr(resize, "render_variants", overtaken)
+    monkeypatch.setattr(resize, "render", overtaken)
     resize.handler(s3_event(old, "0A"), CONTEXT)
     assert colour_of(s3, "avatars/ada.jpg") == BLUE
 
@@ -192,14 +194,14 @@ def test_the_same_picture_sent_again_is_not_overwritten_by_one_sent_in_between(
 ) -> None:
     resize.handler(s3_event(upload(s3, "ada", picture("red")), "0A"), CONTEXT)
     between, again = upload(s3, "ada", picture("blue")), upload(s3, "ada", picture("red"))
-    render = resize.render_variants
+    render = resize.render
 
     def overtaken(*arguments: Any) -> Any:
-        monkeypatch.setattr(resize, "render_variants", render)
+        monkeypatch.setattr(resize, "render", render)
         resize.handler(s3_event(again, "0C"), CONTEXT)
         return render(*arguments)
 
-    monkeypatch.setattr(resize, "render_variants", overtaken)
+    monkeypatch.setattr(resize, "render", overtaken)
     resize.handler(s3_event(between, "0B"), CONTEXT)
     assert colour_of(s3, "avatars/ada.jpg") == RED
 
@@ -279,24 +281,133 @@ def test_folders_and_deleted_uploads_are_done_without_a_trace(
     assert "Contents" not in s3.list_objects_v2(Bucket="assets")
 
 
-def test_the_stable_size_and_format_are_made_whatever_the_settings(
+def test_the_avatar_is_made_whatever_the_variants(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AVATAR_SIZES", "64")
-    monkeypatch.setenv("AVATAR_FORMATS", "webp")
+    monkeypatch.setenv("AVATAR_VARIANTS", "1024.webp,64.webp")
     importlib.reload(resize)
     stored = upload(s3, "ada", picture("red"))
     resize.handler(s3_event(stored), CONTEXT)
-    assert colour_of(s3, f"variants/ada/{stored['eTag']}/512.jpg") == RED
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="assets", Prefix="v")["Contents"]}
+    folder = f"variants/ada/{stored['eTag']}"
+    assert keys == {f"{folder}/1024.webp", f"{folder}/64.webp"}
+    for size in (1024, 64):
+        assert colour_of(s3, f"{folder}/{size}.webp") == RED
+
+
+def test_the_old_settings_are_taken_for_one_version_with_a_warning(
+    s3: S3Client,
+    resize: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each size in each format, and always 512.jpg."""
+    monkeypatch.delenv("AVATAR_VARIANTS")
+    monkeypatch.setenv("AVATAR_SIZES", "64")
+    monkeypatch.setenv("AVATAR_FORMATS", "webp")
+    for handler in resize.log.handlers:
+        resize.log.removeHandler(handler)
+    importlib.reload(resize)
+    line = json.loads(capsys.readouterr().out)
+    assert line["level"] == "WARNING"
+    assert line["AVATAR_VARIANTS"] == "512.jpg,512.webp,64.jpg,64.webp"
+    stored = upload(s3, "ada", picture("red"))
+    resize.handler(s3_event(stored), CONTEXT)
+    assert colour_of(s3, f"variants/ada/{stored['eTag']}/64.jpg") == RED
+
+
+def test_the_avatar_stays_if_a_variant_could_not_be_written(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = resize.store._s3
+    put = client.put_object
+
+    def failing(**arguments: Any) -> Any:
+        if arguments["Key"].endswith("128.webp"):
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
+        return put(**arguments)
+
+    monkeypatch.setattr(client, "put_object", failing)
+    message = sqs_event(json.dumps(s3_event(upload(s3, "ada", picture("red")))))
+    assert resize.handler(message, CONTEXT)["batchItemFailures"]
+    assert "Contents" not in s3.list_objects_v2(Bucket="assets", Prefix="avatars/")
+    monkeypatch.undo()
+    assert not resize.handler(message, CONTEXT)["batchItemFailures"]
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_what_does_not_depend_on_another_is_asked_at_the_same_time(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original and the avatar; the variants, the last made while the first is written."""
+    client = resize.store._s3
+    together = {name: threading.Barrier(2, timeout=10) for name in ("read", "write")}
+
+    def meeting(name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            if not arguments["Key"].startswith("avatars/") or name == "read":
+                together[name].wait()
+            return operation(**arguments)
+
+        return call
+
+    monkeypatch.setattr(client, "get_object", meeting("read", client.get_object))
+    monkeypatch.setattr(client, "head_object", meeting("read", client.head_object))
+    monkeypatch.setattr(client, "put_object", meeting("write", client.put_object))
+    resize.handler(s3_event(upload(s3, "ada", picture("red"))), CONTEXT)
+    monkeypatch.undo()
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_a_message_is_not_begun_that_a_slow_s3_could_keep_beyond_the_timeout(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    """The first is always begun, or nothing ever were."""
+    left = iter([11_000, 11_999])
+    context = SimpleNamespace(
+        aws_request_id="request-1", get_remaining_time_in_millis=lambda: next(left)
+    )
+    bodies = [json.dumps(s3_event(upload(s3, name, picture("red")))) for name in ("a", "b", "c")]
+    answer = resize.handler(sqs_event(*bodies), context)
+    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == [
+        "message-1",
+        "message-2",
+    ]
+    assert colour_of(s3, "avatars/a.jpg") == RED
+
+
+def test_the_avatar_begins_as_jpeg_readers_expect(s3: S3Client, resize: ModuleType) -> None:
+    """Some look for JFIF at the sixth byte, or for no other marker than E0, E1 and DB."""
+    resize.handler(s3_event(upload(s3, "ada", picture("red"))), CONTEXT)
+    avatar = s3.get_object(Bucket="assets", Key="avatars/ada.jpg")["Body"].read()
+    assert avatar[:4] == b"\xff\xd8\xff\xe0"
+    assert avatar[6:10] == b"JFIF"
+    assert len(Image.open(io.BytesIO(avatar)).info["comment"]) == 32
+
+
+@pytest.mark.parametrize("letters", ["ä" * 460, "🦊" * 230, " " * 900])
+def test_a_key_of_any_length_fits_the_avatars_metadata(
+    s3: S3Client, resize: ModuleType, letters: str
+) -> None:
+    """S3 takes 2 KB; moto doesn't mind."""
+    key = f"{letters}/ada"
+    old, new = upload(s3, key, picture("red")), upload(s3, key, picture("blue"))
+    resize.handler(s3_event(new, "0" * 30 + "B"), CONTEXT)
+    resize.handler(s3_event(old, "0" * 30 + "A"), CONTEXT)
+    assert colour_of(s3, f"avatars/{key}.jpg") == BLUE
+    metadata = s3.head_object(Bucket="assets", Key=f"avatars/{key}.jpg")["Metadata"]
+    assert sum(len(name) + len(value) for name, value in metadata.items()) < 2048
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("ASSETS_BUCKET_NAME", ""),
-        ("AVATAR_SIZES", "512,huge"),
-        ("AVATAR_SIZES", "512,512"),
-        ("AVATAR_FORMATS", "jpg,bmp"),
+        *(
+            ("AVATAR_VARIANTS", value)
+            for value in ("512", "512.gif", "8.jpg", "4096.jpg", "0512.jpg", "512.jpg,512.jpg", ",")
+        ),
         ("MAX_UPLOAD_BYTES", "10MB"),
         ("MAX_UPLOAD_BYTES", "33554433"),
         ("MAX_UPLOAD_BYTES", "0"),

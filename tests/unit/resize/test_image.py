@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageCms
 
-from resize.image import FORMATS, REJECTIONS, AvatarRejected, render_avatar, render_variants
+from avatar_variants import FORMATS
+from resize.image import REJECTIONS, AvatarRejected, render_avatar
 from tests.bench.photographs import mosaic
 from tests.unit.resize import pictures
+from tests.unit.resize.rendering import render_variants
 
 INPUTS = ("JPEG", "PNG", "WEBP", "AVIF")  # those that carry an orientation
 OUTPUTS = {"jpg": "JPEG", "webp": "WEBP", "avif": "AVIF"}

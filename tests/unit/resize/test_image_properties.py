@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from resize.image import AvatarRejected, render_variants
+from resize.image import AvatarRejected
 from tests.unit.resize import pictures
+from tests.unit.resize.rendering import render_variants
 
 MODES = {
     "JPEG": ("1", "L", "RGB", "YCbCr", "CMYK"),

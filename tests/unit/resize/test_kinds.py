@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from resize.image import AvatarRejected, render_avatar, render_variants
+from resize.image import AvatarRejected, render_avatar
 from tests.unit.resize import corpus, pictures
+from tests.unit.resize.rendering import render_variants
 
 WHITE, DARK = 255, 32
 Colour = tuple[int, int, int]
