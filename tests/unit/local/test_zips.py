@@ -35,7 +35,7 @@ def top_level(zip_file: Path) -> set[str]:
 def test_a_zip_holds_its_function_and_what_that_needs(
     built: dict[zips.Target, Path], target: zips.Target, function: str
 ) -> None:
-    own = {function, "env_settings.py", "json_log.py"}
+    own = {function, "avatar_variants.py", "env_settings.py", "json_log.py"}
     assert top_level(built[target] / f"{function}.zip") == own | PACKAGES[function]
 
 
