@@ -11,9 +11,10 @@ from PIL import Image
 
 from avatar_variants import Variant
 from resize.colour import on_ground, to_srgb
-from resize.decode import Box, decode, is_visible
+from resize.decode import decode, is_visible
 from resize.header import read_header
 from resize.rejection import REJECTIONS, AvatarRejected
+from resize.resample import resized
 
 __all__ = ["REJECTIONS", "AvatarRejected", "render", "render_avatar"]
 
@@ -113,10 +114,7 @@ def _square(data: bytes, side: int) -> Image.Image:
         picture = picture.crop((int(left), int(top), ceil(box[2]), ceil(box[3])))
         left, top = left % 1, top % 1
         box = (left, top, left + short, top + short)
-    resize = (
-        _resized_planes if picture.mode == "YCbCr" and short > side and side % 2 == 0 else _resized
-    )
-    square = resize(picture, side, box)
+    square = resized(picture, side, box)
     del picture
     if not is_visible(square):
         raise AvatarRejected("nothing_visible")
@@ -125,22 +123,3 @@ def _square(data: bytes, side: int) -> Image.Image:
     square.info.clear()  # or an ICC profile would be saved
     turn = _UPRIGHT.get(header.orientation)
     return square if turn is None else square.transpose(turn)
-
-
-def _resized(picture: Image.Image, side: int, box: Box) -> Image.Image:
-    enlarged = box[2] - box[0] < side
-    kernel = Image.Resampling.BICUBIC if enlarged else Image.Resampling.LANCZOS
-    # The gap averages blocks of pixels first if that leaves nearly twice the avatar's: 0.03 dB.
-    return picture.resize((side, side), kernel, box, reducing_gap=1.9)
-
-
-def _resized_planes(picture: Image.Image, side: int, box: Box) -> Image.Image:
-    """Resize chroma to half of luma, as JPEG, WebP and AVIF will store it anyway."""
-    half = (side // 2, side // 2)
-    chroma = [
-        picture.getchannel(name)
-        .resize(half, Image.Resampling.LANCZOS, box, reducing_gap=1)
-        .resize((side, side), Image.Resampling.NEAREST)
-        for name in ("Cb", "Cr")
-    ]
-    return Image.merge("YCbCr", (_resized(picture.getchannel("Y"), side, box), *chroma))

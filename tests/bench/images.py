@@ -86,7 +86,7 @@ def _inputs() -> dict[str, Callable[[], bytes]]:
     }
 
 
-def _made(name: str, make: Callable[[], bytes]) -> Path:
+def made(name: str, make: Callable[[], bytes]) -> Path:
     file = CACHE / "pictures" / name.replace(" ", "-").replace(":", "")
     if not file.exists():
         print(f"making {name} …", file=sys.stderr)
@@ -107,7 +107,7 @@ def _of_megapixels(megapixels: int) -> Path:
                 picture.paste(tile, (left, top))
         return encoded(picture, "JPEG", quality=90)
 
-    return _made(f"growth {megapixels}", make)
+    return made(f"growth {megapixels}", make)
 
 
 # --- engines ----------------------------------------------------------------------------------
@@ -421,14 +421,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"sharp {_install_sharp()}, Pillow {PIL.__version__}, Python {sys.version.split()[0]}")
     table = {}
     for name, make in _inputs().items():
-        file = _made(name, make)
+        file = made(name, make)
         table[name] = compare(file, runs)
         if not options.quick:
             _add_quality(file, table[name])
         print(_row(name, table[name]), file=sys.stderr, flush=True)
     sizes = (1, 12, 48) if options.quick else (1, 2, 4, 8, 12, 24, 36, 48, 72, 100)
     growth = {size: compare(_of_megapixels(size), runs, ENGINES[:2]) for size in sizes}
-    photo = _made("JPEG 12 MP", _inputs()["JPEG 12 MP"])
+    photo = made("JPEG 12 MP", _inputs()["JPEG 12 MP"])
     start, variants = _start_to_first_picture(photo, runs), _variants(photo, runs)
     _report(table, growth, start, variants)
     if options.plot:
