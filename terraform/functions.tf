@@ -11,6 +11,23 @@ locals {
   # `%s` in the override stands for the pool's id, which a new pool gets from the apply itself.
   jwks_url = var.jwks_url == null ? null : replace(var.jwks_url, "%s", local.user_pool.id)
 
+  # As the functions read them, largest first, such as 512.jpg. The two older settings make each
+  # size in each format, and 512.jpg always.
+  old_variants = var.avatar_sizes != null || var.avatar_formats != null
+  variants_by_size = (
+    local.old_variants ? {
+      for size in distinct(concat([512], coalesce(var.avatar_sizes, [512, 128]))) :
+      tostring(size) => distinct(concat(["jpg"], coalesce(var.avatar_formats, ["jpg", "webp"])))
+    } :
+    coalesce(var.avatar_variants, { "512" = ["jpg"], "128" = ["webp"] })
+  )
+  avatar_variants = flatten([
+    for key in reverse(sort([for size in keys(local.variants_by_size) : format("%04d", tonumber(size))])) : [
+      for extension in ["jpg", "webp", "avif"] : "${tonumber(key)}.${extension}"
+      if contains(local.variants_by_size[tostring(tonumber(key))], extension)
+    ]
+  ])
+
   # SSM's ARNs have one slash between `parameter` and the name, whether that begins with one or not.
   database_url_parameter_arn = var.database == null ? null : join(":", [
     "arn", data.aws_partition.this.partition, "ssm", var.region, data.aws_caller_identity.this.account_id,
@@ -19,6 +36,13 @@ locals {
 }
 
 data "aws_partition" "this" {}
+
+check "replaced_settings" {
+  assert {
+    condition     = !local.old_variants
+    error_message = "avatar_sizes and avatar_formats are replaced by avatar_variants and go with version 0.3. The same as now: avatar_variants = ${jsonencode(local.variants_by_size)}"
+  }
+}
 
 module "authorizer" {
   source = "./modules/function"
@@ -56,6 +80,7 @@ module "presign" {
 
   environment = {
     UPLOADS_BUCKET_NAME = module.uploads.name
+    AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
   }
 
@@ -83,8 +108,7 @@ module "resize" {
   environment = {
     UPLOADS_BUCKET_NAME = module.uploads.name
     ASSETS_BUCKET_NAME  = module.assets.name
-    AVATAR_SIZES        = join(",", var.avatar_sizes)
-    AVATAR_FORMATS      = join(",", var.avatar_formats)
+    AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
   }
 
@@ -144,6 +168,7 @@ module "profiles" {
   environment = {
     ASSETS_BUCKET_NAME     = module.assets.name
     ASSETS_URL             = local.assets_url
+    AVATAR_VARIANTS        = join(",", local.avatar_variants)
     DATABASE_URL_PARAMETER = var.database.url_parameter_name
   }
 

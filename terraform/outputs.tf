@@ -117,14 +117,9 @@ output "front_end_origins" {
   value       = local.origins
 }
 
-output "avatar_sizes" {
-  description = "Edge lengths of the variants in pixels."
-  value       = var.avatar_sizes
-}
-
-output "avatar_formats" {
-  description = "Formats of the variants."
-  value       = var.avatar_formats
+output "avatar_variants" {
+  description = "Names of the variants of each avatar, such as 512.jpg, largest first."
+  value       = local.avatar_variants
 }
 
 output "max_upload_bytes" {

@@ -133,8 +133,8 @@ variable "resize" {
   }
 
   validation {
-    condition     = var.resize.timeout >= 5 && var.resize.timeout <= 900
-    error_message = "The resize function's timeout is 5 to 900 seconds."
+    condition     = var.resize.timeout >= 15 && var.resize.timeout <= 900
+    error_message = "The resize function's timeout is 15 to 900 seconds: a call of S3 that stalls is given up and made again within 12."
   }
 
   validation {
@@ -150,28 +150,65 @@ variable "resize" {
 
 # Avatars
 
-variable "avatar_sizes" {
-  description = "Edge lengths in pixels in which each avatar is made."
-  type        = list(number)
-  default     = [512, 128]
+variable "avatar_variants" {
+  description = "Variants of each avatar: formats (jpg, webp, avif) by edge length in pixels. Each pair is one PUT per upload. Null for 512.jpg and 128.webp."
+  type        = map(list(string))
+  default     = null
 
   validation {
-    condition = length(var.avatar_sizes) > 0 && length(distinct(var.avatar_sizes)) == length(var.avatar_sizes) && alltrue([
-      for size in var.avatar_sizes : size >= 16 && size <= 2048 && floor(size) == size
+    condition = var.avatar_variants == null || alltrue([
+      for size in keys(coalesce(var.avatar_variants, {})) :
+      can(regex("^[1-9][0-9]{1,3}$", size)) && try(tonumber(size) >= 16 && tonumber(size) <= 2048, false)
     ])
+    error_message = "An avatar variant's edge length is a whole number from 16 to 2048, written like \"512\" = [\"jpg\"]."
+  }
+
+  validation {
+    condition = var.avatar_variants == null || alltrue([
+      for formats in values(coalesce(var.avatar_variants, {})) :
+      length(formats) > 0 && length(distinct(formats)) == length(formats) &&
+      alltrue([for format in formats : contains(["jpg", "webp", "avif"], format)])
+    ])
+    error_message = "An avatar variant's formats are jpg, webp and avif, at least one, none twice."
+  }
+
+  validation {
+    condition     = var.avatar_variants == null || length(coalesce(var.avatar_variants, {})) > 0
+    error_message = "Give at least one avatar variant: front ends learn from it that an upload is done."
+  }
+
+  validation {
+    condition     = var.avatar_variants == null || (var.avatar_sizes == null && var.avatar_formats == null)
+    error_message = "Give avatar_variants, or avatar_sizes and avatar_formats as before version 0.2, not both."
+  }
+}
+
+variable "avatar_sizes" {
+  description = "Replaced by avatar_variants; accepted until version 0.3. Edge lengths in pixels, each made in each of avatar_formats."
+  type        = list(number)
+  default     = null
+
+  validation {
+    condition = var.avatar_sizes == null || (
+      length(coalesce(var.avatar_sizes, [])) > 0 &&
+      length(distinct(coalesce(var.avatar_sizes, []))) == length(coalesce(var.avatar_sizes, [])) &&
+      alltrue([for size in coalesce(var.avatar_sizes, []) : size >= 16 && size <= 2048 && floor(size) == size])
+    )
     error_message = "Avatar sizes are whole numbers from 16 to 2048, at least one, none twice."
   }
 }
 
 variable "avatar_formats" {
-  description = "Formats in which each size is made; each one more is one more PUT per size and upload."
+  description = "Replaced by avatar_variants; accepted until version 0.3. Formats in which each of avatar_sizes is made."
   type        = list(string)
-  default     = ["jpg", "webp"]
+  default     = null
 
   validation {
-    condition = length(var.avatar_formats) > 0 && length(distinct(var.avatar_formats)) == length(var.avatar_formats) && alltrue([
-      for format in var.avatar_formats : contains(["jpg", "webp", "avif"], format)
-    ])
+    condition = var.avatar_formats == null || (
+      length(coalesce(var.avatar_formats, [])) > 0 &&
+      length(distinct(coalesce(var.avatar_formats, []))) == length(coalesce(var.avatar_formats, [])) &&
+      alltrue([for format in coalesce(var.avatar_formats, []) : contains(["jpg", "webp", "avif"], format)])
+    )
     error_message = "Avatar formats are jpg, webp and avif, at least one, none twice."
   }
 }

@@ -48,6 +48,7 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
             "headers": {"Content-Type": request.content_type},
             "key": key,
             "expires_in": EXPIRES_IN,
+            "variants": SETTINGS.variants,
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import avatar_variants
 import env_settings
 from presign.sigv4 import Credentials
 
@@ -23,11 +24,14 @@ class Settings:
         The uploads bucket's address, without a slash at the end.
     max_upload_bytes
         The largest picture a URL is given for.
+    variants
+        What `resize` makes of each upload, such as ``512.jpg``.
     """
 
     bucket_url: str
     region: str
     max_upload_bytes: int
+    variants: tuple[str, ...]
     credentials: Credentials
 
 
@@ -44,6 +48,7 @@ def from_environment() -> Settings:
         bucket_url=_bucket_url(region),
         region=region,
         max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, 32 * 2**20),
+        variants=tuple(map(str, avatar_variants.from_environment())),
         credentials=Credentials(
             env_settings.text("AWS_ACCESS_KEY_ID"),
             env_settings.text("AWS_SECRET_ACCESS_KEY"),

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import avatar_variants
 import env_settings
 from json_log import LambdaContext, logger, with_request_id
 from profiles import avatar, database, profile
@@ -63,15 +64,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
 
 def _work(event: dict[str, Any]) -> Callable[[database.Connection], dict[str, Any]]:
     """Return what the request asks of the database."""
-    assets_url = env_settings.text("ASSETS_URL", pattern=r"https?://\S+[^/\s]")
+    avatars = profile.Avatars(
+        env_settings.text("ASSETS_URL", pattern=r"https?://\S+[^/\s]"),
+        tuple(map(str, avatar_variants.from_environment())),
+    )
     match event["routeKey"]:
         case "GET /api/activities/{handle}":
             handle = unquote(event["pathParameters"]["handle"])
-            return lambda c: profile.read(c, handle, assets_url)
+            return lambda c: profile.read(c, handle, avatars)
         case "POST /api/profile/update":
             sub = event["requestContext"]["authorizer"]["lambda"]["sub"]
             change = profile.change(_json(event))
-            return lambda c: profile.update(c, sub, change, assets_url)
+            return lambda c: profile.update(c, sub, change, avatars)
     raise ApiError(404, "not_found", "There is no such address.")
 
 

@@ -11,7 +11,6 @@ from profiles.errors import ApiError
 MAX_DISPLAY_NAME = 64
 MAX_BIO = 1000
 MAX_ACTIVITIES = 40
-AVATAR_SIZE = 512
 
 # Also the one place where the column's name becomes the API's.
 _PROFILE = """
@@ -47,6 +46,22 @@ _UPDATE = f"""
 
 
 @dataclass(frozen=True)
+class Avatars:
+    """Where avatars are served.
+
+    Attributes
+    ----------
+    assets_url
+        Without a trailing slash.
+    variants
+        What is made of each upload, such as ``512.jpg``, the largest first.
+    """
+
+    assets_url: str
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Change:
     """A valid change of a profile; a `bio` of None stays as it is."""
 
@@ -54,15 +69,15 @@ class Change:
     bio: str | None
 
 
-def read(connection: Connection, handle: str, assets_url: str) -> dict[str, Any]:
+def read(connection: Connection, handle: str, avatars: Avatars) -> dict[str, Any]:
     """Return the profile of `handle` and its newest activities, by one query.
 
     Parameters
     ----------
     handle
         With or without a leading ``@``.
-    assets_url
-        Where avatars are served, without a trailing slash.
+    avatars
+        Where avatars are served.
 
     Returns
     -------
@@ -80,7 +95,7 @@ def read(connection: Connection, handle: str, assets_url: str) -> dict[str, Any]
     if row is None:
         raise ApiError(404, "not_found", "There is no user with this handle.")
     activities = row.pop("activities")
-    return {"profile": _profile(row, assets_url), "activities": activities}
+    return {"profile": _profile(row, avatars), "activities": activities}
 
 
 def change(body: dict[str, Any]) -> Change:
@@ -98,7 +113,7 @@ def change(body: dict[str, Any]) -> Change:
     return Change(name, None if bio is None else _text("bio", bio, MAX_BIO))
 
 
-def update(connection: Connection, sub: str, change: Change, assets_url: str) -> dict[str, Any]:
+def update(connection: Connection, sub: str, change: Change, avatars: Avatars) -> dict[str, Any]:
     """Change the profile of the user `sub` and return it.
 
     Raises
@@ -109,7 +124,7 @@ def update(connection: Connection, sub: str, change: Change, assets_url: str) ->
     row = connection.execute(_UPDATE, (change.display_name, change.bio, sub)).fetchone()
     if row is None:
         raise ApiError(404, "not_found", "Your account has no profile yet.")
-    return _profile(row, assets_url)
+    return _profile(row, avatars)
 
 
 def _text(field: str, value: object, limit: int) -> str:
@@ -129,12 +144,16 @@ def _text(field: str, value: object, limit: int) -> str:
     return value
 
 
-def _profile(row: dict[str, Any], assets_url: str) -> dict[str, Any]:
+def _profile(row: dict[str, Any], avatars: Avatars) -> dict[str, Any]:
     """Turn a row into the API's profile.
 
     A variant's address changes with each upload, so a new avatar shows at once, whatever caches
     still hold. Without a version, the stable address also answers for a missing avatar.
     """
     sub, version = row["cognito_user_uuid"], row.pop("avatar_version")
-    path = f"variants/{sub}/{version}/{AVATAR_SIZE}.jpg" if version else f"avatars/{sub}.jpg"
-    return {**row, "avatar_url": f"{assets_url}/{path}"}
+    folder = f"{avatars.assets_url}/variants/{sub}/{version}"
+    urls = {name: f"{folder}/{name}" for name in avatars.variants} if version else {}
+    shown = urls.get("512.jpg") or next(
+        iter(urls.values()), f"{avatars.assets_url}/avatars/{sub}.jpg"
+    )
+    return {**row, "avatar_url": shown, "avatar_variants": urls}

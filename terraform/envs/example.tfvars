@@ -53,10 +53,13 @@ front_end_origins = ["https://example.com"]
 
 # ── Avatars ──────────────────────────────────────────────────────────────────────────────────
 
-# Each size is made in each format: jpg, webp, avif. PUTs are the largest item of the bill,
-# and each combination is one per upload.
-# avatar_sizes   = [512, 128]
-# avatar_formats = ["jpg", "webp"]
+# Edge lengths in pixels, and the formats of each: jpg, webp, avif. PUTs are the largest item of
+# the bill, and each pair is one per upload. Front ends of before version 0.2 need 512.jpg.
+# avatar_variants = { "512" = ["jpg"], "128" = ["webp"] }
+
+# Before version 0.2 it was each size in each format; these are accepted until version 0.3.
+# avatar_sizes   = null
+# avatar_formats = null
 
 # Larger uploads are refused before they are sent.
 # max_upload_bytes = 26214400

@@ -339,6 +339,85 @@ run "refuses_uploads_larger_than_resize_takes" {
   expect_failures = [var.max_upload_bytes]
 }
 
+run "makes_what_a_front_end_uses" {
+  command = plan
+
+  assert {
+    condition     = output.avatar_variants == tolist(["512.jpg", "128.webp"])
+    error_message = "The default should be the avatar and a small WebP for lists."
+  }
+}
+
+run "makes_the_pairs_of_size_and_format" {
+  command = plan
+
+  variables {
+    avatar_variants = { "96" = ["avif", "webp"], "1024" = ["jpg"] }
+  }
+
+  assert {
+    condition     = output.avatar_variants == tolist(["1024.jpg", "96.webp", "96.avif"])
+    error_message = "The pairs should be made, and no other."
+  }
+}
+
+run "makes_each_size_in_each_format_of_the_old_settings_with_a_warning" {
+  command = plan
+
+  variables {
+    avatar_sizes   = [64]
+    avatar_formats = ["webp"]
+  }
+
+  assert {
+    condition     = output.avatar_variants == tolist(["512.jpg", "512.webp", "64.jpg", "64.webp"])
+    error_message = "The old settings should make what they made, 512.jpg always."
+  }
+
+  expect_failures = [check.replaced_settings]
+}
+
+run "refuses_old_settings_beside_the_new_one" {
+  command = plan
+
+  variables {
+    avatar_variants = { "512" = ["jpg"] }
+    avatar_sizes    = [512]
+  }
+
+  expect_failures = [var.avatar_variants]
+}
+
+run "refuses_wrong_variants" {
+  command = plan
+
+  variables {
+    avatar_variants = { "0512" = ["jpg"] }
+  }
+
+  expect_failures = [var.avatar_variants]
+}
+
+run "refuses_variants_of_other_formats" {
+  command = plan
+
+  variables {
+    avatar_variants = { "512" = ["jpg", "gif"] }
+  }
+
+  expect_failures = [var.avatar_variants]
+}
+
+run "refuses_no_variants" {
+  command = plan
+
+  variables {
+    avatar_variants = {}
+  }
+
+  expect_failures = [var.avatar_variants]
+}
+
 run "refuses_wrong_addresses" {
   command = plan
 

@@ -1,10 +1,10 @@
 """Measure from PUT to visible avatar, beside a plain Node.js function that runs sharp.
 
-Both run on the embedded AWS that `make up` started, in turns: the same picture is put into a bucket,
-and the avatar's address is asked until it answers. Ours has the queue, the order of uploads and the
-variants; the other is what one writes in an afternoon: a function behind the bucket's own
-notification that makes one JPEG with sharp, without order or anything else. It measures and reports;
-it doesn't pass or fail.
+Both run on the embedded AWS that `make up` started, in turns: the same picture is put into a
+bucket, and the avatar's address is asked until it answers. Ours has the queue, the order of uploads
+and the variants; the other is what one writes in an afternoon: a function behind the bucket's own
+notification that makes one JPEG with sharp, without order or anything else. It measures and
+reports; it doesn't pass or fail.
 
     make up && python -m tests.bench.visible
 """
@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import io
-import json
-import os
 import statistics
 import subprocess
 import sys
@@ -25,7 +23,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +52,10 @@ export const handler = async (event) => {
       .toBuffer();
     await s3.send(
       new PutObjectCommand({
-        Bucket: process.env.ASSETS, Key: `avatars/${key}.jpg`, Body: avatar, ContentType: "image/jpeg",
+        Bucket: process.env.ASSETS,
+        Key: `avatars/${key}.jpg`,
+        Body: avatar,
+        ContentType: "image/jpeg",
       }),
     );
   }

@@ -20,13 +20,13 @@ def test_a_variable_changed_behind_terraforms_back_turns_red(
     before = here.functions.get_function_configuration(FunctionName=function)["Environment"]
     here.functions.update_function_configuration(
         FunctionName=function,
-        Environment={"Variables": before["Variables"] | {"AVATAR_SIZES": "64"}},
+        Environment={"Variables": before["Variables"] | {"AVATAR_VARIANTS": "64.jpg"}},
     )
     try:
         page.get_by_role("button", name="Run checks again").click()
         page.get_by_text("To be fixed").wait_for(timeout=60_000)
-        page.get_by_text("AVATAR_SIZES").first.wait_for()
-        expect(page.get_by_text("512,128").first).to_be_visible()
+        page.get_by_text("AVATAR_VARIANTS").first.wait_for()
+        expect(page.get_by_text("512.jpg,128.webp").first).to_be_visible()
     finally:
         here.functions.update_function_configuration(
             FunctionName=function, Environment={"Variables": before["Variables"]}

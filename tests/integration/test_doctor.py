@@ -583,9 +583,9 @@ FRONT_ENDS = ("http://localhost:3000", "http://localhost:8501", "http://127.0.0.
     ("what", "broken", "says"),
     [
         (
-            "resize: AVATAR_SIZES changed",
-            lambda here: variables(here, "resize", {"AVATAR_SIZES": "64"}),
-            {"Functions: resize AVATAR_SIZES"},
+            "resize: AVATAR_VARIANTS changed",
+            lambda here: variables(here, "resize", {"AVATAR_VARIANTS": "64.jpg"}),
+            {"Functions: resize AVATAR_VARIANTS"},
         ),
         (
             "authorizer: CLIENT_ID changed",

@@ -31,8 +31,7 @@ def second(system: System) -> Iterator[System]:
         environment       = "second"
         region            = "us-west-2"
         front_end_origins = ["https://second.example"]
-        avatar_sizes      = [512, 64]
-        avatar_formats    = ["jpg", "avif"]
+        avatar_variants   = { "512" = ["jpg", "avif"], "64" = ["jpg", "avif"] }
         user_pool_deletion_protection = false
 
         # what differs on an emulator

@@ -12,7 +12,14 @@ from console.commands import doctor
 from console.operations.environments.doctor import Finding
 
 FINDINGS = [
-    Finding("Functions", "resize AVATAR_SIZES", "error", "512,128", "64", "Run `make apply`."),
+    Finding(
+        "Functions",
+        "resize AVATAR_VARIANTS",
+        "error",
+        "512.jpg",
+        "64",
+        "Run `make apply`.",
+    ),
     Finding("Functions", "resize [state]", "ok", "Active", "Active"),
     Finding("Queue", "dead letters", "warning", "0", "3", "Run `make redrive`."),
     Finding("Not checked", "because of: x", "unknown", "", "y", "Mend x."),
@@ -35,12 +42,12 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 def test_each_state_has_a_mark_of_its_own_and_what_is_wrong_its_remedy(run: Any) -> None:
     code, shown = run(FINDINGS)
     assert code == 2
-    assert "512,128 → 64" in shown
+    assert "512.jpg → 64" in shown
     assert "Run `make apply`." in shown
     assert "resize [state]" in shown
     lines = shown.splitlines()
     marks = {name: next(line for line in lines if name in line)[0] for name in
-             ("AVATAR_SIZES", "[state]", "dead letters", "because of")}  # fmt: skip
+             ("AVATAR_VARIANTS", "[state]", "dead letters", "because of")}  # fmt: skip
     assert list(marks.values()) == ["✗", "✓", "!", "?"]
     assert "1 error" in lines[-1]
 

@@ -10,8 +10,10 @@ def compare(expected: dict[str, str | None], found: dict[str, str]) -> dict[str,
 
 
 def test_equal_values_are_well_and_need_no_remedy() -> None:
-    found = compare({"AVATAR_SIZES": "512,128"}, {"AVATAR_SIZES": "512,128"})["AVATAR_SIZES"]
-    assert (found.state, found.found, found.remedy) == ("ok", "512,128", "")
+    found = compare({"AVATAR_VARIANTS": "512.jpg"}, {"AVATAR_VARIANTS": "512.jpg"})[
+        "AVATAR_VARIANTS"
+    ]
+    assert (found.state, found.found, found.remedy) == ("ok", "512.jpg", "")
 
 
 def test_missing_empty_and_different_are_told_apart() -> None:

@@ -36,6 +36,7 @@ def test_gives_a_url_for_the_callers_own_key_type_and_length(ask: Ask) -> None:
         "headers": {"Content-Type": "image/jpeg"},
         "key": SUB,
         "expires_in": 300,
+        "variants": ["512.jpg", "128.webp"],
     }
     assert address.netloc == "avatar-uploads.s3.eu-west-1.amazonaws.com"
     assert address.path == f"/{SUB}"

@@ -29,6 +29,7 @@ def test_a_profile_comes_with_its_activities_newest_first(call: Call, handle: st
         "bio",
         "cruds_count",
         "avatar_url",
+        "avatar_variants",
     }
     assert profile["cognito_user_uuid"] == ADA
     assert (profile["handle"], profile["display_name"]) == ("ada", "Ada Lovelace")
@@ -57,7 +58,22 @@ def test_the_avatar_is_a_variant_once_its_version_is_known(call: Call, url: str)
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE users SET avatar_version = %s", ("ab" * 16,))
     _, body = call("GET", READ)
-    assert body["profile"]["avatar_url"] == f"{ASSETS}/variants/{ADA}/{'ab' * 16}/512.jpg"
+    folder = f"{ASSETS}/variants/{ADA}/{'ab' * 16}"
+    assert body["profile"]["avatar_url"] == f"{folder}/512.jpg"
+    assert body["profile"]["avatar_variants"] == {
+        name: f"{folder}/{name}" for name in ("512.jpg", "128.webp")
+    }
+
+
+def test_the_avatar_is_the_largest_variant_where_no_512_jpg_is_made(
+    call: Call, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVATAR_VARIANTS", "128.webp,256.webp")
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET avatar_version = %s", ("ab" * 16,))
+    _, body = call("GET", READ)
+    assert body["profile"]["avatar_url"] == f"{ASSETS}/variants/{ADA}/{'ab' * 16}/256.webp"
+    assert len(body["profile"]["avatar_variants"]) == 2
 
 
 def test_a_read_is_one_query(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
 GOOD = Finding("API", "route", "ok", "there", "there", "")
-BAD = Finding("Functions", "resize AVATAR_SIZES", "error", "512,128", "64", "Run `make apply`.")
+BAD = Finding("Functions", "resize AVATAR_VARIANTS", "error", "512.jpg", "64", "Run `make apply`.")
 
 
 def examined(show: Show, monkeypatch: pytest.MonkeyPatch, findings: Sequence[Finding]) -> AppTest:
@@ -35,13 +35,13 @@ def test_what_is_wrong_comes_first_with_all_that_is_needed_to_fix_it(
 ) -> None:
     app = examined(show, monkeypatch, [GOOD, BAD])
     assert app.subheader[0].value == "To be fixed"
-    assert [code.value for code in app.code] == ["512,128", "64"]
+    assert [code.value for code in app.code] == ["512.jpg", "64"]
     assert "Run `make apply`." in text(app)
     rows = [table.value.to_dict("records")[0] for table in app.dataframe]
     assert {
         "State": "✗ error",
-        "What": "resize AVATAR_SIZES",
-        "Expected": "512,128",
+        "What": "resize AVATAR_VARIANTS",
+        "Expected": "512.jpg",
         "Found": "64",
         "How to fix it": "Run `make apply`.",
     } in rows
