@@ -21,12 +21,12 @@ locals {
     } :
     coalesce(var.avatar_variants, { "512" = ["jpg"], "128" = ["webp"] })
   )
-  avatar_variants = flatten([
+  avatar_variants = tolist(flatten([
     for key in reverse(sort([for size in keys(local.variants_by_size) : format("%04d", tonumber(size))])) : [
       for extension in ["jpg", "webp", "avif"] : "${tonumber(key)}.${extension}"
       if contains(local.variants_by_size[tostring(tonumber(key))], extension)
     ]
-  ])
+  ]))
 
   # SSM's ARNs have one slash between `parameter` and the name, whether that begins with one or not.
   database_url_parameter_arn = var.database == null ? null : join(":", [

@@ -120,7 +120,7 @@ variable "artifacts_directory" {
 variable "resize" {
   description = "Memory in MB and timeout in seconds of the resize function, how many batches of uploads it works on at once, and how often a message is received before it goes to the dead-letter queue."
   type = object({
-    memory_size         = optional(number, 1024)
+    memory_size         = optional(number, 1769)
     timeout             = optional(number, 30)
     maximum_concurrency = optional(number, 20)
     maximum_receives    = optional(number, 8)

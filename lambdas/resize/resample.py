@@ -32,7 +32,12 @@ def _planes(picture: Image.Image, side: int, box: Box) -> Image.Image:
     factor = int((box[2] - box[0]) / half)
     left, top = floor(box[0]), floor(box[1])
     small = picture.reduce(factor, (left, top, ceil(box[2]), ceil(box[3])))
-    part = tuple((edge - start) / factor for edge, start in zip(box, (left, top) * 2, strict=True))
+    part = (
+        (box[0] - left) / factor,
+        (box[1] - top) / factor,
+        (box[2] - left) / factor,
+        (box[3] - top) / factor,
+    )
     chroma = [
         small.getchannel(name)
         .resize((half, half), _LANCZOS, part)

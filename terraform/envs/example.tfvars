@@ -40,12 +40,13 @@ front_end_origins = ["https://example.com"]
 # Where `make build` puts the zips.
 # artifacts_directory = "../build/aws"
 
-# The resize function: MB (a share of a processor comes with them), seconds before a call is
-# stopped, batches of up to five uploads worked on at once (keep it below the account's quota of
-# concurrent executions, which new accounts have at 10), and how often an upload is tried before it
-# goes to the dead-letter queue (a throttled call counts as one; AWS advises at least 5).
+# The resize function: MB (a whole processor comes with 1769, a share of it with less), seconds
+# before a call is stopped, batches of up to five uploads worked on at once (keep it below the
+# account's quota of concurrent executions, which new accounts have at 10), and how often an upload
+# is tried before it goes to the dead-letter queue (a throttled call counts as one; AWS advises
+# at least 5).
 # resize = {
-#   memory_size         = 1024
+#   memory_size         = 1769
 #   timeout             = 30
 #   maximum_concurrency = 20
 #   maximum_receives    = 8
