@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
@@ -69,7 +69,7 @@ def reconcile(
     Parameters
     ----------
     everything
-        Queue what is shown too, as after a change of sizes, and a newest version that was rejected.
+        Queue what is shown too, as after a change of variants, and a newest version that was rejected.
     after
         Begin after this key: where an interrupted walk stood.
     """
@@ -160,7 +160,7 @@ def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[st
     if _is_shown(version, shown):
         return True
     return (
-        shown.get("source-key") != quote(version["Key"])
+        names.source_key(shown.get("source-key", "")) != version["Key"]
         and shown.get("uploaded", "") > version["LastModified"].isoformat()
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import unquote
+
 from console.operations.errors import OperationError
 
 
@@ -20,6 +23,14 @@ def name_of(key: str) -> str:
 def is_reserved(name: str) -> bool:
     """Say whether an avatar may not be called so: the default avatar is ``_default``."""
     return name.startswith("_")
+
+
+def source_key(encoded: str) -> str:
+    """Return the key that an avatar's metadata `source-key` means; long ones are in base64."""
+    scheme, colon, rest = encoded.partition(":")  # a colon is percent-encoded in the other form
+    if colon and scheme == "base64":
+        return base64.b64decode(rest).decode()
+    return unquote(encoded)
 
 
 def check_avatar_name(name: str) -> None:

@@ -13,6 +13,8 @@ from moto import mock_aws
 
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline.reconcile import reconcile
+from console.operations.uploads import names
+from resize import store
 from tests.unit.console import deployments
 
 
@@ -153,3 +155,8 @@ def test_what_was_removed_is_left_alone_and_what_came_later_is_queued(
     clock.seconds += 1
     put(here, "people/ada.png", b"later")
     assert queued(here) == queued(here, everything=True) == {(quote_plus("people/ada.png"), None)}
+
+
+@pytest.mark.parametrize("key", ["a b/ä.jpg", "base64:x/ada", "🦊" * 250 + "/ada.jpg"])
+def test_the_key_in_an_avatars_metadata_is_read_as_resize_wrote_it(key: str) -> None:
+    assert names.source_key(store._source_key(key)) == key
