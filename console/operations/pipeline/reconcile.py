@@ -69,7 +69,7 @@ def reconcile(
     Parameters
     ----------
     everything
-        Queue what is shown too, as after a change of variants, and a newest version that was rejected.
+        Queue what is shown too, as after a change of variants, and a rejected newest version.
     after
         Begin after this key: where an interrupted walk stood.
     """
