@@ -237,12 +237,12 @@ BROKEN = {
     version_read_before_the_lock: "the database says",
 }
 REMOVALS_BROKEN = {
-    removal_without_condition: "away|replaces the one",
+    removal_without_condition: "away|replaces the one|CDN still serves",
     removal_not_compared: "was removed",
     removal_loses_its_second: "was removed",
     removal_by_a_fast_clock: "outlive|ends at None|is lost",
     removal_marked_last: "ends at|CDN still serves|is lost",
-    removals_all_alike: "was removed",
+    removals_all_alike: "was removed|replaces the one",
     listed_once: "outlives? the removal",
     not_waited_for_workers: "outlives? the removal",
     later_uploads_deleted_too: "is lost|ends at|CDN still serves",
