@@ -24,6 +24,9 @@ class LambdaContext(Protocol):
 
     aws_request_id: str
 
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left of the invocation's time, in ms."""
+
 
 Handler = Callable[[Any, LambdaContext], Any]
 

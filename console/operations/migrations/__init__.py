@@ -9,10 +9,11 @@ from console.operations.migrations.adoption import Adoption, adopt, adoption
 from console.operations.migrations.files import DIRECTORY, create
 from console.operations.migrations.history import Entry
 from console.operations.migrations.listing import Migration, migrations, runs
+from console.operations.migrations.logins import login_name, profiles_url
 from console.operations.migrations.preview import Preview, preview
 from console.operations.migrations.runner import AdoptionNeededError, Run, migrate, rollback
 from console.operations.migrations.scratch import Rehearsed, rehearse
-from console.operations.migrations.seed import DEMO_USERS, profiles_url, seed
+from console.operations.migrations.seed import DEMO_USERS, seed
 from console.operations.migrations.session import Executed, Limits
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "adopt",
     "adoption",
     "create",
+    "login_name",
     "migrate",
     "migrations",
     "preview",

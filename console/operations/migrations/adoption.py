@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from console.operations.errors import OperationError
-from console.operations.migrations import history, runner, scratch
+from console.operations.migrations import history, logins, runner, scratch
 from console.operations.migrations.files import DIRECTORY, Files, Revision
 from console.operations.migrations.session import Limits, actor, connect, exclusive, query
 from console.operations.progress import Event, Report, ignore
@@ -114,7 +114,7 @@ def adopt(
     files = Files(directory)
     with (
         connect(url, who, "adopt") as connection,
-        exclusive(connection, who, limits or Limits(), report),
+        exclusive(url, connection, who, limits or Limits(), report),
     ):
         found = adoption(url, directory)
         if found is None:
@@ -127,10 +127,11 @@ def adopt(
         with connection.begin():
             for applied in files.line[: files.position(revision)]:
                 history.record(connection, applied, "baseline", who, "succeeded")
-            query(connection, "DELETE FROM alembic_version")
+            logins.mirror(connection)
+            query(connection, "DELETE FROM public.alembic_version")
             query(
                 connection,
-                "INSERT INTO alembic_version (version_num) VALUES (%s)",
+                "INSERT INTO public.alembic_version (version_num) VALUES (%s)",
                 revision.id if revision else None,
             )
     report(Event(f"Adopt as {found.revision}", "done"))
