@@ -22,7 +22,7 @@ from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.settings_files import front_end_file
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
-from local import postgres
+from console.operations.migrations import postgres_server as postgres
 from tests.conftest import DOCTOR
 from tests.integration.system import System, wait_until
 
