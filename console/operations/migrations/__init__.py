@@ -6,6 +6,7 @@ one run holds, timeouts with retries, a history with checksums, previews and reh
 """
 
 from console.operations.migrations.adoption import Adoption, adopt, adoption
+from console.operations.migrations.drift import Difference, DriftError, drift, require_none
 from console.operations.migrations.files import DIRECTORY, create
 from console.operations.migrations.history import Entry
 from console.operations.migrations.listing import Migration, migrations, runs
@@ -21,6 +22,8 @@ __all__ = [
     "DIRECTORY",
     "Adoption",
     "AdoptionNeededError",
+    "Difference",
+    "DriftError",
     "Entry",
     "Executed",
     "Limits",
@@ -31,12 +34,14 @@ __all__ = [
     "adopt",
     "adoption",
     "create",
+    "drift",
     "login_name",
     "migrate",
     "migrations",
     "preview",
     "profiles_url",
     "rehearse",
+    "require_none",
     "rollback",
     "runs",
     "seed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,8 @@ _CREATE = (
         error text
     )
     """,
+    # what an adopted database had of its own, one difference to a line of JSON
+    "ALTER TABLE public.migration_history ADD COLUMN IF NOT EXISTS accepted jsonb",
 )
 
 
@@ -70,9 +73,32 @@ def exists(connection: Connection) -> bool:
 def ensure(connection: Connection) -> None:
     """Make both tables where they are missing."""
     with connection.begin():
-        if not exists(connection) or not _has_version_table(connection):
+        if not exists(connection) or not _has_version_table(connection) or not _is_new(connection):
             for statement in _CREATE:
                 query(connection, statement)
+
+
+def accepted(connection: Connection) -> set[str]:
+    """Return the differences from the migrations that were there when the database was adopted."""
+    rows = query(
+        connection,
+        """
+        SELECT jsonb_array_elements_text(to_jsonb(h) -> 'accepted')
+        FROM public.migration_history h
+        WHERE jsonb_typeof(to_jsonb(h) -> 'accepted') = 'array'
+        """,
+    )
+    return {row[0] for row in rows}
+
+
+def accept(connection: Connection, entry: int, differences: Sequence[str]) -> None:
+    """Note with an adoption's `entry` what differs, in the caller's transaction."""
+    query(
+        connection,
+        "UPDATE public.migration_history SET accepted = %s WHERE id = %s",
+        json.dumps(list(differences)),
+        entry,
+    )
 
 
 def current(connection: Connection) -> str | None:
@@ -220,3 +246,14 @@ def verify(files: Files, at: str | None, entries: Sequence[Entry]) -> None:
 
 def _has_version_table(connection: Connection) -> bool:
     return bool(query(connection, "SELECT to_regclass(%s) IS NOT NULL", VERSION)[0][0])
+
+
+def _is_new(connection: Connection) -> bool:
+    return bool(
+        query(
+            connection,
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s)"
+            " AND attname = 'accepted' AND NOT attisdropped",
+            HISTORY,
+        )[0][0]
+    )

@@ -488,7 +488,7 @@ def _run(
     limits, who = limits or Limits(), who or actor()
     with connect(url, who, purpose, trace) as connection:
         try:
-            with exclusive(url, connection, who, limits, report):
+            with exclusive(connection, who, limits, report):
                 yield _prepare(connection, files, purpose, limits, report, who)
         except DBAPIError as error:
             raise outside_migration(error) from error

@@ -185,7 +185,7 @@ def copy_of(url: str, report: Report = ignore) -> Iterator[str]:
     report(Event(label, "started"))
     with server(url) as scratch:
         with connect(url) as connection:
-            refuse_pooled(url, connection)
+            refuse_pooled(connection)
             has_history = history.exists(connection)
             hidden = [row[0] for row in query(connection, _HIDDEN_TABLES)]
             wanted = {row[0] for row in query(connection, "SELECT extname FROM pg_extension")}
@@ -197,12 +197,12 @@ def copy_of(url: str, report: Report = ignore) -> Iterator[str]:
         omit += ["--no-security-labels"]
         omit += [f"--exclude-extension={name}" for name in missing]
         omit += [f"--exclude-table={table}" for table in hidden]
-        dump = _dump(url, "--schema-only", *omit)
+        text = _dump(url, "--schema-only", *omit)
         if has_history:
-            dump += _dump(url, "--data-only", *(f"--table={table}" for table in history.TABLES))
+            text += _dump(url, "--data-only", *(f"--table={table}" for table in history.TABLES))
         left_out = [f"extension {name}" for name in missing]
         left_out += [f"table {table}, which this account may not read" for table in hidden]
-        left_out += _restore(scratch, dump, tolerant=bool(left_out))
+        left_out += _restore(scratch, text, tolerant=bool(left_out))
         detail = f"without {'; '.join(left_out)}" if left_out else ""
         report(Event(label, "done", detail, seconds=time.monotonic() - started))
         try:
@@ -252,6 +252,17 @@ def empty(url: str) -> Iterator[str]:
     """Make an empty database like `url`'s; remove it at the end."""
     with server(url) as scratch:
         yield scratch
+
+
+def dump(url: str) -> str:
+    """Return the schema as ``pg_dump`` writes it, whoever owns it, with a heading to each object.
+
+    Tables that the account may not read are left out.
+    """
+    with connect(url) as connection:
+        hidden = [row[0] for row in query(connection, _HIDDEN_TABLES)]
+    omit = ["--no-owner", "--no-tablespaces", "--no-publications", "--no-subscriptions"]
+    return _dump(url, "--schema-only", *omit, *(f"--exclude-table={table}" for table in hidden))
 
 
 def schema(url: str) -> str:

@@ -117,6 +117,7 @@ def connect(
         raise _unreachable(error) from None
     except DBAPIError as error:
         raise _unreachable(error.orig) from None
+    connection.info["url"] = url
     with connection:
         with connection.begin():
             _check_search_path(connection)
@@ -159,7 +160,7 @@ def _check_search_path(connection: Connection) -> None:
     )
 
 
-def refuse_pooled(url: str, connection: Connection) -> None:
+def refuse_pooled(connection: Connection) -> None:
     """Refuse a connection whose transactions a pooler hands to different sessions.
 
     There, a lock stays behind on a session that others use, and so does what `pg_dump` sets. A
@@ -181,7 +182,9 @@ def refuse_pooled(url: str, connection: Connection) -> None:
         for _ in range(_PROBES):
             try:
                 probe = probes.enter_context(
-                    psycopg.connect(url, connect_timeout=2, prepare_threshold=None)
+                    psycopg.connect(
+                        connection.info["url"], connect_timeout=2, prepare_threshold=None
+                    )
                 )
                 # the transaction stays open, so that the next one gets another session
                 cursor = probe.execute("SELECT pg_backend_pid()")
@@ -206,7 +209,7 @@ def _pooled() -> OperationError:
 
 @contextmanager
 def exclusive(
-    url: str, connection: Connection, who: str, limits: Limits, report: Report
+    connection: Connection, who: str, limits: Limits, report: Report
 ) -> Iterator[Connection]:
     """Hold the database's migration lock, on the connection that does the work.
 
@@ -221,7 +224,7 @@ def exclusive(
         If another run still holds it after ``limits.wait`` seconds, the message says who; or if
         a pooler would not keep it for this connection.
     """
-    refuse_pooled(url, connection)
+    refuse_pooled(connection)
     step = "Wait for the migration lock"
     started = time.monotonic()
     holder = ""
