@@ -10,7 +10,7 @@ from console.operations.migrations.drift import Difference, DriftError, drift, r
 from console.operations.migrations.files import DIRECTORY, create
 from console.operations.migrations.history import Entry
 from console.operations.migrations.listing import Migration, migrations, runs
-from console.operations.migrations.logins import login_name, profiles_url
+from console.operations.migrations.logins import ROLE, login_name, profiles_url, set_password
 from console.operations.migrations.preview import Preview, preview
 from console.operations.migrations.runner import AdoptionNeededError, Run, migrate, rollback
 from console.operations.migrations.scratch import Rehearsed, rehearse
@@ -20,6 +20,7 @@ from console.operations.migrations.session import Executed, Limits
 __all__ = [
     "DEMO_USERS",
     "DIRECTORY",
+    "ROLE",
     "Adoption",
     "AdoptionNeededError",
     "Difference",
@@ -45,4 +46,5 @@ __all__ = [
     "rollback",
     "runs",
     "seed",
+    "set_password",
 ]

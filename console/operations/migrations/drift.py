@@ -218,7 +218,11 @@ def _compare(live: dict[Key, str], expected: dict[Key, str]) -> Iterator[Differe
             continue
         name = f"{kind.lower()} {'' if schema == '-' else f'{schema}.'}{title}"
         if not here:
-            yield Difference("missing", name, "", wanted, wanted)
+            # pg_dump shows no index that is there but invalid
+            gone = (
+                _drop(kind, wanted).replace("INDEX", "INDEX IF EXISTS") if kind == "INDEX" else ""
+            )
+            yield Difference("missing", name, "", wanted, f"{gone}\n{wanted}".strip())
         elif not wanted:
             yield Difference("only here", name, here, "", _drop(kind, here))
         else:
