@@ -57,7 +57,7 @@ def write(instance: Keeper, name: str) -> dict[str, Any]:
 def all_of_it_works(url: str) -> None:
     """Migrate, roll back, preview, rehearse, compare, log in, read and write."""
     migrations.migrate(url, "add_avatar_version")
-    assert [item.name for item in migrations.preview(url)][0] == "1790000300_index_users_handle"
+    assert next(item.name for item in migrations.preview(url)) == "1790000300_index_users_handle"
     assert all(item.restores for item in migrations.rehearse(url, "index_users_handle"))
     migrations.migrate(url)
     migrations.rollback(url, steps=2)

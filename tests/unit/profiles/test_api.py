@@ -209,7 +209,7 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"display_name": "\u200b\u2060"}, "display_name_blank"),
     ({"display_name": None}, "display_name_blank"),
     *(
-        ({"display_name": text * times}, "display_name_blank")
+        (dict[str, object](display_name=text * times), "display_name_blank")
         for text in (
             *("\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufffc", "\u00ad", "\u034f"),
             *("\u180e", "\u200b", "\u200d", "\u2060", "\ufeff", "\ufe0f", "\U000e0101"),
