@@ -238,8 +238,9 @@ def server(url: str) -> Iterator[str]:
         settings = query(connection, _SETTINGS)
     directory = Path(tempfile.mkdtemp(prefix=PREFIX))
     directory.chmod(0o755)
-    with (directory / "lock").open("w") as lock:
+    with (directory / "lock.new").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # held as long as this process lives
+        (directory / "lock.new").rename(directory / "lock")
         try:
             admin = _start(directory / "postgres")
             yield _furnish(admin, user, database, roles, members, settings)
@@ -359,7 +360,7 @@ def _remove_abandoned() -> None:
         with suppress(OSError):
             if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
                 continue
-            with (directory / "lock").open("w") as lock:
+            with (directory / "lock").open() as lock:  # none: it is just being made
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(directory)
 
