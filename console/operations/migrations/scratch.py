@@ -130,6 +130,9 @@ def rehearse(
     results: list[Rehearsed] = []
     if not pending:
         return results
+    for revision in pending:  # what is wrong in their text is said before any of them runs
+        revision.statements("up")
+        revision.statements("down")
     with copy_of(url, report) as scratch:
         run = {"limits": limits, "directory": directory, "who": "rehearsal"}
         before = schema(scratch)
