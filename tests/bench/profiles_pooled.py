@@ -1,7 +1,7 @@
 """Profiles read through PgBouncer in transaction mode while migrations change a column's type.
 
-``PYTHONPATH=lambdas python -m tests.bench.profiles_pooled [--json] [--reads 20000] [--connections 16]`` prints how
-many reads failed, and how long they took, on a Postgres of its own.
+``PYTHONPATH=lambdas python -m tests.bench.profiles_pooled [--json] [--reads 20000]`` prints how many
+reads failed, and how long they took, on a Postgres of its own.
 """
 
 from __future__ import annotations
