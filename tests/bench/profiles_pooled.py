@@ -1,6 +1,6 @@
 """Profiles read through PgBouncer in transaction mode while migrations change a column's type.
 
-``PYTHONPATH=lambdas python -m tests.bench.profiles_pooled [--json] [--reads 20000]`` prints how many
+``PYTHONPATH=lambdas python -m tests.bench.profiles_pooled [--json] [--reads N]`` prints how many
 reads failed, and how long they took, on a Postgres of its own.
 """
 
