@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION TUNNEL ARGS
+OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -64,6 +64,7 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 .PHONY: test test-machines lint format docs bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
+	@.venv/bin/python -m tests.pgbouncer
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
@@ -144,7 +145,7 @@ reconcile: .venv/product ## Queue originals that were never processed, update pr
 	@$(OPS) reconcile
 
 ##@ Database
-.PHONY: migrate rollback migration migrations preview rehearse adopt
+.PHONY: migrate rollback migration migrations preview rehearse adopt drift rotate-login
 migrate: .venv/product ## Apply pending migrations [TO=] [VERBOSE=1]
 	@$(OPS) migrate
 
@@ -162,6 +163,12 @@ preview: .venv/product ## Show the SQL of a run, squawk's findings and its locks
 
 rehearse: .venv/product ## Try pending migrations and their rollback on a copy of the schema
 	@$(OPS) rehearse
+
+drift: .venv/product ## Compare the live schema with what its migrations make
+	@$(OPS) drift
+
+rotate-login: .venv/product ## Give the profiles function a new password
+	@$(OPS) rotate-login
 
 adopt: .venv/product ## Take a database with the tables but no history as it is [YES=1]
 	@$(OPS) adopt

@@ -15,7 +15,8 @@ from console.operations import progress
 from console.operations.environments import databases, deployment, target
 from console.operations.environments.terraform import artifacts_directory
 from console.operations.errors import OperationError
-from local import postgres, state_folder, zips
+from console.operations.migrations import postgres_server as postgres
+from local import state_folder, zips
 from local.settings import LocalSettings
 from local.stack import DEMO_USERS, Stack, Started
 

@@ -26,8 +26,9 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.terraform import DIRECTORY, Workspace
 from console.operations.errors import OperationError
+from console.operations.migrations import postgres_server as postgres
 from console.operations.uploads import test_users
-from local import emulator, postgres, state_folder, zips
+from local import emulator, state_folder, zips
 from local.emulator import Emulator
 from local.process import BackgroundProcess
 from local.settings import HOSTED_ZONE, ROOT, LocalSettings, is_listening

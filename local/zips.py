@@ -132,7 +132,9 @@ def _files(directory: Path) -> Iterator[Path]:
 
 def _fingerprint(function: str, target: Target) -> str:
     paths = [*(LAMBDAS / module for module in SHARED), Path(__file__)]
-    paths += [path for path in (LAMBDAS / function).rglob("*") if path.suffix in {".py", ".txt"}]
+    paths += [
+        path for path in (LAMBDAS / function).rglob("*") if path.suffix in {".py", ".txt", ".pem"}
+    ]
     digest = hashlib.sha256(json.dumps([str(PLATFORMS[target]), sys.version]).encode())
     for path in sorted(paths):
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())

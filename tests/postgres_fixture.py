@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from console.operations import migrations
-from local import postgres
+from console.operations.migrations import postgres_server as postgres
 
 
 @pytest.fixture(scope="session")

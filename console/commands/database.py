@@ -16,6 +16,7 @@ from rich.text import Text
 from console import terminal
 from console.commands.context import AsJson, Yes, carry_out, command, commands, resolved
 from console.operations import migrations as operations
+from console.operations.changes import Operation
 from console.operations.environments import databases, deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
@@ -50,6 +51,9 @@ ConcurrentTimeout = Annotated[
 Attempts = Annotated[
     int, typer.Option(envvar="ATTEMPTS", min=1, help="How often to try for the locks.")
 ]
+AllowDrift = Annotated[
+    bool, typer.Option("--allow-drift", envvar="ALLOW_DRIFT", help="Although the schema differs.")
+]
 Wait = Annotated[
     float, typer.Option(envvar="WAIT", min=0, help="Seconds to wait for another run to end.")
 ]
@@ -64,9 +68,10 @@ def migrate(
     concurrent_timeout: ConcurrentTimeout = _DEFAULT.concurrent_timeout,
     attempts: Attempts = _DEFAULT.attempts,
     wait: Wait = _DEFAULT.wait,
+    allow_drift: AllowDrift = False,
     verbose: Verbose = False,
 ) -> None:
-    """Apply what is pending, all of it or up to --to."""
+    """Apply what is pending, all of it or up to --to; not where the schema was changed by hand."""
     limits = operations.Limits(lock_timeout, statement_timeout, concurrent_timeout, attempts, wait)
     target = resolved()
     url = target.database_url()
@@ -79,6 +84,8 @@ def migrate(
             out.print(error.message)
             out.print(carry_out(adopting(target), report))
             names = planned(url, "up", to=to)
+        if names and not allow_drift:
+            operations.require_none(url, report=report, limits=limits)
         change = Migrate(
             target,
             names,
@@ -95,7 +102,9 @@ def _login(target: Target) -> str:
     if target.env == "local" or not deployment.settings_file(target.env).exists():
         return ""
     deployed = deployment.load(target.env)
-    if deployed.database_url_parameter and databases.ensure_login(deployed, target.database_url()):
+    if deployed.database_url_parameter and databases.ensure_login(
+        deployed, target.database_url(), _address(target)
+    ):
         return "The profiles function has a new login."
     return ""
 
@@ -130,6 +139,50 @@ def rollback(
     with terminal.Progress() as report:
         change = Rollback(target, names, to, steps, limits, trace)
         out.print(carry_out(change, report, yes=yes))
+
+
+@command(app)
+def drift() -> None:
+    """Compare the live schema with what its migrations make; 1 if it was changed by hand."""
+    with terminal.Progress() as report:
+        found = operations.drift(resolved().database_url(), report=report)
+    for difference in found:
+        out.print(escape(str(difference)))
+        out.print(f"[yellow]{escape(difference.repair)}[/]\n")
+    out.print(f"{len(found)} differences.")
+    if found:
+        raise typer.Exit(1)
+
+
+@command(app)
+def rotate_login(yes: Yes = False) -> None:
+    """Give the profiles function a new password, in Postgres and in its parameter."""
+    target = resolved()
+    deployed = deployment.load(target.env)
+    if not deployed.database_url_parameter:
+        raise OperationError(
+            f"{target.env} has no database.",
+            "Set `database` in the environment's tfvars, then run `make apply`.",
+        )
+    url, parameter = target.database_url(), deployed.database_url_parameter
+
+    def rotate(_: object) -> str:
+        role = databases.rotate_login(deployed, url, _address(target))
+        return f"{role} has a new password."
+
+    change = Operation(
+        target,
+        "rotate login",
+        parameter,
+        (f"~ the password of the profiles function, in Postgres and in {parameter}",),
+        rotate,
+    )
+    with terminal.Progress() as report:
+        out.print(carry_out(change, report, yes=yes))
+
+
+def _address(target: Target) -> tuple[str, int] | None:
+    return (target.database.host, target.database.port) if target.database else None
 
 
 @command(app)

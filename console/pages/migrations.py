@@ -88,6 +88,7 @@ def main() -> None:
         lines = looked.value
         _show_state(looked)
         _show_drift(lines)
+        _show_schema_drift()
     apply, back, new, runs = st.tabs(["Apply", "Roll back", "New migration", "Every run"])
     if lines is not None:
         with apply, widgets.show_errors():
@@ -172,6 +173,50 @@ def _show_drift(lines: Sequence[Migration]) -> None:
             )
 
 
+@dataclass(frozen=True)
+class SchemaDrift:
+    """How the live schema differs from what its migrations make; its text is for the audit."""
+
+    found: list[migrations.Difference]
+
+    def __str__(self) -> str:
+        return f"{len(self.found)} changed by hand"
+
+
+def _show_schema_drift() -> None:
+    """Draw the last comparison with the migrations, and the button that makes one."""
+    widgets.change_button(
+        "Compare the live schema",
+        "drift",
+        lambda on: Operation(
+            on,
+            "drift",
+            "the live schema with the migrations",
+            ("read the schema, and run the applied migrations on a server of its own",),
+            lambda report: SchemaDrift(migrations.drift(on.database_url(), report=report)),
+        ),
+        key="drift",
+        icon=":material/difference:",
+    )
+    job = next(iter(session.jobs().of("drift")), None)
+    if job is None:
+        return
+    if job.state == "running":
+        _wait_for(job)
+        return
+    if job.error:
+        widgets.show_error(job.error)
+        return
+    found = job.result.found
+    if not found:
+        st.markdown(widgets.badge("ok", "The live schema is what its migrations make"))
+        return
+    st.markdown(widgets.badge("error", str(job.result)))
+    st.code("\n".join(str(difference) for difference in found), language="diff")
+    st.markdown("**What to do:** write it into a migration, or repair the schema with:")
+    st.code("\n".join(difference.repair for difference in found), language="sql")
+
+
 def _apply(target: Target, lines: Sequence[Migration]) -> None:
     pending = [line.name for line in lines if line.state in ("pending", "interrupted")]
     if not pending:
@@ -215,6 +260,7 @@ def _apply(target: Target, lines: Sequence[Migration]) -> None:
 
 def _migrate(on: Target, up_to: str, plan: Sequence[str], who: str) -> Operation:
     def work(report: Report) -> Any:
+        migrations.require_none(on.database_url(), report=report)
         return migrations.migrate(on.database_url(), up_to, report=report, who=who)
 
     return Operation(on, "migrate", up_to, tuple(plan), work)

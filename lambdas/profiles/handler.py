@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
 import boto3
 from botocore.config import Config
@@ -36,7 +35,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
         for item in event["Records"]:
             for name in avatar.names(item["Sns"]["Message"]):
                 try:
-                    version = database.run(functools.partial(_record, name))
+                    recorded = functools.partial(_record, name)
+                    version = database.keeper.run(recorded, _seconds_left(context))
                 except Exception:
                     lost = {"name": name, "remedy": "if it stays so, `make reconcile`"}
                     log.error("avatar not recorded", extra={"fields": lost})
@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
     try:
         work = _work(event)
         asked = time.perf_counter()
-        body = database.run(work)
+        body = database.keeper.run(work, _seconds_left(context))
     except ApiError as error:
         log.info("refused", extra={"fields": {"status": error.status, "code": error.code}})
         return _answer(error.status, {"error": {"code": error.code, "message": error.message}})
@@ -70,13 +70,24 @@ def _work(event: dict[str, Any]) -> Callable[[database.Connection], dict[str, An
     )
     match event["routeKey"]:
         case "GET /api/activities/{handle}":
-            handle = unquote(event["pathParameters"]["handle"])
-            return lambda c: profile.read(c, handle, avatars)
+            handle = _handle(event)
+            cursor = (event.get("queryStringParameters") or {}).get("cursor")
+            after = profile.After.decode(cursor) if cursor is not None else None
+            return lambda c: profile.read(c, handle, avatars, after)
         case "POST /api/profile/update":
             sub = event["requestContext"]["authorizer"]["lambda"]["sub"]
             change = profile.change(_json(event))
             return lambda c: profile.update(c, sub, change, avatars)
     raise ApiError(404, "not_found", "There is no such address.")
+
+
+def _handle(event: dict[str, Any]) -> str:
+    """Return the handle. API Gateway has decoded it, except for what encodes a percent sign."""
+    return str(event["pathParameters"]["handle"]).replace("%25", "%")
+
+
+def _seconds_left(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _json(event: dict[str, Any]) -> dict[str, Any]:

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from profiles import displayed
 from profiles.database import Connection
 from profiles.errors import ApiError
 
 MAX_DISPLAY_NAME = 64
 MAX_BIO = 1000
+#: Code points per character that a person counts, on average; a family emoji has up to 11.
+MAX_CODE_POINTS = 16
+#: Marks on one letter; Vietnamese and Hebrew need three or four.
+MAX_MARKS = 8
 MAX_ACTIVITIES = 40
 
-# Also the one place where the column's name becomes the API's.
+_CURSOR = re.compile(r"(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?\+00:00) ([0-9a-f-]{36})")
+
+# Also the one place where the column's name becomes the API's. A user whose activities were not
+# counted yet, in an older database, has no number.
 _PROFILE = """
     u.uuid::text AS uuid, u.cognito_user_id AS cognito_user_uuid, u.handle, u.display_name,
     coalesce(u.bio, '') AS bio,
-    (SELECT count(*) FROM activities a WHERE a.user_uuid = u.uuid) AS cruds_count,
+    coalesce(u.activities_count,
+             (SELECT count(*) FROM public.activities a WHERE a.user_uuid = u.uuid)) AS cruds_count,
     u.avatar_version
 """
 
+
+def _utc(column: str) -> str:
+    """Return SQL for a time as JSON has it, whatever the session's time zone."""
+    return f"(to_jsonb({column}::timestamptz AT TIME ZONE 'UTC') #>> '{{}}') || '+00:00'"
+
+
+# One row more than is shown tells whether there are more.
 _READ = f"""
     SELECT {_PROFILE}, (
         SELECT coalesce(json_agg(newest), '[]')
         FROM (
             SELECT a.uuid, u.handle, u.display_name, a.message, a.replies_count, a.reposts_count,
-                   a.likes_count, a.reply_to_activity_uuid, a.expires_at, a.created_at
-            FROM activities a
+                   a.likes_count, a.reply_to_activity_uuid,
+                   {_utc("a.expires_at")} AS expires_at, {_utc("a.created_at")} AS created_at
+            FROM public.activities a
             WHERE a.user_uuid = u.uuid
+              AND (%(at)s::timestamptz IS NULL OR a.created_at <= %(at)s)
+              AND (%(at)s::timestamptz IS NULL OR a.created_at < %(at)s OR a.uuid > %(uuid)s)
             ORDER BY a.created_at DESC, a.uuid
-            LIMIT {MAX_ACTIVITIES}
+            LIMIT {MAX_ACTIVITIES + 1}
         ) newest
     ) AS activities
-    FROM users u
-    WHERE u.handle = %s
+    FROM public.users u
+    WHERE u.handle = %(handle)s
     ORDER BY u.created_at
     LIMIT 1
 """  # noqa: S608  only our own constants are put in  # nosec B608
 
 _UPDATE = f"""
-    UPDATE users u SET display_name = %s, bio = coalesce(%s, u.bio)
+    UPDATE public.users u SET display_name = %s, bio = coalesce(%s, u.bio)
     WHERE u.cognito_user_id = %s
     RETURNING {_PROFILE}
 """  # noqa: S608  # nosec B608
@@ -69,8 +90,45 @@ class Change:
     bio: str | None
 
 
-def read(connection: Connection, handle: str, avatars: Avatars) -> dict[str, Any]:
-    """Return the profile of `handle` and its newest activities, by one query.
+@dataclass(frozen=True)
+class After:
+    """Where a page of activities begins: behind the one of this time and uuid."""
+
+    created_at: str
+    uuid: str
+
+    @classmethod
+    def decode(cls, cursor: str) -> After:
+        """Return what `encode` made a cursor of.
+
+        Raises
+        ------
+        ApiError
+            400 ``invalid_request`` if it made no such cursor.
+        """
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode(
+                "ascii"
+            )
+        except ValueError:
+            text = ""
+        match = _CURSOR.fullmatch(text)
+        if match is None:
+            raise ApiError(
+                400, "invalid_request", "The cursor must be the `next_cursor` of an earlier answer."
+            )
+        return cls(match[1], match[2])
+
+    def encode(self) -> str:
+        """Return it as a cursor, which needs no quoting in a URL."""
+        text = f"{self.created_at} {self.uuid}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read(
+    connection: Connection, handle: str, avatars: Avatars, after: After | None = None
+) -> dict[str, Any]:
+    """Return the profile of `handle` and a page of its activities, newest first, by one query.
 
     Parameters
     ----------
@@ -78,11 +136,13 @@ def read(connection: Connection, handle: str, avatars: Avatars) -> dict[str, Any
         With or without a leading ``@``.
     avatars
         Where avatars are served.
+    after
+        Where the page begins; at the newest one if None.
 
     Returns
     -------
     dict
-        ``{"profile": …, "activities": […]}`` as in docs/contract.md.
+        ``{"profile": …, "activities": […], "next_cursor": …}`` as in docs/contract.md.
 
     Raises
     ------
@@ -90,12 +150,23 @@ def read(connection: Connection, handle: str, avatars: Avatars) -> dict[str, Any
         404 ``not_found``.
     """
     handle = handle.removeprefix("@")
-    # Postgres's text holds no NUL, so no handle does.
-    row = None if "\0" in handle else connection.execute(_READ, (handle,)).fetchone()
+    wanted = {
+        "handle": handle,
+        "at": after and after.created_at,
+        "uuid": after and after.uuid,
+    }
+    # Postgres's text holds no NUL and no half of a character, so no handle does.
+    row = None if _unstorable(handle) else connection.execute(_READ, wanted).fetchone()
     if row is None:
         raise ApiError(404, "not_found", "There is no user with this handle.")
     activities = row.pop("activities")
-    return {"profile": _profile(row, avatars), "activities": activities}
+    shown = activities[:MAX_ACTIVITIES]
+    more = len(activities) > len(shown)
+    return {
+        "profile": _profile(row, avatars),
+        "activities": shown,
+        "next_cursor": After(shown[-1]["created_at"], shown[-1]["uuid"]).encode() if more else None,
+    }
 
 
 def change(body: dict[str, Any]) -> Change:
@@ -107,8 +178,15 @@ def change(body: dict[str, Any]) -> Change:
         422 with a code for what is wrong with a field.
     """
     name = _text("display_name", body.get("display_name") or "", MAX_DISPLAY_NAME)
-    if not any(character.isprintable() and not character.isspace() for character in name):
+    if displayed.is_blank(name):
         raise ApiError(422, "display_name_blank", "The display name must not be blank.")
+    if displayed.turns_text(name):
+        raise ApiError(
+            422,
+            "display_name_invalid",
+            "The display name must not hold line breaks, control characters, or characters that "
+            "turn the direction of the text around it.",
+        )
     bio = body.get("bio")
     return Change(name, None if bio is None else _text("bio", bio, MAX_BIO))
 
@@ -127,19 +205,27 @@ def update(connection: Connection, sub: str, change: Change, avatars: Avatars) -
     return _profile(row, avatars)
 
 
+def _unstorable(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _text(field: str, value: object, limit: int) -> str:
-    """Return `value` trimmed, if it is text that Postgres can hold and no longer than `limit`."""
     shown = field.replace("_", " ")
-    if not isinstance(value, str):
-        raise ApiError(422, f"{field}_invalid", f"The {shown} must be text.")
+    if not isinstance(value, str) or _unstorable(value):
+        raise ApiError(422, f"{field}_invalid", f"The {shown} is not a text that can be kept.")
     value = value.strip()
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise ApiError(422, f"{field}_invalid", f"The {shown} holds a character that is no text.")
-    if len(value) > limit:
+    length = displayed.length(value) if len(value) <= limit * MAX_CODE_POINTS else len(value)
+    if length > limit:
         raise ApiError(
             422,
             f"{field}_too_long",
-            f"The {shown} may have {limit} characters; this one has {len(value)}.",
+            f"The {shown} may have {limit} characters; this one has {length}.",
+        )
+    if displayed.stacks_marks(value, MAX_MARKS):
+        raise ApiError(
+            422,
+            f"{field}_invalid",
+            f"The {shown} must not stack more than {MAX_MARKS} marks on one character.",
         )
     return value
 

@@ -33,7 +33,7 @@ from alembic.config import Config
 
 from console.operations import migrations
 from console.operations.errors import OperationError
-from local import postgres
+from console.operations.migrations import postgres_server as postgres
 from tests.integration.database.migration_folder import Folder, outcomes, tables
 from tests.postgres_fixture import free_port
 

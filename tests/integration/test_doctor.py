@@ -22,7 +22,7 @@ from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.settings_files import front_end_file
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
-from local import postgres
+from console.operations.migrations import postgres_server as postgres
 from tests.conftest import DOCTOR
 from tests.integration.system import System, wait_until
 
@@ -732,8 +732,9 @@ def database_mended(system: System) -> Iterator[Path]:
 def test_a_changed_database_password_is_named(
     system: System, here: Deployment, database_mended: Path, table: Table
 ) -> None:
+    # the login of the local database, which is named postgres
     with psycopg.connect(databases.operator_url(here), autocommit=True) as connection:
-        connection.execute("ALTER ROLE profiles PASSWORD 'another'")
+        connection.execute("ALTER ROLE profiles_postgres PASSWORD 'another'")
     findings = look(system)
     table("the database password changed", [f for f in findings if f.state != "ok"])
     faults = {f"{found.area}: {found.name}" for found in findings if found.state == "error"}

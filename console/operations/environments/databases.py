@@ -7,7 +7,8 @@ whose role owns the tables, lies beside it under the same name with ``-owner``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import psycopg
 from botocore.exceptions import ClientError
@@ -105,35 +106,151 @@ def keep_operator_url(deployment: Deployment, url: str) -> None:
     _store(deployment, owner_parameter(deployment), url)
 
 
-def ensure_login(deployment: Deployment, url: str) -> bool:
-    """Give the function a login of its own, if the one in its parameter does not work.
+@dataclass(frozen=True)
+class LoginPlan:
+    """What is to be done about the function's login.
+
+    Attributes
+    ----------
+    change
+        ``keep``, ``make`` where the parameter holds none, ``replace`` the password.
+    reason
+        Why, as a sentence without a secret.
+    stored
+        The URL in the parameter; empty without one.
+    """
+
+    change: Literal["keep", "make", "replace"]
+    reason: str
+    stored: str = field(default="", repr=False)
+
+
+def login_plan(deployment: Deployment, url: str) -> LoginPlan:
+    """Return whether the function's login is to be kept, made, or given another password.
+
+    Only a refused password is replaced: that a server can't be reached from here, through
+    whatever network the function has, says nothing about it. So the password is tried on the
+    way that operators take.
+    """
+    stored = _stored_url(deployment)
+    if not stored:
+        return LoginPlan("make", "The parameter holds no URL.")
+    try:
+        known = psycopg.conninfo.conninfo_to_dict(stored)
+    except psycopg.Error:
+        return LoginPlan("make", "What the parameter holds is not a URL of a database.")
+    user, password = str(known.get("user") or ""), str(known.get("password") or "")
+    from console.operations.migrations import logins  # loads SQLAlchemy
+
+    ours = logins.login_name(str(psycopg.conninfo.conninfo_to_dict(url).get("dbname") or ""))
+    if user not in (ours, logins.ROLE):
+        return LoginPlan(
+            "keep", f"The function logs in as {user}, which is not of our making.", stored
+        )
+    answer = try_login(url, user, password)
+    if answer is None:
+        return LoginPlan("keep", f"{user} logs in.", stored)
+    if answer.refused:
+        return LoginPlan("replace", f"Postgres refuses the password of {user}.", stored)
+    return LoginPlan("keep", f"Whether {user} logs in is not known: {answer.said}", stored)
+
+
+@dataclass(frozen=True)
+class LoginFailure:
+    """Why a login failed; `refused` if that was the user or the password."""
+
+    refused: bool
+    said: str
+
+
+_REFUSED = re.compile(
+    r'password authentication failed|role "[^"]*" (?:does not exist|is not permitted to log in)'
+)
+
+
+def try_login(url: str, user: str, password: str) -> LoginFailure | None:
+    """Try a user and password on the server that `url` leads to; None if they are accepted."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    for name in ("options", "passfile", "sslcert", "sslkey"):
+        parts.pop(name, None)
+    parts |= {"user": user, "password": password, "connect_timeout": "5"}
+    try:
+        psycopg.connect(psycopg.conninfo.make_conninfo("", **parts)).close()
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        # A failed login has no code, and the role of a database may not have been made yet.
+        refused = re.search(
+            r'password authentication failed|role "[^"]*" (?:does not exist|is not permitted)', said
+        )
+        return LoginFailure(bool(refused), said)
+    return None
+
+
+def ensure_login(deployment: Deployment, url: str, address: tuple[str, int] | None = None) -> bool:
+    """Do what `login_plan` says; see `rotate_login`.
 
     Returns
     -------
     bool
-        Whether a new one was made.
+        Whether the function has a new login.
+    """
+    plan = login_plan(deployment, url)
+    if plan.change == "keep":
+        return False
+    rotate_login(deployment, url, address)
+    return True
+
+
+def rotate_login(deployment: Deployment, url: str, address: tuple[str, int] | None = None) -> str:
+    """Give the function's role of this database a new password, in Postgres and in the parameter.
+
+    Host, port, TLS and other options of the function's URL stay. A function that has the old
+    password reads the parameter again when Postgres refuses it.
+
+    Parameters
+    ----------
+    address
+        Host and port for a function that has no URL yet, where `url` leads through a tunnel.
+
+    Returns
+    -------
+    str
+        The role that the function logs in as.
 
     Raises
     ------
     OperationError
-        If the parameter can't be written or the role can't be changed.
+        If the role can't be changed, or the parameter not be written; then the old password
+        holds on.
     """
+    from console.operations.migrations import logins  # loads SQLAlchemy
+
+    stored = _stored_url(deployment)
+    try:
+        known = psycopg.conninfo.conninfo_to_dict(stored)
+    except psycopg.Error:
+        stored, known = "", {}
+    fresh = logins.profiles_url(url, model=stored or None, address=address)
+    role = str(psycopg.conninfo.conninfo_to_dict(fresh)["user"])
+    try:
+        _store(deployment, deployment.database_url_parameter, fresh)
+    except OperationError:
+        if known.get("user") == role and known.get("password"):
+            logins.set_password(url, str(known["password"]))
+        raise
+    return role
+
+
+def _stored_url(deployment: Deployment) -> str:
     name = deployment.database_url_parameter
     with aws_errors(f"read the parameter {name}"):
         try:
-            current = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
-            psycopg.connect(current["Parameter"]["Value"], connect_timeout=5).close()
+            found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise
-        except psycopg.Error:
-            pass
-        else:
-            return False
-    from console.operations.migrations.seed import profiles_url  # loads SQLAlchemy
-
-    _store(deployment, name, profiles_url(url))
-    return True
+            return ""
+    return str(found["Parameter"]["Value"]).strip()
 
 
 def schema_state(url: str) -> SchemaState:
@@ -146,9 +263,11 @@ def schema_state(url: str) -> SchemaState:
     """
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
-            row = connection.execute("SELECT to_regclass('alembic_version') IS NULL").fetchone()
+            row = connection.execute(
+                "SELECT to_regclass('public.alembic_version') IS NULL"
+            ).fetchone()
             new = row is None or bool(row[0])
-            query = "SELECT version_num FROM alembic_version"
+            query = "SELECT version_num FROM public.alembic_version"
             versions = [] if new else [str(found) for (found,) in connection.execute(query)]
     except psycopg.Error as error:
         raise OperationError(
@@ -172,6 +291,11 @@ def _last_line(error: psycopg.Error) -> str:
 
 def _store(deployment: Deployment, name: str, value: str) -> None:
     with aws_errors(f"write the parameter {name}"):
+        # Without it, a value that has a key of its own would move to AWS's.
+        kinds = deployment.parameters.describe_parameters(
+            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [name]}]
+        )["Parameters"]
+        key: Any = {"KeyId": kinds[0]["KeyId"]} if kinds and kinds[0].get("KeyId") else {}
         deployment.parameters.put_parameter(
-            Name=name, Value=value, Type="SecureString", Overwrite=True
+            Name=name, Value=value, Type="SecureString", Overwrite=True, **key
         )

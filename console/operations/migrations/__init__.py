@@ -6,20 +6,25 @@ one run holds, timeouts with retries, a history with checksums, previews and reh
 """
 
 from console.operations.migrations.adoption import Adoption, adopt, adoption
+from console.operations.migrations.drift import Difference, DriftError, drift, require_none
 from console.operations.migrations.files import DIRECTORY, create
 from console.operations.migrations.history import Entry
 from console.operations.migrations.listing import Migration, migrations, runs
+from console.operations.migrations.logins import ROLE, login_name, profiles_url, set_password
 from console.operations.migrations.preview import Preview, preview
 from console.operations.migrations.runner import AdoptionNeededError, Run, migrate, rollback
 from console.operations.migrations.scratch import Rehearsed, rehearse
-from console.operations.migrations.seed import DEMO_USERS, profiles_url, seed
+from console.operations.migrations.seed import DEMO_USERS, seed
 from console.operations.migrations.session import Executed, Limits
 
 __all__ = [
     "DEMO_USERS",
     "DIRECTORY",
+    "ROLE",
     "Adoption",
     "AdoptionNeededError",
+    "Difference",
+    "DriftError",
     "Entry",
     "Executed",
     "Limits",
@@ -30,12 +35,16 @@ __all__ = [
     "adopt",
     "adoption",
     "create",
+    "drift",
+    "login_name",
     "migrate",
     "migrations",
     "preview",
     "profiles_url",
     "rehearse",
+    "require_none",
     "rollback",
     "runs",
     "seed",
+    "set_password",
 ]

@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from console.operations.errors import OperationError
-from console.operations.migrations import history, runner, scratch
+from console.operations.migrations import history, logins, runner, scratch
+from console.operations.migrations.drift import differences as made_differently
 from console.operations.migrations.files import DIRECTORY, Files, Revision
 from console.operations.migrations.session import Limits, actor, connect, exclusive, query
 from console.operations.progress import Event, Report, ignore
@@ -124,14 +125,20 @@ def adopt(
             )
         history.ensure(connection)
         revision = files.find(found.revision)
+        assert revision is not None  # noqa: S101  only `base` is none
+        # What it has of its own was agreed to, and is no drift.
+        differences = made_differently(url, revision.id, directory)
+        own = sorted(key for item in differences for key in item.identities())
         with connection.begin():
             for applied in files.line[: files.position(revision)]:
-                history.record(connection, applied, "baseline", who, "succeeded")
-            query(connection, "DELETE FROM alembic_version")
+                entry = history.record(connection, applied, "baseline", who, "succeeded")
+            history.accept(connection, entry, own)
+            logins.mirror(connection)
+            query(connection, "DELETE FROM public.alembic_version")
             query(
                 connection,
-                "INSERT INTO alembic_version (version_num) VALUES (%s)",
-                revision.id if revision else None,
+                "INSERT INTO public.alembic_version (version_num) VALUES (%s)",
+                revision.id,
             )
     report(Event(f"Adopt as {found.revision}", "done"))
     return found

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import re
 import time
-import warnings
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,11 @@ from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.script import Script, ScriptDirectory
 
 from console.operations.errors import OperationError
+from console.operations.migrations.effects import outside_effects
 from console.operations.migrations.statements import code_only, shorten, split
 
 DIRECTORY = Path(__file__).parents[3] / "migrations"
+ID_LENGTH = 32  # of alembic_version's column
 
 Direction = Literal["up", "down"]
 
@@ -56,7 +58,7 @@ class Revision:
         self.id: str = script.revision
         self.path = Path(script.path)
         self.name = self.path.stem
-        self.source = self.path.read_text().replace("\r\n", "\n")
+        self.source = _read(self.path)
         self.checksum = hashlib.sha256(self.source.encode()).hexdigest()
         self.transactional = bool(getattr(script.module, "transactional", True))
 
@@ -123,6 +125,10 @@ class Revision:
                 "Give each statement a migration of its own (`make migration NAME=…`).",
             )
         for statement in statements:
+            for row, problem in outside_effects(statement.sql):
+                raise OperationError(
+                    f"{self.name}, line {statement.line + row}: {problem.what}", problem.remedy
+                )
             code = code_only(statement.sql)
             if _ENDS_TRANSACTION.match(code):
                 raise OperationError(
@@ -156,11 +162,12 @@ class Files:
         self.directory = directory
         self.config = Config(directory / "alembic.ini")
         try:
+            _check_revisions(directory / "versions")
             self.script = ScriptDirectory.from_config(self.config)
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)  # Alembic only warns of a double
-                heads = self.script.get_heads()
-                walked = list(self.script.walk_revisions())
+            heads = self.script.get_heads()
+            walked = list(self.script.walk_revisions())
+        except OperationError:
+            raise
         except SyntaxError as error:
             raise OperationError(
                 f"{Path(error.filename or '').name}, line {error.lineno}: {error.msg}.",
@@ -263,6 +270,79 @@ def is_concurrent(statement: str) -> bool:
         re.match(r"(?:CREATE|DROP|REINDEX|ALTER\s+TABLE)\b", code, re.I)
         and re.search(r"\bCONCURRENTLY\b", code, re.I)
     )
+
+
+def _read(path: Path) -> str:
+    """Return a file's text, however an editor has encoded it and ended its lines.
+
+    Raises
+    ------
+    SyntaxError
+        If it is not in the encoding that it names, UTF-8 without one.
+    """
+    with path.open("rb") as file:
+        encoding, _ = tokenize.detect_encoding(file.readline)
+    try:
+        text = path.read_text(encoding)  # any line end is read as "\n"
+    except UnicodeDecodeError as error:
+        before = path.read_bytes()[: error.start]
+        place = (str(path), before.count(b"\n") + 1, None, None)
+        raise SyntaxError(f"it is not {encoding}; save it as UTF-8", place) from None
+    if "\0" in text:
+        raise SyntaxError("it holds NUL; save it as UTF-8", (str(path), 1, None, None))
+    return text
+
+
+def _check_revisions(directory: Path) -> None:
+    """Check what Alembic only warns of, through warnings that threads can't share.
+
+    Raises
+    ------
+    OperationError
+        If two files have one revision, one follows none that is there, or its id is too long.
+    SyntaxError
+        If a file is no Python.
+    """
+    found: dict[str, Path] = {}
+    follows: list[tuple[Path, str]] = []
+    for path in sorted(directory.glob("*.py")):
+        try:
+            tree = ast.parse(_read(path))
+        except SyntaxError as error:
+            error.filename = str(path)
+            raise
+        values = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, (ast.Assign, ast.AnnAssign))
+            and isinstance(node.value, ast.Constant)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+        revision, before = values.get("revision"), values.get("down_revision")
+        if not isinstance(revision, str):
+            continue  # Alembic says what is missing
+        if len(revision) > ID_LENGTH:
+            raise OperationError(
+                f"{path.name}: the revision {revision!r} has {len(revision)} characters, and"
+                f" alembic_version holds {ID_LENGTH}.",
+                "Shorten it; a file that follows it names it in `down_revision`.",
+            )
+        if revision in found:
+            raise OperationError(
+                f"{found[revision].name} and {path.name} have the same revision {revision!r};"
+                " it must be present only once.",
+                "Give one of them another `revision`.",
+            )
+        found[revision] = path
+        if isinstance(before, str):
+            follows.append((path, before))
+    for path, before in follows:
+        if before not in found:
+            raise OperationError(
+                f"{path.name} follows the revision {before!r}, which no file has.",
+                "Correct its `down_revision`, or update the checkout.",
+            )
 
 
 def _plain(error: Exception) -> str:

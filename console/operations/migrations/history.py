@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,22 +12,24 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from console.operations.errors import OperationError
-from console.operations.migrations.files import Files, Revision
+from console.operations.migrations.files import ID_LENGTH, Files, Revision
 from console.operations.migrations.session import query
 
-TABLES = ("alembic_version", "migration_history")
+TABLES = ("public.alembic_version", "public.migration_history")
+VERSION, HISTORY = TABLES
+
 
 Outcome = Literal["started", "succeeded", "failed", "interrupted"]
 
 # The file's text is kept beside its checksum, so that a drift can be shown, not only noticed.
 _CREATE = (
-    """
-    CREATE TABLE IF NOT EXISTS alembic_version (
-        version_num varchar(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY
+    f"""
+    CREATE TABLE IF NOT EXISTS {VERSION} (
+        version_num varchar({ID_LENGTH}) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY
     )
     """,
-    """
-    CREATE TABLE IF NOT EXISTS migration_history (
+    f"""
+    CREATE TABLE IF NOT EXISTS {HISTORY} (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         revision text NOT NULL,
         name text NOT NULL,
@@ -40,6 +43,8 @@ _CREATE = (
         error text
     )
     """,
+    # what an adopted database had of its own, one difference to a line of JSON
+    "ALTER TABLE public.migration_history ADD COLUMN IF NOT EXISTS accepted jsonb",
 )
 
 
@@ -62,15 +67,38 @@ class Entry:
 
 def exists(connection: Connection) -> bool:
     """Whether this database has a history."""
-    return bool(query(connection, "SELECT to_regclass('migration_history') IS NOT NULL")[0][0])
+    return bool(query(connection, "SELECT to_regclass(%s) IS NOT NULL", HISTORY)[0][0])
 
 
 def ensure(connection: Connection) -> None:
     """Make both tables where they are missing."""
     with connection.begin():
-        if not exists(connection) or not _has_version_table(connection):
+        if not exists(connection) or not _has_version_table(connection) or not _is_new(connection):
             for statement in _CREATE:
                 query(connection, statement)
+
+
+def accepted(connection: Connection) -> set[str]:
+    """Return the differences from the migrations that were there when the database was adopted."""
+    rows = query(
+        connection,
+        """
+        SELECT jsonb_array_elements_text(to_jsonb(h) -> 'accepted')
+        FROM public.migration_history h
+        WHERE jsonb_typeof(to_jsonb(h) -> 'accepted') = 'array'
+        """,
+    )
+    return {row[0] for row in rows}
+
+
+def accept(connection: Connection, entry: int, differences: Sequence[str]) -> None:
+    """Note with an adoption's `entry` what differs, in the caller's transaction."""
+    query(
+        connection,
+        "UPDATE public.migration_history SET accepted = %s WHERE id = %s",
+        json.dumps(list(differences)),
+        entry,
+    )
 
 
 def current(connection: Connection) -> str | None:
@@ -83,7 +111,7 @@ def current(connection: Connection) -> str | None:
     """
     if not _has_version_table(connection):
         return None
-    rows = [row[0] for row in query(connection, "SELECT version_num FROM alembic_version")]
+    rows = [row[0] for row in query(connection, "SELECT version_num FROM public.alembic_version")]
     if len(rows) > 1:
         raise OperationError(
             f"The database is on several branches at once: {', '.join(sorted(rows))}.",
@@ -97,7 +125,7 @@ def entries(connection: Connection) -> list[Entry]:
     if not exists(connection):
         return []
     columns = ", ".join(Entry.__dataclass_fields__)
-    sql = f"SELECT {columns} FROM migration_history ORDER BY id"  # noqa: S608  our own names  # nosec B608
+    sql = f"SELECT {columns} FROM {HISTORY} ORDER BY id"  # noqa: S608  our own names  # nosec B608
     return [Entry(*row) for row in query(connection, sql)]
 
 
@@ -126,7 +154,7 @@ def record(
     row = query(
         connection,
         """
-        INSERT INTO migration_history
+        INSERT INTO public.migration_history
             (revision, name, direction, checksum, source, actor, started_at, seconds, outcome,
              error)
         VALUES (%s, %s, %s, %s, %s, %s,
@@ -153,7 +181,7 @@ def close(
     """Write how the started `entry` ended, in the caller's transaction."""
     query(
         connection,
-        "UPDATE migration_history SET outcome = %s, seconds = %s, error = %s WHERE id = %s",
+        "UPDATE public.migration_history SET outcome = %s, seconds = %s, error = %s WHERE id = %s",
         outcome,
         seconds,
         error,
@@ -217,4 +245,15 @@ def verify(files: Files, at: str | None, entries: Sequence[Entry]) -> None:
 
 
 def _has_version_table(connection: Connection) -> bool:
-    return bool(query(connection, "SELECT to_regclass('alembic_version') IS NOT NULL")[0][0])
+    return bool(query(connection, "SELECT to_regclass(%s) IS NOT NULL", VERSION)[0][0])
+
+
+def _is_new(connection: Connection) -> bool:
+    return bool(
+        query(
+            connection,
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%s)"
+            " AND attname = 'accepted' AND NOT attisdropped",
+            HISTORY,
+        )[0][0]
+    )

@@ -103,8 +103,8 @@ def preview(
 ) -> list[Preview]:
     """Return what `migrate` (``up``, to `to`) or `rollback` (``down``, to `to` or by `steps`) does.
 
-    The locks are not guessed from the SQL: each statement is run on a scratch copy of the schema,
-    and Postgres is asked what it holds. The live database is only read.
+    The locks are not guessed from the SQL: each statement is run on a copy of the schema, on a
+    server of its own, and Postgres is asked what it holds. The live database is only read.
 
     Raises
     ------
@@ -128,6 +128,8 @@ def preview(
         plan = files.line[files.position(here) : files.position(target)]
     if not plan:
         return []
+    for revision in plan:  # what is wrong in their text is said before any of them runs
+        revision.statements(direction)
     previews = []
     with scratch.copy_of(url, report) as copy, _Observer(copy) as observer:
         for done, revision in enumerate(plan):

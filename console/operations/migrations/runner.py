@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from console.operations.errors import OperationError, StaleChangeError
-from console.operations.migrations import history
+from console.operations.migrations import history, logins
 from console.operations.migrations.files import (
     DIRECTORY,
     Direction,
@@ -28,6 +28,7 @@ from console.operations.migrations.files import (
     is_concurrent,
 )
 from console.operations.migrations.session import (
+    SCHEMA,
     Limits,
     Trace,
     actor,
@@ -37,7 +38,12 @@ from console.operations.migrations.session import (
     set_limits,
     set_local_limits,
 )
-from console.operations.migrations.statements import code_only, run_statement, shorten
+from console.operations.migrations.statements import (
+    code_only,
+    run_statement,
+    shorten,
+    without_comments,
+)
 from console.operations.progress import Event, Report, ignore
 
 
@@ -233,6 +239,7 @@ class _Session:
     limits: Limits
     report: Report
     who: str
+    user: str
 
     def go(
         self, revisions: list[Revision], direction: Direction, expected: Sequence[str] | None
@@ -256,6 +263,9 @@ class _Session:
                 self._run(tasks)
             except (DBAPIError, psycopg.Error) as error:
                 self._pause_or_fail(tasks[0], error)
+            except OperationError as error:
+                self._fail(tasks[0], error)
+                raise
         return Run(direction, names, time.monotonic() - started)
 
     def _run(self, tasks: deque[_Task]) -> None:
@@ -274,6 +284,7 @@ class _Session:
         def applied(*_: Any, **_step: Any) -> None:
             task = tasks[0]
             seconds = time.monotonic() - task.attempt_started
+            logins.mirror(self.connection)
             if task.entry is not None:
                 history.close(self.connection, task.entry, "succeeded", seconds, None)
             else:
@@ -285,7 +296,12 @@ class _Session:
         # console has a thread for each operator.
         context = MigrationContext.configure(
             connection=self.connection,
-            opts={"fn": steps, "transaction_per_migration": True, "on_version_apply": [applied]},
+            opts={
+                "fn": steps,
+                "transaction_per_migration": True,
+                "on_version_apply": [applied],
+                "version_table_schema": SCHEMA,
+            },
         )
         try:
             context.run_migrations()
@@ -310,12 +326,13 @@ class _Session:
                 )
         if task.direction == "up":  # IF NOT EXISTS would take a broken index for the real one
             drop_invalid_indexes(self.connection, task.revision, self.report)
-        # CONCURRENTLY waits for every older transaction by design; nobody queues behind it.
+        # CONCURRENTLY waits for every older transaction by design; nobody queues behind it. A
+        # block that commits as it goes takes its time too.
         patient = is_concurrent(task.statements[0].sql)
         set_limits(
             self.connection,
             0 if patient else self.limits.lock_timeout,
-            self.limits.concurrent_timeout if patient else self.limits.statement_timeout,
+            self.limits.concurrent_timeout,
         )
 
     def _step(self, task: _Task, context: MigrationContext) -> RevisionStep:
@@ -332,6 +349,7 @@ class _Session:
             else:
                 with context.autocommit_block():
                     execute()
+            self._check_session(task)
 
         step = task.revision.step(self.files.script, task.direction)
         step.migration_fn = guarded
@@ -351,13 +369,26 @@ class _Session:
             time.sleep(pause)
             return
         problem = self._explain(task, error)
-        self._failed(task, problem)
-        seconds = time.monotonic() - task.started
-        self.report(Event(task.label, "failed", problem.message, seconds, task.done, task.total))
+        self._fail(task, problem)
         raise problem from error
 
-    def _failed(self, task: _Task, problem: OperationError) -> None:
-        """Clean up and write the failure down, as far as the connection still allows."""
+    def _check_session(self, task: _Task) -> None:
+        """Refuse a migration whose code, unseen in its text, has changed the session."""
+        schema, user = query(self.connection, "SELECT current_schema(), current_user")[0]
+        if (schema, user) != (SCHEMA, self.user):
+            raise OperationError(
+                f"{task.revision.path.name} leaves the session with the schema {schema} and the"
+                f" role {user}, instead of {SCHEMA} and {self.user}.",
+                "Write schemas into the names, and change neither search_path nor ROLE.",
+            )
+
+    def _fail(self, task: _Task, problem: OperationError) -> None:
+        """Clean up, and write and report the failure, as far as the connection still allows."""
+        self._record_failure(task, problem)
+        seconds = time.monotonic() - task.started
+        self.report(Event(task.label, "failed", problem.message, seconds, task.done, task.total))
+
+    def _record_failure(self, task: _Task, problem: OperationError) -> None:
         revision, direction = task.revision, task.direction
         with suppress(DBAPIError):
             if not revision.transactional and direction == "up":
@@ -505,9 +536,10 @@ def _prepare(
                 _check_half_dropped(connection, left)
             with connection.begin():
                 history.close(connection, entry.id, "interrupted", None, None)
-    return _Session(
-        connection, files, files.by_id[at] if at else None, entries, limits, report, who
-    )
+    with connection.begin():
+        user = query(connection, "SELECT current_user")[0][0]
+    here = files.by_id[at] if at else None
+    return _Session(connection, files, here, entries, limits, report, who, user)
 
 
 def drop_invalid_indexes(connection: Connection, revision: Revision, report: Report) -> None:
@@ -542,10 +574,11 @@ def _check_half_dropped(connection: Connection, revision: Revision) -> None:
 def _invalid_indexes(connection: Connection, revision: Revision) -> list[tuple[str, str]]:
     """Return the invalid indexes that `revision` names and that nobody is building just now."""
     with connection.begin():
+        targets = _targets(connection, revision)
         rows = query(
             connection,
             """
-            SELECT n.nspname, c.relname
+            SELECT n.nspname, c.relname, i.indrelid::bigint, c.oid::bigint
             FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
                  JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE NOT i.indisvalid AND n.nspname NOT LIKE 'pg\\_%%' AND c.relkind = 'i'
@@ -553,8 +586,77 @@ def _invalid_indexes(connection: Connection, revision: Revision) -> list[tuple[s
                               WHERE p.index_relid = i.indexrelid)
             """,
         )
-    # REINDEX gives names of its own.
-    return [(s, n) for s, n in rows if re.sub(r"_cc(?:new|old)\d*$", "", n) in revision.source]
+    return [
+        (schema, name)
+        for schema, name, table, index in rows
+        if any(made.matches(name, table, index) for made in targets)
+    ]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The table or the index that a statement with ``CONCURRENTLY`` names; oids, or None."""
+
+    name: str | None
+    table: int | None
+    index: int | None
+
+    def matches(self, name: str, table: int, index: int) -> bool:
+        if self.index == index:
+            return True
+        base = re.sub(r"_cc(?:new|old)\d*$", "", name)  # REINDEX gives names of its own
+        return self.table == table and (self.name == base or (self.name is None and base != name))
+
+
+_IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_QUALIFIED = rf"{_IDENTIFIER}(?:\s*\.\s*{_IDENTIFIER})?"
+_INDEX_STATEMENT = re.compile(
+    rf"""
+    CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?
+        (?P<made>{_IDENTIFIER})\s+ON\s+(?:ONLY\s+)?(?P<on>{_QUALIFIED})
+    | DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?(?P<dropped>{_QUALIFIED})
+    | REINDEX\s+(?:\([^)]*\)\s*)?(?P<kind>INDEX|TABLE)\s+CONCURRENTLY\s+(?P<again>{_QUALIFIED})
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _targets(connection: Connection, revision: Revision) -> list[_Target]:
+    """Return what the statements of `revision`, in either direction, build or drop."""
+
+    def oid(name: str | None) -> int | None:
+        found: int | None = query(connection, "SELECT to_regclass(%s)::oid::bigint", name)[0][0]
+        return found
+
+    targets = []
+    for direction in ("up", "down"):
+        for statement in revision.statements(direction):
+            match = _INDEX_STATEMENT.match(without_comments(statement.sql).strip())
+            if match is None:
+                continue
+            if match["made"]:
+                targets.append(_Target(_folded(match["made"]), oid(match["on"]), None))
+            elif match["dropped"]:
+                targets.append(_Target(None, None, oid(match["dropped"])))
+            elif match["kind"].upper() == "TABLE":
+                targets.append(_Target(None, oid(match["again"]), None))
+            else:
+                name = re.split(r"\.\s*(?=[^.]*$)", match["again"])[-1]
+                table = query(
+                    connection,
+                    "SELECT indrelid::bigint FROM pg_index WHERE indexrelid = to_regclass(%s)",
+                    match["again"],
+                )
+                targets.append(
+                    _Target(_folded(name), table[0][0] if table else None, oid(match["again"]))
+                )
+    return targets
+
+
+def _folded(identifier: str) -> str:
+    """Return an identifier as Postgres keeps it: without quotes, folded, cut to 63 bytes."""
+    name = identifier[1:-1].replace('""', '"') if identifier[0] == '"' else identifier.lower()
+    return name.encode()[:63].decode(errors="ignore")
 
 
 def _last_baseline(files: Files, entries: list[history.Entry]) -> Revision:

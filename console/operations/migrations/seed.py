@@ -1,18 +1,14 @@
-"""Demo users with activities, and the login of the role that the profiles function uses."""
+"""Demo users with activities."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from urllib.parse import quote
 
 import psycopg
-from psycopg import conninfo, errors, sql
+from psycopg import errors
 
 from console.operations.errors import OperationError
 from console.operations.migrations.session import LOCK_KEY
-
-ROLE = "profiles"
 
 # handle: display name, bio, activities from the oldest to the newest
 DEMO_USERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -99,44 +95,3 @@ def seed(url: str, cognito_users: Mapping[str, str] | None = None, *, relink: bo
             "Check DATABASE_URL and that the server runs.",
         ) from None
     return added
-
-
-def profiles_url(url: str) -> str:
-    """Give the role of the profiles function a new password, and return its URL.
-
-    What the role may do is granted by a migration, so that it travels with the schema; only its
-    login is made here, since a password has no place in a file. Each call ends the last password:
-    a function that still has it reads the parameter again when Postgres refuses it.
-
-    Raises
-    ------
-    OperationError
-        If the role is not there yet, or the account may not change it.
-    """
-    password = secrets.token_urlsafe(24)
-    try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
-            # Hashed on this side, so that no log of the server can ever show the password.
-            verifier = connection.pgconn.encrypt_password(
-                password.encode(), ROLE.encode(), b"scram-sha-256"
-            ).decode()
-            connection.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(verifier)
-                )
-            )
-    except errors.UndefinedObject:
-        raise OperationError(
-            f"The role {ROLE} does not exist yet.", "Run `make migrate` first; it makes the role."
-        ) from None
-    except psycopg.Error as error:
-        raise OperationError(
-            f"The role {ROLE} could not be given a login: {str(error).strip().splitlines()[-1]}.",
-            "Use a DATABASE_URL whose account may change roles (CREATEROLE).",
-        ) from None
-    parts = conninfo.conninfo_to_dict(url)
-    host = str(parts.get("host") or "localhost")
-    host = f"[{host}]" if ":" in host else host
-    database = quote(str(parts.get("dbname") or parts.get("user") or ""), safe="")
-    mode = f"?sslmode={parts['sslmode']}" if parts.get("sslmode") else ""
-    return f"postgresql://{ROLE}:{password}@{host}:{parts.get('port') or 5432}/{database}{mode}"

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,18 @@ from console.operations.progress import Event, Report
 # Any fixed 64-bit number; advisory locks are per database.
 LOCK_KEY = 0x61766174_61726F70
 POLL_SECONDS = 0.2
+
+#: Where the tables and the migrations' own history are, whoever runs them.
+SCHEMA = "public"
+
+_LOCK = """
+    pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (l.classid::bigint << 32) | l.objid::bigint = %s
+"""
+
+# More than the idle connections of a pool, one of which would be the first one's.
+_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,8 @@ def connect(
     Raises
     ------
     OperationError
-        If the server can't be reached or refuses; never with the URL's password in it.
+        If the server can't be reached or refuses, never with the URL's password in it; or if
+        tables without a schema in their name would not be those of `SCHEMA`.
     """
     # Postgres cuts the name at 63 bytes; this is what another run reads of who holds the lock.
     name = f"avatar-ops {purpose} {who}"[:63].strip()
@@ -104,8 +117,94 @@ def connect(
         raise _unreachable(error) from None
     except DBAPIError as error:
         raise _unreachable(error.orig) from None
+    connection.info["url"] = url
     with connection:
+        with connection.begin():
+            _check_search_path(connection)
         yield connection
+
+
+def _check_search_path(connection: Connection) -> None:
+    schema, path, source, user, database = query(
+        connection,
+        "SELECT current_schema(), setting, source, current_user, current_database()"
+        " FROM pg_settings WHERE name = 'search_path'",
+    )[0]
+    if schema == SCHEMA:
+        return
+    if schema is None:
+        raise OperationError(
+            f"The database {database} has no schema {SCHEMA}, or {user} may not use it.",
+            f"As its owner: CREATE SCHEMA IF NOT EXISTS {SCHEMA};"
+            f' GRANT USAGE, CREATE ON SCHEMA {SCHEMA} TO "{user}";',
+        )
+    set_by, remedy = {
+        "client": (
+            "by the database URL or PGOPTIONS",
+            "Take `options=…search_path…` out of the URL, or unset PGOPTIONS.",
+        ),
+        "user": (f"for the role {user}", f'ALTER ROLE "{user}" RESET search_path;'),
+        "database": (
+            f"for the database {database}",
+            f'ALTER DATABASE "{database}" RESET search_path;',
+        ),
+        "database user": (
+            f"for the role {user} in this database",
+            f'ALTER ROLE "{user}" IN DATABASE "{database}" RESET search_path;',
+        ),
+    }.get(source, ("by default", f"Use a role that has no schema of its name ({schema})."))
+    raise OperationError(
+        f"Tables would be looked for and made in the schema {schema}: search_path is"
+        f" {path!r}, set {set_by}. The migrations and their history belong to {SCHEMA}.",
+        f"{remedy} Or set {SCHEMA} first: search_path = {SCHEMA}, {schema}.",
+    )
+
+
+def refuse_pooled(connection: Connection) -> None:
+    """Refuse a connection whose transactions a pooler hands to different sessions.
+
+    There, a lock stays behind on a session that others use, and so does what `pg_dump` sets. A
+    pooler is seen by the session's number, which it makes up. In transaction mode, further
+    connections then get the idle session of the first one; in session mode they never do.
+
+    Raises
+    ------
+    OperationError
+        Saying what to use instead.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101  `connect` makes it
+    with connection.begin():
+        first = query(connection, "SELECT pg_backend_pid()")[0][0]
+    if first == driver.info.backend_pid:
+        return
+    with ExitStack() as probes:
+        for _ in range(_PROBES):
+            try:
+                probe = probes.enter_context(
+                    psycopg.connect(
+                        connection.info["url"], connect_timeout=2, prepare_threshold=None
+                    )
+                )
+                # the transaction stays open, so that the next one gets another session
+                cursor = probe.execute("SELECT pg_backend_pid()")
+            except psycopg.Error:
+                break  # all are taken, also that of the first: it is kept for it
+            if cursor.fetchone() == (first,):
+                raise _pooled()
+        with connection.begin():
+            if query(connection, "SELECT pg_backend_pid()")[0][0] != first:
+                raise _pooled()
+
+
+def _pooled() -> OperationError:
+    return OperationError(
+        "This is a connection through a pooler in transaction mode (PgBouncer, Supavisor, RDS"
+        " Proxy …): the migration lock would stay on a session that others use, and exclude"
+        " nobody.",
+        "Use the address of Postgres itself (often port 5432 instead of 6543, or a host without"
+        " `-pooler`), or the pooler's session mode.",
+    )
 
 
 @contextmanager
@@ -122,8 +221,10 @@ def exclusive(
     Raises
     ------
     OperationError
-        If another run still holds it after ``limits.wait`` seconds; the message says who.
+        If another run still holds it after ``limits.wait`` seconds, the message says who; or if
+        a pooler would not keep it for this connection.
     """
+    refuse_pooled(connection)
     step = "Wait for the migration lock"
     started = time.monotonic()
     holder = ""
@@ -141,6 +242,7 @@ def exclusive(
                 f"It was waited for {limits.wait:g} s; try again when that run has ended.",
             )
         time.sleep(POLL_SECONDS)
+    _check_held(connection)
     if holder:
         report(Event(step, "done", "the other run has ended", time.monotonic() - started))
     set_limits(connection, limits.lock_timeout, limits.statement_timeout)
@@ -148,6 +250,27 @@ def exclusive(
         # Postgres looks whether a killed run's client is still there, also inside a statement.
         query(connection, "SELECT set_config('client_connection_check_interval', '1s', false)")
     yield connection  # closing the connection releases the lock, however the run ends
+
+
+def _check_held(connection: Connection) -> None:
+    """Refuse to go on if the lock is not this transaction's, whatever `refuse_pooled` has seen."""
+    with connection.begin():
+        mine, held = query(
+            connection,
+            f"SELECT pg_backend_pid(), array(SELECT l.pid FROM {_LOCK})",  # noqa: S608
+            LOCK_KEY,
+        )[0]
+    if mine in held:
+        return
+    for _ in range(50):  # some transaction will reach the session that has it
+        with connection.begin():
+            query(
+                connection,
+                "SELECT CASE WHEN pg_backend_pid() = ANY (%s) THEN pg_advisory_unlock(%s) END",
+                held,
+                LOCK_KEY,
+            )
+    raise _pooled()
 
 
 def set_limits(connection: Connection, lock: float, statement: float) -> None:
@@ -181,14 +304,11 @@ def query(connection: Connection, sql: str, *parameters: Any) -> list[Any]:
 def _holder(connection: Connection) -> str:
     rows = query(
         connection,
-        """
+        f"""
         SELECT a.pid, a.application_name, a.usename,
                extract(epoch FROM clock_timestamp() - a.backend_start)::int
-        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND (l.classid::bigint << 32) | l.objid::bigint = %s
-        """,
+        FROM {_LOCK.replace("pg_locks l", "pg_locks l JOIN pg_stat_activity a USING (pid)")}
+        """,  # noqa: S608  our own constant
         LOCK_KEY,
     )
     if not rows:

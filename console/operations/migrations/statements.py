@@ -81,6 +81,15 @@ def split(sql: str) -> list[str]:
 
 def code_only(statement: str) -> str:
     """Return `statement` with its comments and quoted strings blanked, for looking at keywords."""
+    return _blanked(statement, strings=True).strip()
+
+
+def without_comments(text: str) -> str:
+    """Return `text` with its comments blanked, dollar-quoted ones within it too; rows stay."""
+    return _blanked(text, strings=False)
+
+
+def _blanked(statement: str, *, strings: bool) -> str:
     parts: list[str] = []
     position = 0
     while match := _TOKEN.search(statement, position):
@@ -88,11 +97,19 @@ def code_only(statement: str) -> str:
         piece, position = match.group(), match.end()
         if piece == "/*":
             position = _comment_end(statement, position)
+            parts.append(" " + "\n" * statement.count("\n", match.start(), position))
+        elif piece.startswith("--"):
+            parts.append(" ")
         elif match["word"] or piece in "();":
             parts.append(piece)
-        else:
+        elif strings:
             parts.append(" ")
-    return "".join([*parts, statement[position:]]).strip()
+        elif tag := match["tag"]:
+            inner = _blanked(piece[len(tag) : -len(tag)], strings=False)
+            parts.append(f"{tag}{inner}{tag}")
+        else:
+            parts.append(piece)
+    return "".join([*parts, statement[position:]])
 
 
 def run_statement(connection: Connection, statement: str) -> None:

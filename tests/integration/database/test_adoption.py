@@ -94,7 +94,7 @@ def test_a_rollback_never_passes_the_baseline(empty_database: str) -> None:
         migrations.rollback(empty_database, to="base")
     assert "TO=1790000000_existing_schema" in caught.value.remedy
     with pytest.raises(OperationError, match="adopted, not applied"):
-        migrations.rollback(empty_database, steps=7)
+        migrations.rollback(empty_database, steps=9)
     migrations.rollback(empty_database, to="existing_schema")
     assert tables(empty_database) == {"users", "activities"}
     with psycopg.connect(empty_database) as connection:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from console.operations.errors import OperationError
-from local import postgres
+from console.operations.migrations import postgres_server as postgres
 from tests.postgres_fixture import free_port
 
 

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import boto3
 import psycopg
@@ -27,6 +28,11 @@ class Context:
     """AWS's context object, as far as the function reads it."""
 
     aws_request_id = "request-1"
+    seconds = 10.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left, as at the start of an invocation."""
+        return round(self.seconds * 1000)
 
 
 @functools.cache
@@ -52,7 +58,11 @@ def request(
     }
     if method == "GET":
         event["routeKey"] = "GET /api/activities/{handle}"
-        event["pathParameters"] = {"handle": path.rsplit("/", 1)[1]}
+        path, _, query = path.partition("?")
+        decoded = unquote(path.rsplit("/", 1)[1].replace("%25", "%2525"))  # as API Gateway does
+        event["pathParameters"] = {"handle": decoded}
+        if query:
+            event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
     else:
         event["routeKey"] = "POST /api/profile/update"
         event["requestContext"]["authorizer"] = {"lambda": {"sub": sub, "username": "someone"}}

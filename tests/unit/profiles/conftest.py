@@ -50,9 +50,9 @@ def cloud() -> Iterator[None]:
 @pytest.fixture
 def aws(cloud: None) -> Iterator[None]:
     """AWS, and a function that was just started."""
-    database.close()
+    database.keeper.close()
     yield
-    database.close()
+    database.keeper.close()
 
 
 @pytest.fixture

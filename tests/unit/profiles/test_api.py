@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from profiles import database, handler
-from tests.unit.profiles.calls import ADA, ASSETS, GRACE, Call, column
+from tests.unit.profiles.calls import ADA, ASSETS, GRACE, Call, Context, column
 
 READ = "/api/activities/@ada"
 UPDATE = "/api/profile/update"
@@ -19,7 +19,8 @@ UPDATE = "/api/profile/update"
 def test_a_profile_comes_with_its_activities_newest_first(call: Call, handle: str) -> None:
     status, body = call("GET", f"/api/activities/{handle}")
     assert status == 200
-    assert set(body) == {"profile", "activities"}
+    assert set(body) == {"profile", "activities", "next_cursor"}
+    assert body["next_cursor"] is None
     profile = body["profile"]
     assert set(profile) == {
         "uuid",
@@ -50,6 +51,90 @@ def test_at_most_40_activities_come_and_all_are_counted(call: Call, url: str) ->
     assert len(body["activities"]) == 40
     assert body["profile"]["cruds_count"] == 53
     assert body["activities"][-1]["message"] == "old 37"
+    _, rest = call("GET", f"{READ}?cursor={body['next_cursor']}")
+    assert [a["message"] for a in rest["activities"]] == [f"old {n}" for n in range(38, 51)]
+    assert rest["next_cursor"] is None
+    assert rest["profile"] == body["profile"]
+
+
+def test_pages_lose_and_repeat_nothing_among_activities_of_one_moment(call: Call, url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("SET timezone = 'Asia/Kathmandu'")
+        connection.execute(
+            "INSERT INTO activities (user_uuid, message, created_at)"
+            " SELECT uuid, 'm' || n, date_trunc('day', now()) - make_interval(days => n / 50)"
+            " FROM users, generate_series(0, 149) n WHERE handle = 'ada'"
+        )
+    seen: list[str] = []
+    address = READ
+    while True:
+        body = call("GET", address)[1]
+        seen += [activity["uuid"] for activity in body["activities"]]
+        with psycopg.connect(url) as connection:  # what comes meanwhile belongs to no later page
+            connection.execute(
+                "INSERT INTO activities (user_uuid, message)"
+                " SELECT uuid, 'new' FROM users WHERE handle = 'ada'"
+            )
+        if body["next_cursor"] is None:
+            break
+        address = f"{READ}?cursor={body['next_cursor']}"
+    assert len(seen) == len(set(seen)) == 153
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "MjAyNi0wMS0wMQ", "é", "%00", "a" * 9000])
+def test_a_cursor_of_no_answer_is_an_invalid_request(call: Call, cursor: str) -> None:
+    status, body = call("GET", f"{READ}?cursor={cursor}")
+    assert (status, body["error"]["code"]) == (400, "invalid_request")
+    assert "next_cursor" in body["error"]["message"]
+
+
+def test_times_are_utc_whatever_the_role_s_time_zone(call: Call, url: str) -> None:
+    before = call("GET", READ)[1]
+    with psycopg.connect(url, autocommit=True) as connection:
+        role = psycopg.sql.Identifier(login(url))
+        connection.execute(
+            psycopg.sql.SQL("ALTER ROLE {} SET timezone = 'Asia/Kathmandu'").format(role)
+        )
+    database.keeper.close()
+    assert call("GET", READ)[1] == before
+    assert before["activities"][0]["created_at"].endswith("+00:00")
+
+
+def test_a_handle_is_decoded_once(call: Call, url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET handle = 'a%41b' WHERE handle = 'ada'")
+        connection.execute("UPDATE users SET handle = 'aAb' WHERE handle = 'grace'")
+    assert call("GET", "/api/activities/a%2541b")[1]["profile"]["cognito_user_uuid"] == ADA
+    assert call("GET", "/api/activities/aAb")[1]["profile"]["cognito_user_uuid"] == GRACE
+
+
+def test_the_count_follows_activities_and_is_not_counted_at_each_read(call: Call, url: str) -> None:
+    def count() -> int:
+        found: int = call("GET", READ)[1]["profile"]["cruds_count"]
+        return found
+
+    def execute(statement: str) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute(statement.encode())
+
+    execute("INSERT INTO activities (user_uuid, message) SELECT uuid, 'x' FROM users")
+    assert count() == 4
+    execute("DELETE FROM activities WHERE message = 'x'")
+    assert count() == 3
+    execute(
+        "UPDATE activities SET user_uuid = (SELECT uuid FROM users WHERE handle = 'grace')"
+        " WHERE message LIKE 'Note%'"
+    )
+    assert count() == 2
+    execute("UPDATE users SET activities_count = 12345 WHERE handle = 'ada'")
+    assert count() == 12345
+    execute("UPDATE users SET activities_count = NULL")  # as in a database not counted yet
+    assert count() == 2
+    execute("INSERT INTO activities (user_uuid, message) SELECT uuid, 'x' FROM users")
+    assert count() == 3
+    execute("UPDATE users SET activities_count = 3 WHERE handle = 'ada'")
+    execute("TRUNCATE activities")
+    assert count() == 0
 
 
 def test_the_avatar_is_a_variant_once_its_version_is_known(call: Call, url: str) -> None:
@@ -79,7 +164,7 @@ def test_the_avatar_is_the_largest_variant_where_no_512_jpg_is_made(
 def test_a_read_is_one_query(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     call("GET", READ)
     seen: list[Any] = []
-    connection = database._connection
+    connection = database.keeper.connection
     assert connection is not None
     execute = connection.execute
 
@@ -107,6 +192,11 @@ def test_only_the_callers_own_row_changes(call: Call, url: str) -> None:
     assert column(url, "display_name", GRACE) == "Grace Hopper"
 
 
+def login(url: str) -> str:
+    """Return the role that the function logs in as."""
+    return f"profiles_{url.rpartition('/')[2]}"
+
+
 def test_any_text_comes_back_as_it_was_sent(call: Call) -> None:
     for text in (
         "Ἀδριανός 李小龍 🧑‍🚀 é",
@@ -115,6 +205,14 @@ def test_any_text_comes_back_as_it_was_sent(call: Call) -> None:
         "<script>alert(1)</script>",
         "x" * 64,
         "🧑" * 64,
+        "👨‍👩‍👧‍👦" * 64,
+        "e\u0301" * 64,
+        "👩🏽‍❤️‍💋‍👨🏿" * 20,
+        "🏴󠁧󠁢󠁥󠁮󠁧󠁿🇩🇪" * 32,
+        "각" * 64,
+        "هَذَا اِسْمٌ",
+        "ẹ̀ṣọ́ שָׁלוֹם",
+        "می‌خواهم",
     ):
         status, body = call("POST", UPDATE, body={"display_name": text, "bio": text * 3})
         assert (status, body.get("display_name"), body.get("bio")) == (200, text, text * 3)
@@ -126,6 +224,25 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"display_name": " \t\n\u00a0\u2003"}, "display_name_blank"),
     ({"display_name": "\u200b\u2060"}, "display_name_blank"),
     ({"display_name": None}, "display_name_blank"),
+    *(
+        (dict[str, object](display_name=text * times), "display_name_blank")
+        for text in (
+            *("\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\ufffc", "\u00ad", "\u034f"),
+            *("\u180e", "\u200b", "\u200d", "\u2060", "\ufeff", "\ufe0f", "\U000e0101"),
+            *("\U000e0041", "\u0301", "\u20dd", "\u0903", "\ue000", "\U0010fffd", "\uffff"),
+            *("\u0378", "\u200f", "\U0001d159", "\u17b4", "\u3164 \u2800"),
+        )
+        for times in (1, 3)
+    ),
+    ({"display_name": "\u202eabc"}, "display_name_invalid"),
+    ({"display_name": "a\u2066b"}, "display_name_invalid"),
+    ({"display_name": "Ada\nLovelace"}, "display_name_invalid"),
+    ({"display_name": "Ada\u2028Lovelace"}, "display_name_invalid"),
+    ({"display_name": "Z" + "\u0335" * 9}, "display_name_invalid"),
+    ({"display_name": "🧑" * 65}, "display_name_too_long"),
+    ({"display_name": "é" * 65}, "display_name_too_long"),
+    ({"display_name": "e\u0301" * 65}, "display_name_too_long"),
+    ({"display_name": "x" + "\u200b" * 1024}, "display_name_too_long"),
     ({"bio": "only a bio"}, "display_name_blank"),
     ({"display_name": "x" * 65}, "display_name_too_long"),
     ({"display_name": "a\0b"}, "display_name_invalid"),
@@ -168,9 +285,6 @@ def test_a_base64_body_is_understood(call: Call, monkeypatch: pytest.MonkeyPatch
         "isBase64Encoded": True,
         "body": "eyJkaXNwbGF5X25hbWUiOiAiQmFzZSJ9",
     }
-
-    class Context:
-        aws_request_id = "r"
 
     answer = handler.handler(event, Context())
     assert answer is not None

@@ -113,7 +113,7 @@ def test_a_failure_is_raised_so_that_the_message_comes_again(
     put(ADA, ONE)
     deliver(s3_event(f"avatars/{ADA}.jpg"))
     assert column(url, "avatar_version") == ONE
-    database.close()
+    database.keeper.close()
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL_PARAMETER", "/nowhere")
         with pytest.raises(UnavailableError):

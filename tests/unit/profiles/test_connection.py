@@ -17,8 +17,8 @@ READ = "/api/activities/ada"
 
 
 def backend() -> int:
-    assert database._connection is not None
-    return database._connection.info.backend_pid
+    assert database.keeper.connection is not None
+    return database.keeper.connection.info.backend_pid
 
 
 def terminate(url: str, pid: int) -> None:
@@ -47,7 +47,7 @@ def test_a_changed_password_is_read_again(call: Call, url: str) -> None:
     terminate(url, backend())
     assert call("GET", READ)[0] == 503  # changed in Postgres, not yet in the parameter
     store(new)
-    database._reread_at = float("-inf")
+    database.keeper._reread_at = float("-inf")
     assert call("GET", READ)[0] == 200
 
 
@@ -65,7 +65,7 @@ def test_the_parameter_is_read_once_and_a_dead_database_does_not_wear_it_out(
     for _ in range(3):
         call("GET", READ)
     assert len(reads) == 1
-    database.close()
+    database.keeper.close()
     reads.clear()
     store(f"postgresql://profiles:x@127.0.0.1:{free_port()}/x")
     for _ in range(3):
@@ -109,8 +109,8 @@ def test_a_query_that_waits_too_long_is_given_up_and_the_connection_kept(
     call: Call, url: str
 ) -> None:
     call("GET", READ)
-    assert database._connection is not None
-    database._connection.execute("SET lock_timeout = '50ms'")
+    assert database.keeper.connection is not None
+    database.keeper.connection.execute("SET lock_timeout = '50ms'")
     before = backend()
     with psycopg.connect(url) as holder:
         holder.execute("LOCK TABLE users")
@@ -123,8 +123,8 @@ def test_a_query_that_waits_too_long_is_given_up_and_the_connection_kept(
 
 def test_every_connection_has_its_timeouts(call: Call) -> None:
     call("GET", READ)
-    assert database._connection is not None
+    assert database.keeper.connection is not None
     for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        row = database._connection.execute(f"SHOW {setting}".encode()).fetchone()
+        row = database.keeper.connection.execute(f"SHOW {setting}".encode()).fetchone()
         assert row is not None
         assert row[setting] not in ("0", "")

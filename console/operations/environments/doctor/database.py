@@ -10,7 +10,7 @@ import psycopg
 
 from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
-from console.operations.environments.doctor.finding import Finding, compare
+from console.operations.environments.doctor.finding import Finding, State, compare
 
 AREA = "Database"
 PARAMETER, SCHEMA, LOGIN = "the URL's parameter", "the schema", "the function's login"
@@ -64,20 +64,21 @@ def _parameter(subject: Examined, name: str) -> Iterator[Finding]:
 def _login(subject: Examined, name: str) -> Iterator[Finding]:
     found = subject.here.parameters.get_parameter(Name=name, WithDecryption=True)
     said = "accepted"
+    state: State = "ok"
+    remedy = "`make rotate-login` (locally `make up`) gives the function a new password."
     try:
         psycopg.connect(found["Parameter"]["Value"], connect_timeout=5).close()
     except psycopg.OperationalError as error:
         # libpq quotes no password in these, but does in what it says of a malformed URL
         said = str(error).strip().splitlines()[-1].strip()
+        if "FATAL" in said or "ERROR" in said:  # the server's own words
+            state = "error"
+        else:
+            # The function has its own way there, from its subnets and with its own certificates.
+            state, remedy = "unknown", "Look from a machine in the database's network."
     except psycopg.Error:
-        said = "the parameter holds no URL"
-    yield compare(
-        AREA,
-        LOGIN,
-        "accepted",
-        said,
-        "`make migrate` (locally `make up`) gives the function a new login.",
-    )
+        said, state = "the parameter holds no URL", "error"
+    yield Finding(AREA, LOGIN, state, "accepted", said, "" if state == "ok" else remedy)
 
 
 def _schema(migrations: Migrations) -> Iterator[Finding]:

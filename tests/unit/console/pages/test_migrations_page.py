@@ -38,7 +38,7 @@ def states(url: str) -> list[str]:
 
 def test_nothing_is_applied_before_its_preview_was_seen(show: Show, database: str) -> None:
     app = show("migrations")
-    assert "7 pending" in text(app)
+    assert "9 pending" in text(app)
     app.selectbox(key="migrate to").set_value("1790000100_add_bio").run()
     assert button(app, "Apply 2").disabled
     button(app, "Preview").click().run()
@@ -70,14 +70,14 @@ def test_a_rollback_wants_the_environments_name_typed(show: Show, database: str)
     button(app, "Preview").click().run()
     ended("preview")
     app.run()
-    assert button(app, "Roll back 6").disabled
+    assert button(app, "Roll back 8").disabled
     name = next(item for item in app.text_input if "to rollback" in item.label)
     name.set_value("loca").run()
-    assert button(app, "Roll back 6").disabled
+    assert button(app, "Roll back 8").disabled
     name.set_value("local").run()
-    button(app, "Roll back 6").click().run()
+    button(app, "Roll back 8").click().run()
     assert ended("migrations").state == "done"
-    assert states(database) == ["applied"] + ["pending"] * 6
+    assert states(database) == ["applied"] + ["pending"] * 8
 
 
 def test_a_rehearsal_changes_nothing_and_says_how_it_went(show: Show, database: str) -> None:
@@ -122,7 +122,7 @@ def test_what_fails_its_preview_can_not_be_applied(
     app.run()
     assert "Correct it before it is run." in text(app)
     assert button(app, "Preview again")
-    assert button(app, "Apply 7").disabled
+    assert button(app, "Apply 9").disabled
 
 
 def test_a_file_that_changed_is_shown_with_its_difference(show: Show, database: str) -> None:

