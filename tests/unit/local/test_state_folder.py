@@ -117,19 +117,17 @@ def test_one_command_at_a_time_and_the_other_is_named(tmp_path: Path, command: s
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account without rights")
 @pytest.mark.parametrize("place", ["state", "closed/state", "state/deep/er"])
-def test_a_folder_that_cant_be_written_to_is_named(tmp_path: Path, place: str) -> None:
-    (tmp_path / "state").mkdir(mode=0o755)
-    (tmp_path / "closed").mkdir(mode=0o700)
+def test_a_folder_that_cant_be_written_to_is_named(open_folder: Path, place: str) -> None:
+    (open_folder / "state").mkdir(mode=0o755)
+    (open_folder / "closed").mkdir(mode=0o700)
     code = (
         "import os, pathlib, sys; from local import state_folder; os.setuid(65534)\n"
         "state = pathlib.Path(sys.argv[1])\n"
         "print(state_folder.exists(state))\n"
         "with state_folder.held(state, 'make up'): pass"
     )
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / place)],
+        [sys.executable, "-c", code, str(open_folder / place)],
         capture_output=True,
         text=True,
         check=False,

@@ -33,22 +33,20 @@ def test_the_remedy_is_that_of_the_cause(words: str, start: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account without rights")
-def test_a_checkout_that_cant_be_written_to_is_named(tmp_path: Path) -> None:
-    (tmp_path / "local").mkdir()
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    shutil.copy(ROOT / "local/virtual_environment.py", tmp_path / "local")
-    (tmp_path / "local/virtual_environment.py").chmod(0o644)
+def test_a_checkout_that_cant_be_written_to_is_named(open_folder: Path) -> None:
+    (open_folder / "local").mkdir()
+    shutil.copy(ROOT / "local/virtual_environment.py", open_folder / "local")
+    (open_folder / "local/virtual_environment.py").chmod(0o644)
     code = (
         "import os, pathlib, pkgutil, runpy, subprocess, sys; "
         "os.setuid(65534); sys.argv[1:] = ['product']; "
         "runpy.run_path('local/virtual_environment.py', run_name='__main__')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=open_folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert f"error: {tmp_path}: Permission denied" in done.stderr
+    assert f"error: {open_folder}: Permission denied" in done.stderr
     assert "Work in a checkout that this account may write to" in done.stderr
 
 
