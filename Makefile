@@ -33,6 +33,15 @@ endif
 DATABASE_URL_ORIGIN := $(origin DATABASE_URL)
 export DATABASE_URL_ORIGIN
 
+# The local system is reached directly, whatever proxy leads to the rest of the world
+COMMA := ,
+PROXY_EXCEPTIONS := $(or $(NO_PROXY),$(no_proxy))
+ifneq ($(PROXY_EXCEPTIONS),*)
+override NO_PROXY := $(if $(PROXY_EXCEPTIONS),$(PROXY_EXCEPTIONS)$(COMMA))localhost,127.0.0.1
+override no_proxy := $(NO_PROXY)
+export NO_PROXY no_proxy
+endif
+
 OPS := .venv/bin/python -m console.cli
 LOCAL := .venv/bin/python -m local
 

@@ -42,10 +42,10 @@ def down() -> None:
 def reset() -> None:
     """Stop everything and delete what is in it."""
     settings = LocalSettings.from_environment()
-    if not settings.state.exists():
+    if not state_folder.exists(settings.state):
         out.print("There is nothing to delete.")
         return
-    state_folder.check(settings.state, marked=True)
+    state_folder.check(settings.state)
     size = sum(path.lstat().st_size for path in settings.state.rglob("*") if path.is_file())
     out.print(f"This deletes {settings.state} ({size / 1e6:,.0f} MB): every local avatar and user.")
     terminal.confirm_word("Delete it?", "reset", yes=bool(os.environ.get("YES")))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from console.operations import web
 from console.operations.errors import OperationError
+from local import virtual_environment
 from local.process import BackgroundProcess
 from local.settings import CREDENTIALS, REGION, ROOT, LocalSettings, is_listening
 
@@ -149,5 +150,8 @@ def uv(*arguments: str) -> None:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise OperationError(
             f"Installing packages failed: {' '.join(lines)[:600]}",
-            "Check that the package index can be reached, then run the command again.",
+            virtual_environment.remedy(
+                done.stderr,
+                "Check that the package index can be reached, then run the command again.",
+            ),
         )

@@ -86,7 +86,13 @@ class BackgroundProcess:
         if process is None:
             self._pid_file.unlink(missing_ok=True)
             return False
-        process.terminate()
+        try:
+            process.terminate()
+        except psutil.AccessDenied:
+            raise OperationError(
+                f"The {self.name} (process {process.pid}) is another account's.",
+                "Stop it as that account, or as root.",
+            ) from None
         try:
             process.wait(seconds)
             graceful = True

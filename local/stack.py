@@ -122,7 +122,9 @@ class Stack:
 
     def down(self, report: progress.Report) -> bool:
         """Stop everything, keeping its state; return whether anything ran."""
-        if not self.settings.state.exists():
+        if not (
+            state_folder.exists(self.settings.state) and state_folder.is_ours(self.settings.state)
+        ):
             return False
         with self._exclusively("down"):
             return self._stop(report)
@@ -135,7 +137,7 @@ class Stack:
         OperationError
             If the state folder holds what is not the local system's.
         """
-        state_folder.check(self.settings.state, marked=True)
+        state_folder.check(self.settings.state)
         with self._exclusively("reset"):
             self._stop(report)
             state_folder.delete(self.settings.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import fnmatch
 import os
@@ -14,11 +15,15 @@ from console.operations.errors import OperationError
 
 MARKER = "avatar-ops-state"
 _LOCK = "up.lock"
-# What commands leave in a folder that nothing has marked yet
-_UNMARKED = (
-    "applied", "audit", "audit-waiting*.jsonl", "aws", "build", "console.*", "emulator.*",
-    "postgres", "s3", "terraform", "tmp", _LOCK,
-)  # fmt: skip
+# All that the version before made in it: its lock was the only mark
+_BEFORE = {
+    "applied", "aws", "build", "console.log", "console.pid", "emulator.log", "emulator.pid",
+    "emulator.saved", "postgres", "s3", "terraform", "tmp", _LOCK,
+}  # fmt: skip
+_REMEDIES = {
+    errno.ENOSPC: "Free some space, then run the command again.",
+    errno.EDQUOT: "Free some space, then run the command again.",
+}
 
 
 @contextlib.contextmanager
@@ -35,9 +40,9 @@ def held(directory: Path, command: str) -> Iterator[None]:
     OperationError
         If another command works in it, it isn't ours, or it can't be written to.
     """
-    try:
+    with _errors_named(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        check(directory)
+        check(directory, empty=True)
         with (directory / _LOCK).open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,39 +59,70 @@ def held(directory: Path, command: str) -> Iterator[None]:
             lock.flush()
             (directory / MARKER).touch()
             yield
+
+
+@contextlib.contextmanager
+def _errors_named(directory: Path) -> Iterator[None]:
+    """Say of an error of the system in the folder what it is about, and what to do."""
+    try:
+        yield
     except OSError as error:
-        if error.filename is None or not str(error.filename).startswith(str(directory)):
+        place = Path(error.filename or directory)
+        denied = (PermissionError, FileExistsError, NotADirectoryError)
+        usual = error.errno in {*_REMEDIES, errno.EROFS} or isinstance(error, denied)
+        if not usual or not (place.is_relative_to(directory) or directory.is_relative_to(place)):
             raise
         raise OperationError(
-            f"{error.filename}, in the state folder, can't be used: {error.strerror}.",
-            "Make it yours to write to, or set AVATAR_OPS_STATE to another folder.",
+            f"The state folder can't be used: {place}: {error.strerror}.",
+            _REMEDIES.get(
+                error.errno or 0,
+                "Make it yours to write to, or set AVATAR_OPS_STATE to another folder.",
+            ),
         ) from error
 
 
-def check(directory: Path, *, marked: bool = False) -> None:
-    """Refuse a folder that holds anything and was not made by us.
+def exists(directory: Path) -> bool:
+    """Say whether the folder is there for this account."""
+    return os.path.isdir(directory)  # noqa: PTH112 - Path.is_dir raises where a parent is closed
+
+
+def is_ours(directory: Path) -> bool:
+    """Say whether this version or the one before has brought up a local system in the folder."""
+    with _errors_named(directory):
+        names = {path.name for path in directory.iterdir()}
+    waiting = {name for name in names if fnmatch.fnmatch(name, "audit-waiting*.jsonl")}
+    return MARKER in names or (_LOCK in names and names <= _BEFORE | waiting | {"audit"})
+
+
+def check(directory: Path, *, empty: bool = False) -> None:
+    """Refuse a folder of someone else's.
 
     Parameters
     ----------
-    marked
-        Whether the names alone don't make it ours.
+    empty
+        Whether one will do that isn't ours yet: empty, but for what building and planning leave.
 
     Raises
     ------
     OperationError
         Naming something that the folder holds.
     """
-    names = sorted(path.name for path in directory.iterdir())
-    unknown = [
-        name for name in names if not any(fnmatch.fnmatch(name, known) for known in _UNMARKED)
-    ]
-    # The version before left its lock, and no marker
-    by_names = not unknown and (not marked or not names or _LOCK in names)
-    if MARKER not in names and not by_names:
+    with _errors_named(directory):
+        others = sorted(path for path in directory.iterdir() if not (empty and _is_cache(path)))
+    if others and not is_ours(directory):
         raise OperationError(
-            f"{directory} is not a state folder of Avatar Ops: it holds {(unknown or names)[0]}.",
+            f"{directory} is not a state folder of Avatar Ops: it holds {others[0].name}.",
             "Set AVATAR_OPS_STATE to a folder that is empty or doesn't exist yet.",
         )
+
+
+def _is_cache(path: Path) -> bool:
+    """Say whether `make build` or `make plan` has made it."""
+    if path.name == "build" and path.is_dir():
+        return all(file.suffix in {".zip", ".sources", ".partial"} for file in path.iterdir())
+    if path.name == "terraform" and path.is_dir():
+        return all((folder / "initialised.json").exists() for folder in path.iterdir())
+    return path.name == "audit" or fnmatch.fnmatch(path.name, "audit-waiting*.jsonl")
 
 
 def delete(directory: Path) -> None:
@@ -97,7 +133,7 @@ def delete(directory: Path) -> None:
     OperationError
         If it isn't, or something can't be deleted.
     """
-    check(directory, marked=True)
+    check(directory)
     try:
         shutil.rmtree(directory)
     except OSError as error:

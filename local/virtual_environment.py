@@ -22,8 +22,11 @@ def main(kind: str) -> None:
             "error: Python {}.{} is too old; at least 3.11 is needed. Install it, or name one: "
             "make up PYTHON=python3.13".format(*sys.version_info[:2])
         )
+    if not os.access(str(ROOT), os.W_OK):
+        words = "{}: Permission denied".format(ROOT)
+        sys.exit("error: {}\n  → {}".format(words, remedy(words, "")))
     python = DIRECTORY / "bin" / "python"
-    print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)  # noqa: T201, UP032
+    print("Installing the {} packages into {} …".format(kind, DIRECTORY.name), file=sys.stderr)
     moved = PLACE.exists() and PLACE.read_text() != place()
     if moved or not (DIRECTORY / "bin" / "uv").exists() or not python.exists():
         run(
@@ -51,12 +54,21 @@ def place() -> str:
     return "{} {}".format(ROOT, os.path.realpath(str(python)) if python.exists() else "")
 
 
-def run(command: "list[str]", remedy: str) -> None:
+def run(command: "list[str]", usual: str) -> None:
     """Run a command, or end with its last words and the remedy."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         lines = done.stdout.strip().splitlines() or ["no message"]
-        sys.exit("error: {}\n  → {}".format(" ".join(lines[-3:]), remedy))
+        sys.exit("error: {}\n  → {}".format(" ".join(lines[-3:]), remedy(done.stdout, usual)))
+
+
+def remedy(words: str, usual: str) -> str:
+    """Return what to do about an installation that failed with these words."""
+    if "No space left on device" in words:
+        return "Free some space, then run the command again."
+    if "Permission denied" in words or "Read-only file system" in words:
+        return "Work in a checkout that this account may write to, all of it ({}).".format(ROOT)
+    return usual
 
 
 if __name__ == "__main__":

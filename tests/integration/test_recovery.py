@@ -30,6 +30,21 @@ def test_a_stopped_system_comes_back_with_everything_in_it(system: System) -> No
     assert web.request("GET", f"{here.assets_url}/avatars/kept.jpg").status == 200
 
 
+def test_a_system_that_runs_is_left_alone_and_its_settings_are_put_right(system: System) -> None:
+    files = [system.directory / "state" / f"{name}.pid" for name in ("emulator", "console")]
+    running = [file.read_text() for file in files]
+    began = time.monotonic()
+    output = system.make("up")
+    print(f"\nup of a system that runs: {time.monotonic() - began:.1f} s")
+    assert [file.read_text() for file in files] == running
+    assert "Terraform" not in output
+    settings = system.directory / ".env.local"
+    right = settings.read_text()
+    settings.write_text(right.replace("API_URL=", "API_URL=http://elsewhere"))
+    system.make("up")
+    assert settings.read_text() == right
+
+
 def test_a_taken_port_is_named_with_the_way_out(system: System) -> None:
     system.make("down")
     with socket.socket() as other:

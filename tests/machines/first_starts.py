@@ -20,7 +20,7 @@ _UNANSWERED = re.compile(r"request send failed|http\.status_code=5\d\d|attempt=[
 
 def main(starts: int) -> int:
     """Start and reset that often; return how many failed."""
-    failed, times = 0, []
+    times = []
     for number in range(1, starts + 1):
         system = System()
         log = system.directory / "provider.log"
@@ -32,14 +32,14 @@ def main(starts: int) -> int:
             again = ", began again" if "Begin again" in output else ""
             result = f"{times[-1]:.0f} s{again}"
         except AssertionError as error:
-            failed += 1
             result = f"FAILED after {time.monotonic() - began:.0f} s: {error}"
-        unanswered = len(_UNANSWERED.findall(log.read_text())) if log.exists() else 0
+        finally:
+            unanswered = len(_UNANSWERED.findall(log.read_text())) if log.exists() else 0
+            system.make("reset", "YES=1")
+            system.close()
         print(f"{number:3} {result}, {unanswered} calls unanswered", flush=True)
-        system.make("reset", "YES=1")
-        system.close()
     print(f"{len(times)} of {starts} started, median {statistics.median(times or [0]):.0f} s")
-    return failed
+    return starts - len(times)
 
 
 if __name__ == "__main__":

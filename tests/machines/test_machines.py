@@ -37,18 +37,21 @@ def row(record_property: Callable[[str, object], None]) -> Row:
 
 
 @pytest.fixture
-def account() -> Iterator[str]:
-    with guest() as name:
-        yield name
-
-
-@pytest.fixture
 def made() -> Iterator[list[Clone]]:
     """Clones, closed at the end."""
     clones: list[Clone] = []
     yield clones
-    for clone in clones:
-        clone.close()
+    while clones:
+        clones.pop().close()
+
+
+@pytest.fixture
+def account(made: list[Clone]) -> Iterator[str]:
+    """An ordinary account, which lives until its clones are closed."""
+    with guest() as name:
+        yield name
+        while made:
+            made.pop().close()
 
 
 @pytest.fixture

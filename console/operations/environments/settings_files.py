@@ -75,7 +75,8 @@ def write(env: str, outputs: Mapping[str, Any], access: Mapping[str, str]) -> li
     Raises
     ------
     OperationError
-        If outputs are missing, as after an apply that ended half-way.
+        If outputs are missing, as after an apply that ended half-way, or the folder of the files
+        is missing or can't be written to.
     """
     if missing := missing_outputs(outputs):
         raise half_applied(env, missing)
@@ -86,8 +87,14 @@ def write(env: str, outputs: Mapping[str, Any], access: Mapping[str, str]) -> li
     for path, settings in files.items():
         partial = path.with_name(f"{path.name}.partial")
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        partial.write_text(f"# Written by `make env`; changes here are lost.\n{text}")
-        partial.replace(path)
+        try:
+            partial.write_text(f"# Written by `make env`; changes here are lost.\n{text}")
+            partial.replace(path)
+        except OSError as error:
+            raise OperationError(
+                f"{path} can't be written: {error.strerror}.",
+                "Set AVATAR_OPS_ENV_DIR to a folder that you may write to.",
+            ) from error
     return list(files)
 
 

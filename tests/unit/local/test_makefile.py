@@ -86,3 +86,21 @@ def test_a_home_that_isnt_there_is_replaced(tmp_path: Path, home: str) -> None:
     found = printed(tmp_path, environment={"HOME": home})
     assert found["HOME"] == str(ROOT / ".local/home")
     assert found["XDG_CACHE_HOME"] == str(ROOT / ".local/cache")
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "expected"),
+    [
+        ({}, "localhost,127.0.0.1"),
+        ({"no_proxy": "corp.example, .internal"}, "corp.example, .internal,localhost,127.0.0.1"),
+        ({"NO_PROXY": "corp.example"}, "corp.example,localhost,127.0.0.1"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_no_proxy_stands_between_a_command_and_this_machine(
+    tmp_path: Path, exceptions: dict[str, str], expected: str
+) -> None:
+    proxy = {"HTTP_PROXY": "http://proxy.example:3128", **exceptions}
+    found = printed(tmp_path, environment=proxy)
+    assert {found[name] for name in ("NO_PROXY", "no_proxy") if name in found} == {expected}
+    assert found["HTTP_PROXY"] == proxy["HTTP_PROXY"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def stack(state: Path) -> Stack:
     [
         ["thesis.txt"],
         ["build", "tmp"],  # names that a state folder has too, but without its lock
+        ["up.lock", "build", "src"],
         ["up.lock", "applied", "aws", "thesis.txt"],
     ],
 )
@@ -37,6 +39,25 @@ def test_a_folder_of_someone_elses_is_never_deleted(tmp_path: Path, names: list[
         stack(state).reset(progress.ignore)
     assert "AVATAR_OPS_STATE" in caught.value.remedy
     assert sorted(path.name for path in state.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("command", ["down", "up"])
+def test_no_command_makes_a_folder_of_someone_elses_ours(tmp_path: Path, command: str) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "main.o").touch()
+    with contextlib.suppress(OperationError):
+        getattr(stack(tmp_path), command)(progress.ignore)
+    with pytest.raises(OperationError, match="it holds build"):
+        stack(tmp_path).reset(progress.ignore)
+    assert (tmp_path / "build" / "main.o").exists()
+
+
+def test_what_a_build_and_a_plan_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    for name in ("build/resize.zip", "terraform/prod/initialised.json", "audit-waiting-x.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with state_folder.held(tmp_path, "make up"):
+        assert state_folder.is_ours(tmp_path)
 
 
 def test_nothing_is_brought_up_among_files_of_someone_elses(tmp_path: Path) -> None:
@@ -95,23 +116,29 @@ def test_one_command_at_a_time_and_the_other_is_named(tmp_path: Path, command: s
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account without rights")
-def test_a_folder_that_cant_be_written_to_is_named(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.mkdir(mode=0o755)
+@pytest.mark.parametrize("place", ["state", "closed/state", "state/deep/er"])
+def test_a_folder_that_cant_be_written_to_is_named(open_folder: Path, place: str) -> None:
+    (open_folder / "state").mkdir(mode=0o755)
+    (open_folder / "closed").mkdir(mode=0o700)
     code = (
         "import os, pathlib, sys; from local import state_folder; os.setuid(65534)\n"
-        "with state_folder.held(pathlib.Path(sys.argv[1]), 'make up'): pass"
+        "state = pathlib.Path(sys.argv[1])\n"
+        "print(state_folder.exists(state))\n"
+        "with state_folder.held(state, 'make up'): pass"
     )
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(state)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(open_folder / place)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert "in the state folder, can't be used: Permission denied" in done.stderr
+    assert done.stdout.split() == [str(place == "state")]
+    assert "OperationError: The state folder can't be used" in done.stderr
+    assert "Permission denied" in done.stderr
 
 
 def test_a_state_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.touch()
-    with pytest.raises(OperationError, match="can't be used: File exists"):
+    with pytest.raises(OperationError, match=r"can't be used.*File exists"):
         stack(state).up(progress.ignore)
