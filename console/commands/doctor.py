@@ -13,7 +13,7 @@ from rich.table import Table
 
 from console import terminal
 from console.commands.context import AsJson, command, commands, deployed, resolved
-from console.operations import migrations
+from console.operations import migrations, progress
 from console.operations.environments import target
 from console.operations.environments.doctor import Finding, examine, severity
 from console.operations.environments.doctor.database import Migrations
@@ -34,7 +34,8 @@ MARKS = {
 @command(app)
 def doctor(as_json: AsJson = False) -> None:
     """Check every setting and probe everything; exit code 1 on warnings, 2 on errors."""
-    with terminal.Progress() as report:
+    with terminal.Progress() as draw:
+        report = progress.ignore if as_json else draw
         findings = examine(target.chosen_env(), _workspace, report, migrations=_migrations())
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(found) for found in findings], indent=2))

@@ -115,7 +115,7 @@ def test_dead_letters_are_shown_and_redriven(system: System, here: Deployment) -
     status = json.loads(system.make("status", "JSON=1"))
     assert status["dead"] == 1
     assert "redriven.jpg" in system.make("redrive", "DRY_RUN=1")
-    assert "1 dead letters put back" in system.make("redrive")
+    assert "put back on the queue" in system.make("redrive")
     wait_for_version(here, "redriven", etag)
     wait_until(
         lambda: json.loads(system.make("status", "JSON=1"))["dead"] == 0, "empty dead letters"
