@@ -34,6 +34,8 @@ COMMANDS = {
     "preview": "database",
     "rehearse": "database",
     "adopt": "database",
+    "drift": "database",
+    "rotate-login": "database",
     "seed": "database",
 }
 

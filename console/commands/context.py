@@ -40,7 +40,7 @@ def command(app: typer.Typer, name: str = "") -> Callable[[Callable[..., None]],
             with terminal.exit_on_error():
                 function(*args, **kwargs)
 
-        return app.command(name or function.__name__)(wrapper)
+        return app.command(name or function.__name__.replace("_", "-"))(wrapper)
 
     return register
 

@@ -43,6 +43,12 @@ def test_a_command_loads_what_it_needs_and_no_more(module: str, needed: set[str]
     assert loaded("-c", f"import console.commands.{module}") & SLOW <= needed
 
 
+def test_every_command_of_the_makefile_is_there() -> None:
+    called = set(re.findall(r"\$\(OPS\)\)? ([a-z-]+)", (ROOT / "Makefile").read_text()))
+    assert called
+    assert called <= COMMANDS.keys()
+
+
 def test_every_command_is_where_the_command_line_looks_for_it() -> None:
     for module in sorted(set(COMMANDS.values())):
         app = importlib.import_module(f"console.commands.{module}").app
