@@ -353,5 +353,5 @@ def test_a_rejection_says_why_in_a_code_and_a_sentence() -> None:
 def test_every_code_is_documented_with_its_sentence(code: str) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", code)
     assert REJECTIONS[code].endswith(".")
-    page = Path(__file__).parents[3] / "docs" / "image-engine.md"
+    page = Path(__file__).parents[3] / "docs" / "contract.md"
     assert f"| `{code}` | {REJECTIONS[code]} |" in page.read_text(encoding="utf-8")
