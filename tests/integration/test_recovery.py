@@ -31,7 +31,7 @@ def test_a_stopped_system_comes_back_with_everything_in_it(system: System) -> No
 
 
 def test_a_system_that_runs_is_left_alone_and_its_settings_are_put_right(system: System) -> None:
-    files = [system.directory / "state" / f"{name}.pid" for name in ("emulator", "console")]
+    files = [system.directory / "state/local" / f"{name}.pid" for name in ("emulator", "console")]
     running = [file.read_text() for file in files]
     began = time.monotonic()
     output = system.make("up")
