@@ -46,12 +46,13 @@ def pooled(urls: Sequence[str], mode: str = "transaction", size: int = 3) -> Ite
         f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\n"
         f"default_pool_size = {size}\nmax_client_conn = 200\nquery_wait_timeout = 20\n"
     )
-    process = subprocess.Popen(
-        [program, "-q", str(settings)],
-        user="nobody" if os.geteuid() == 0 else None,
-        stdout=subprocess.DEVNULL,
-        stderr=(directory / "log").open("w"),
-    )
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [program, "-q", str(settings)],
+            user="nobody" if os.geteuid() == 0 else None,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
         through = [conninfo.make_conninfo(url, host="127.0.0.1", port=port) for url in urls]
         _until_it_answers(through[0], process, directory / "log")

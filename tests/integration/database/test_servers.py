@@ -28,7 +28,7 @@ from profiles.errors import UnavailableError
 from tests import pgbouncer
 from tests.integration.database.migration_folder import Folder, tables
 
-ASSETS = "https://assets.example.com"
+AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg", "128.webp"))
 needs_pgbouncer = pytest.mark.skipif(not pgbouncer.executable(), reason=pgbouncer.REASON)
 
 
@@ -46,7 +46,7 @@ def keeper(url: str) -> Keeper:
 
 
 def read(instance: Keeper) -> dict[str, Any]:
-    return instance.run(lambda c: profile.read(c, "ada", ASSETS), 10)["profile"]  # type: ignore[no-any-return]
+    return instance.run(lambda c: profile.read(c, "ada", AVATARS), 10)["profile"]  # type: ignore[no-any-return]
 
 
 def read_once(url: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def read_once(url: str) -> dict[str, Any]:
 def write(instance: Keeper, name: str) -> dict[str, Any]:
     change = profile.change({"display_name": name})
     sub = read(instance)["cognito_user_uuid"]
-    return instance.run(lambda c: profile.update(c, sub, change, ASSETS), 10)
+    return instance.run(lambda c: profile.update(c, sub, change, AVATARS), 10)
 
 
 def all_of_it_works(url: str) -> None:
@@ -431,7 +431,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time_and_found_again(
     try:
         started = time.monotonic()
         with pytest.raises(UnavailableError):
-            instance.run(lambda c: profile.read(c, "ada", ASSETS), 4)
+            instance.run(lambda c: profile.read(c, "ada", AVATARS), 4)
         assert time.monotonic() - started < 4
         assert read(instance)["handle"] == "ada"
         assert time.monotonic() - started < 5
