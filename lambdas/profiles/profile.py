@@ -26,7 +26,8 @@ _CURSOR = re.compile(r"(\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?\+00:00) (
 _PROFILE = """
     u.uuid::text AS uuid, u.cognito_user_id AS cognito_user_uuid, u.handle, u.display_name,
     coalesce(u.bio, '') AS bio,
-    coalesce(u.activities_count,
+    coalesce(u.activities_count + (SELECT coalesce(sum(c.change), 0)::bigint
+                                   FROM public.activity_changes c WHERE c.user_uuid = u.uuid),
              (SELECT count(*) FROM public.activities a WHERE a.user_uuid = u.uuid)) AS cruds_count,
     u.avatar_version
 """

@@ -1,7 +1,7 @@
 """Count the activities of those users who were there before their number was kept.
 
-500 users at a time, each batch committed, so that no row stays locked for long. The rows are
-locked by a statement of their own: only the one that follows sees all that was added before.
+500 users at a time, each batch committed, so that no row stays locked for long. One statement
+sees an activity together with its change or neither, so whatever is added meanwhile cancels out.
 """
 
 from alembic import op
@@ -14,17 +14,16 @@ transactional = False
 def upgrade() -> None:
     op.run_sql("""
         DO $$
-        DECLARE batch uuid[];
         BEGIN
             LOOP
-                SELECT array_agg(uuid) INTO batch FROM (
-                    SELECT uuid FROM users WHERE activities_count IS NULL
-                    LIMIT 500 FOR UPDATE
-                ) uncounted;
-                EXIT WHEN batch IS NULL;
                 UPDATE users u SET activities_count =
                     (SELECT count(*) FROM activities a WHERE a.user_uuid = u.uuid)
-                WHERE uuid = ANY (batch);
+                    - (SELECT coalesce(sum(change), 0) FROM activity_changes c
+                       WHERE c.user_uuid = u.uuid)
+                WHERE uuid IN (
+                    SELECT uuid FROM users WHERE activities_count IS NULL LIMIT 500
+                );
+                EXIT WHEN NOT FOUND;
                 COMMIT;
             END LOOP;
         END

@@ -29,13 +29,14 @@ import logging, sys, time
 from profiles import database, profile
 from profiles.database import Keeper
 from profiles.errors import UnavailableError
+AVATARS = profile.Avatars("https://x.example.com", ("512.jpg",))
 logging.disable()
 database._read_url = lambda: sys.argv[1]
 keeper = Keeper()
 for line in sys.stdin:
     started = time.monotonic()
     try:
-        keeper.run(lambda c: profile.read(c, "ada", "https://x.example.com"), 10)
+        keeper.run(lambda c: profile.read(c, "ada", AVATARS), 10)
         said = "answered"
     except UnavailableError:
         said = "unavailable"

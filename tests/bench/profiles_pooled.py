@@ -27,6 +27,7 @@ from tests.integration.database.migration_folder import Folder
 from tests.postgres_fixture import free_port
 
 POOL = 4
+AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg",))
 
 
 def main() -> None:
@@ -83,7 +84,7 @@ def measure(url: str, directory: Path, reads: int, connections: int) -> dict[str
                     break
             started = time.perf_counter()
             try:
-                keeper.run(lambda c: profile.read(c, "ada", "https://assets.example.com"), 10)
+                keeper.run(lambda c: profile.read(c, "ada", AVATARS), 10)
             except Exception as error:
                 failures.append(type(error).__name__)
             times.append(time.perf_counter() - started)

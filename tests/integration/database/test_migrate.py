@@ -43,7 +43,7 @@ def test_a_fresh_database_gets_every_migration_in_order(empty_database: str) -> 
     assert list(run.names) == sorted(
         path.stem for path in (migrations.DIRECTORY / "versions").glob("*.py")
     )
-    assert tables(empty_database) == {"users", "activities"}
+    assert tables(empty_database) == {"users", "activities", "activity_changes"}
     with psycopg.connect(empty_database) as connection:
         columns = connection.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0"
