@@ -36,7 +36,14 @@ def doctor(as_json: AsJson = False) -> None:
     """Check every setting and probe everything; exit code 1 on warnings, 2 on errors."""
     with terminal.Progress() as draw:
         report = progress.ignore if as_json else draw
-        findings = examine(target.chosen_env(), _workspace, report, migrations=_migrations())
+        known = _migrations()
+        findings = examine(
+            target.chosen_env(),
+            _workspace,
+            report,
+            migrations=known,
+            drift=known and (lambda: migrations.drift(resolved().database_url())),
+        )
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(found) for found in findings], indent=2))
     else:

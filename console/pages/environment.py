@@ -41,7 +41,15 @@ def examination(report: progress.Report, who: str | None = None) -> list[Finding
     def workspace() -> Workspace:
         return Workspace(target.resolve(env))
 
-    return examine(env, workspace, report, who=who, migrations=_migrations())
+    known = _migrations()
+    return examine(
+        env,
+        workspace,
+        report,
+        who=who,
+        migrations=known,
+        drift=known and (lambda: migrations.drift(target.resolve(env).database_url())),
+    )
 
 
 def _migrations() -> Migrations | None:

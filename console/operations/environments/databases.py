@@ -7,11 +7,13 @@ whose role owns the tables, lies beside it under the same name with ``-owner``.
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psycopg
 from botocore.exceptions import ClientError
+from psycopg import pq
 
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT, Deployment
@@ -163,27 +165,43 @@ class LoginFailure:
     said: str
 
 
+# As Postgres and PgBouncer say it in English.
 _REFUSED = re.compile(
-    r'password authentication failed|role "[^"]*" (?:does not exist|is not permitted to log in)'
+    r'(?:password|SASL) authentication failed|role "[^"]*" (?:does not exist|is not permitted)'
 )
 
 
 def try_login(url: str, user: str, password: str) -> LoginFailure | None:
-    """Try a user and password on the server that `url` leads to; None if they are accepted."""
+    """Try a user and password on the server that `url` leads to; None if they are accepted.
+
+    libpq gives no code for a failed login, and a server may speak any language. So where the
+    words aren't known, a password is refused if the server asked for it, and says the same of one
+    that can't be right.
+    """
+    answer = _login(url, user, password)
+    if answer is None:
+        return None
+    said, asked = answer
+    refused = bool(_REFUSED.search(said)) or (
+        asked and _login(url, user, secrets.token_urlsafe(24)) == answer
+    )
+    return LoginFailure(refused, said)
+
+
+def _login(url: str, user: str, password: str) -> tuple[str, bool] | None:
+    """Return why a login fails and whether its password was asked for; None if it doesn't."""
     parts = psycopg.conninfo.conninfo_to_dict(url)
     for name in ("options", "passfile", "sslcert", "sslkey"):
         parts.pop(name, None)
     parts |= {"user": user, "password": password, "connect_timeout": "5"}
+    connection = pq.PGconn.connect(psycopg.conninfo.make_conninfo("", **parts).encode())
     try:
-        psycopg.connect(psycopg.conninfo.make_conninfo("", **parts)).close()
-    except psycopg.Error as error:
-        said = str(error).strip().splitlines()[-1].strip()
-        # A failed login has no code, and the role of a database may not have been made yet.
-        refused = re.search(
-            r'password authentication failed|role "[^"]*" (?:does not exist|is not permitted)', said
-        )
-        return LoginFailure(bool(refused), said)
-    return None
+        if connection.status == pq.ConnStatus.OK:
+            return None
+        lines = connection.error_message.decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "no answer", connection.used_password
+    finally:
+        connection.finish()
 
 
 def ensure_login(deployment: Deployment, url: str, address: tuple[str, int] | None = None) -> bool:

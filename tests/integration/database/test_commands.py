@@ -20,7 +20,7 @@ from console.operations.audit.audit import Audit
 
 @pytest.fixture
 def run(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    for name in ("TO", "STEPS", "VERBOSE", "YES", "DOWN"):
+    for name in ("TO", "STEPS", "VERBOSE", "YES", "DOWN", "ALLOW_DRIFT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DATABASE_URL", empty_database)
     monkeypatch.setenv("DATABASE_URL_ORIGIN", "command line")
@@ -109,6 +109,27 @@ def test_preview_and_rehearsal_show_their_findings(run: CliRunner) -> None:
     assert listed[1]["statements"][0]["locks"][0]["table"] == "users"
     result = run.invoke(app, ["rehearse", "--to", "add_bio"])
     assert (result.exit_code, "2 rehearsed, 0 not reversible" in result.stdout) == (0, True)
+
+
+def test_migrating_refuses_a_schema_changed_by_hand_unless_told(
+    run: CliRunner, empty_database: str
+) -> None:
+    run.invoke(app, ["migrate", "--to", "add_avatar_version"])
+    assert run.invoke(app, ["drift"]).exit_code == 0
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("ALTER TABLE users ADD COLUMN nickname text")
+    result = run.invoke(app, ["drift"])
+    assert result.exit_code == 1
+    assert "DROP COLUMN" in result.stdout
+    result = run.invoke(app, ["migrate"])
+    assert result.exit_code == 1
+    assert "+ nickname text" in result.stderr
+    assert "ALLOW_DRIFT=1" in result.stderr
+    states = [line.state for line in migrations.migrations(empty_database)]
+    assert states == ["applied"] * 3 + ["pending"] * 6
+    result = run.invoke(app, ["migrate"], env={"ALLOW_DRIFT": "1"})
+    assert (result.exit_code, "6 applied" in result.stdout) == (0, True)
+    assert run.invoke(app, ["migrate"]).exit_code == 0  # nothing is pending
 
 
 def test_adopting_asks_first_unless_told_yes(run: CliRunner, empty_database: str) -> None:

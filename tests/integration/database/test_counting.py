@@ -14,6 +14,7 @@ from console.operations import migrations
 from profiles import profile
 
 USERS, WORKERS = 1200, 4  # three batches
+ADD = "INSERT INTO activities (user_uuid, message) SELECT uuid, 'x' FROM users"
 AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg",))
 
 
@@ -24,30 +25,31 @@ def execute(url: str, *statements: str) -> None:
 
 
 def add_users(url: str, count: int) -> None:
-    execute(
-        url,
-        "INSERT INTO users (display_name, handle, email, cognito_user_id)"
-        f" SELECT 'u', 'u' || n, 'u@example.com', 'sub-' || n FROM generate_series(1, {count}) n",
-        "INSERT INTO activities (user_uuid, message) SELECT uuid, 'before' FROM users,"
-        " generate_series(1, 3)",
-    )
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO users (display_name, handle, email, cognito_user_id)"
+            " SELECT 'u', 'u' || n, 'u@example.com', 'sub-' || n FROM generate_series(1, %s) n",
+            (count,),
+        )
+        connection.execute(
+            "INSERT INTO activities (user_uuid, message)"
+            " SELECT uuid, 'before' FROM users, generate_series(1, 3)"
+        )
 
 
 def wrong_counts(url: str) -> list[tuple[str, int, int]]:
     """Return handle, what is kept and what is true, where they differ."""
     with psycopg.connect(url) as connection:
-        return connection.execute(
-            f"SELECT * FROM (SELECT u.handle AS name, ({kept()}) AS kept,"
-            " (SELECT count(*) FROM activities a WHERE a.user_uuid = u.uuid) AS present"
-            " FROM users u) counts WHERE kept IS DISTINCT FROM present"
-        ).fetchall()
-
-
-def kept() -> str:
-    return (
-        "u.activities_count + (SELECT coalesce(sum(change), 0)::bigint FROM activity_changes c"
-        " WHERE c.user_uuid = u.uuid)"
-    )
+        return connection.execute("""
+            SELECT * FROM (
+                SELECT u.handle, u.activities_count + (
+                    SELECT coalesce(sum(change), 0)::bigint FROM activity_changes c
+                    WHERE c.user_uuid = u.uuid
+                ) AS kept, (
+                    SELECT count(*) FROM activities a WHERE a.user_uuid = u.uuid
+                ) AS present FROM users u
+            ) counts WHERE kept IS DISTINCT FROM present
+        """).fetchall()
 
 
 def busy(url: str, until: Callable[[], bool]) -> tuple[int, list[str]]:
@@ -158,10 +160,6 @@ def connection_of(connection: psycopg.Connection[tuple[object, ...]]) -> profile
 @pytest.mark.parametrize("rows", [1, 5000])
 def test_a_load_of_many_rows_is_one_change_for_each_user(migrated_database: str, rows: int) -> None:
     add_users(migrated_database, 1)
-    execute(
-        migrated_database,
-        "INSERT INTO activities (user_uuid, message) SELECT uuid, 'x' FROM users,"
-        f" generate_series(1, {rows})",
-    )
+    execute(migrated_database, f"{ADD}, generate_series(1, {rows})")
     with psycopg.connect(migrated_database) as connection:
         assert connection.execute("SELECT change FROM activity_changes").fetchall() == [(3 + rows,)]

@@ -28,7 +28,7 @@ CHANGES = {
     "CREATE INDEX by_mail ON users (email)": "only here: index public.by_mail",
     "CREATE TABLE notes (id int)": "only here: table public.notes",
     "CREATE VIEW everyone AS SELECT handle FROM users": "only here: view public.everyone",
-    "DROP TRIGGER count_added_activities ON activities": "missing: trigger public.activities count_a",
+    "DROP TRIGGER count_added_activities ON activities": "missing: trigger public.activities",
     "ALTER TABLE activities DISABLE TRIGGER count_no_activities": "changed: trigger",
     "CREATE OR REPLACE FUNCTION count_activities() RETURNS trigger LANGUAGE plpgsql"
     " AS 'BEGIN RETURN NULL; END'": "changed: function public",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socketserver
+import struct
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +18,7 @@ from psycopg import conninfo
 from console.operations import migrations
 from console.operations.environments import databases
 from console.operations.errors import OperationError
+from tests import pgbouncer
 from tests.postgres_fixture import free_port
 
 NAME = "/avatar-ops/database-url"
@@ -121,6 +125,64 @@ def test_a_server_that_is_not_reached_or_a_foreign_role_changes_nothing(
     store(here, conninfo.make_conninfo(login, user="reporting", password="x"))
     assert databases.login_plan(here, migrated_database).change == "keep"
     assert not databases.ensure_login(here, migrated_database)
+
+
+class GermanServer(socketserver.StreamRequestHandler):
+    """A server whose messages are German, and which knows the password "right"."""
+
+    def handle(self) -> None:
+        def message() -> bytes:
+            (length,) = struct.unpack("!I", self.rfile.read(4))
+            return self.rfile.read(length - 4)
+
+        def send(kind: bytes, body: bytes) -> None:
+            self.wfile.write(kind + struct.pack("!I", len(body) + 4) + body)
+
+        def fail(code: str, said: str) -> None:
+            send(b"E", f"SFATAL\0VFATAL\0C{code}\0M{said}\0\0".encode())
+
+        startup = message()
+        if b"profiles_busy" in startup:
+            fail("53300", "tut mir leid, schon zu viele Verbindungen")
+            return
+        send(b"R", struct.pack("!I", 3))
+        self.rfile.read(1)
+        if message() == b"right\0":
+            fail("3D000", "Datenbank »db« existiert nicht")
+        else:
+            fail("28P01", "Passwort-Authentifizierung für Benutzer »profiles« fehlgeschlagen")
+
+
+def test_a_refused_password_is_known_whatever_language_the_server_speaks() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), GermanServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        url = f"postgresql://owner@127.0.0.1:{port}/db?sslmode=disable&gssencmode=disable"
+        found = {
+            (user, password): databases.try_login(url, user, password)
+            for user, password in (
+                ("profiles", "wrong"),
+                ("profiles", "right"),
+                ("profiles_busy", "wrong"),
+            )
+        }
+        server.shutdown()
+    assert {key: failure and failure.refused for key, failure in found.items()} == {
+        ("profiles", "wrong"): True,
+        ("profiles", "right"): False,  # accepted, and refused for another reason
+        ("profiles_busy", "wrong"): False,  # never asked for it
+    }
+
+
+@pytest.mark.skipif(not pgbouncer.executable(), reason=pgbouncer.REASON)
+def test_a_password_that_a_pooler_refuses_is_known(migrated_database: str) -> None:
+    login = migrations.profiles_url(migrated_database)
+    user, password = (str(conninfo.conninfo_to_dict(login)[key]) for key in ("user", "password"))
+    with pgbouncer.pooled([login]) as (through,):
+        assert databases.try_login(through, user, password) is None
+        failure = databases.try_login(through, user, "wrong")
+        assert failure is not None
+        assert failure.refused, failure.said
 
 
 def test_a_rotation_on_purpose_changes_the_password_alone(

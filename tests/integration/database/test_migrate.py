@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -446,3 +448,123 @@ def test_a_name_that_would_not_make_a_good_file_is_refused(folder: Folder, name:
     with pytest.raises(OperationError, match="no name for a migration"):
         migrations.create(name, folder.directory)
     assert list((folder.directory / "versions").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "encoding", "newline"),
+    [
+        ("", "utf-8-sig", "\n"),
+        ("", "utf-8-sig", "\r\n"),
+        ("", "utf-8", "\r\n"),
+        ("", "utf-8", "\r"),
+        ("# -*- coding: latin-1 -*-\n", "latin-1", "\n"),
+        ("# -*- coding: cp1252 -*-\n", "cp1252", "\r\n"),
+    ],
+)
+def test_a_file_as_an_editor_saves_it_is_run_as_it_reads(
+    empty_database: str, folder: Folder, before: str, encoding: str, newline: str
+) -> None:
+    path = folder.add(
+        "one",
+        "CREATE TABLE one (name text DEFAULT 'Zoë');\nCOMMENT ON TABLE one IS\n'a\nb';",
+    )
+    text = before + path.read_text()
+    path.write_bytes(text.replace("\n", newline).encode(encoding))
+    migrations.migrate(empty_database, directory=folder.directory)
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("INSERT INTO one DEFAULT VALUES")
+        assert connection.execute(
+            "SELECT name, obj_description('one'::regclass) FROM one"
+        ).fetchone() == ("Zoë", "a\nb")
+    # Saved otherwise, it is the same migration.
+    path.write_bytes(text.encode(encoding.removesuffix("-sig")))
+    assert migrations.migrations(empty_database, folder.directory)[0].drift == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("latin-1", r"1_one\.py, line 11: it is not utf-8; save it as UTF-8"),
+        ("utf-16", r"1_one\.py.*save it as UTF-8"),
+        ("utf-16-le", r"1_one\.py.*save it as UTF-8"),
+        ("utf-32", r"1_one\.py.*save it as UTF-8"),
+    ],
+)
+def test_a_file_in_an_encoding_that_it_does_not_name_gets_a_sentence_before_anything_runs(
+    empty_database: str, folder: Folder, encoding: str, message: str
+) -> None:
+    path = folder.add("one", "CREATE TABLE one (name text DEFAULT 'Zoë');")
+    path.write_bytes(path.read_text().encode(encoding))
+    for work in (migrations.migrate, migrations.preview, migrations.migrations):
+        with pytest.raises(OperationError, match=message):
+            work(empty_database, directory=folder.directory)
+    assert tables(empty_database) == set()
+
+
+@pytest.mark.parametrize("length", [32, 33])
+def test_a_revision_id_that_is_too_long_is_found_before_the_first_one_runs(
+    empty_database: str, folder: Folder, length: int
+) -> None:
+    folder.add("one", "CREATE TABLE one (id int);")
+    folder.add("two", "CREATE TABLE two (id int);", revision="2" * length)
+    if length <= 32:
+        migrations.migrate(empty_database, directory=folder.directory)
+        assert tables(empty_database) == {"one", "two"}
+        return
+    with pytest.raises(OperationError, match="has 33 characters, and alembic_version holds 32"):
+        migrations.migrate(empty_database, directory=folder.directory)
+    assert tables(empty_database) == set()
+
+
+def test_listing_in_many_threads_leaves_the_filters_of_warnings_alone(
+    empty_database: str,
+) -> None:
+    """In a process of its own: pytest keeps and puts back the filters itself."""
+    code = (
+        "import sys, warnings\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from console.operations import migrations\n"
+        "migrations.migrations(sys.argv[1])\n"
+        "before = list(warnings.filters)\n"
+        "with ThreadPoolExecutor(6) as pool:\n"
+        "    list(pool.map(lambda _: migrations.migrations(sys.argv[1]), range(24)))\n"
+        "assert warnings.filters == before, (before, warnings.filters)\n"
+        "warnings.warn('a later one')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, empty_database],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "UserWarning: a later one" in done.stderr
+
+
+def test_an_invalid_index_of_somebody_else_is_left_alone(
+    empty_database: str, folder: Folder
+) -> None:
+    """A name that the migration only mentions, or that it uses in another schema."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA other; CREATE TABLE other.people (email text);"
+            " CREATE INDEX email ON other.people (email);"
+            " CREATE INDEX by_mail ON other.people (email);"
+            " CREATE TABLE people (email text); CREATE INDEX email ON people (email);"
+            " UPDATE pg_index SET indisvalid = false WHERE indexrelid IN"
+            " ('other.email'::regclass, 'other.by_mail'::regclass, 'email'::regclass)"
+        )
+    folder.add(
+        "by_mail",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS by_mail ON people (email);",
+        "DROP INDEX CONCURRENTLY IF EXISTS by_mail;",
+        transactional=False,
+    )
+    migrations.migrate(empty_database, directory=folder.directory)
+    migrations.rollback(empty_database, steps=1, directory=folder.directory)
+    with psycopg.connect(empty_database) as connection:
+        left = connection.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1"
+        ).fetchall()
+    assert left == [("email",), ("other.by_mail",), ("other.email",)]

@@ -184,6 +184,32 @@ def test_the_schema_is_judged_by_its_migrations(
     assert says in schema.found
 
 
+@dataclass
+class Difference:
+    what: str
+    name: str
+
+
+def test_a_change_by_hand_is_a_warning_that_names_it() -> None:
+    def findings(differences: list[Difference]) -> Any:
+        checks = database.checks(Examined(here(), None), lambda: [], lambda: differences)
+        return run(list(checks), ignore)[-1]
+
+    found = findings([Difference("only here", "table public.notes")])
+    assert (found.state, found.found) == ("warning", "only here: table public.notes")
+    assert "make drift" in found.remedy
+    assert findings([]).state == "ok"
+
+
+def test_a_comparison_that_can_not_be_made_says_what_to_do() -> None:
+    def refused() -> list[Difference]:
+        raise OperationError("A scratch Postgres does not start.", "Free some disk.")
+
+    checks = database.checks(Examined(here(), None), lambda: [], refused)
+    found = run(list(checks), ignore)[-1]
+    assert found.remedy == "Free some disk."
+
+
 def test_a_database_that_does_not_answer_is_named_with_its_remedy() -> None:
     def stopped() -> list[Migration]:
         raise OperationError("The database does not answer.", "Start it: `make up`.")

@@ -31,7 +31,7 @@ from console.operations.environments.doctor import (
     settings,
     users,
 )
-from console.operations.environments.doctor.database import Migrations
+from console.operations.environments.doctor.database import Drift, Migrations
 from console.operations.environments.doctor.examination import (
     Check,
     failure,
@@ -62,6 +62,7 @@ def examine(
     *,
     who: str | None = "doctor",
     migrations: Migrations | None = None,
+    drift: Drift | None = None,
 ) -> list[Finding]:
     """Look at all of an environment.
 
@@ -74,13 +75,16 @@ def examine(
     migrations
         Returns the database's migrations, or raises OperationError if it can't be reached; None
         without a database.
+    drift
+        Returns how the database's schema differs from what its migrations make; None leaves it
+        out, for it starts a Postgres.
 
     Returns
     -------
     list of Finding
         By area. Never an error for what is only the consequence of another one.
     """
-    return in_order(_examine(env, workspace, report, who, migrations))
+    return in_order(_examine(env, workspace, report, who, migrations, drift))
 
 
 def _examine(
@@ -89,6 +93,7 @@ def _examine(
     report: progress.Report,
     who: str | None,
     migrations: Migrations | None,
+    drift: Drift | None,
 ) -> Iterator[Finding]:
     found = deployment.read_settings(env)
     state, findings, barrier = _ask_terraform(env, found, workspace)
@@ -99,10 +104,12 @@ def _examine(
     if here is None:
         yield left_out(barrier or _SETTINGS, ["everything that AWS would have to be asked"])
     else:
-        yield from run(all_checks(Examined(here, state), who, migrations), report)
+        yield from run(all_checks(Examined(here, state), who, migrations, drift), report)
 
 
-def all_checks(subject: Examined, who: str | None, migrations: Migrations | None) -> list[Check]:
+def all_checks(
+    subject: Examined, who: str | None, migrations: Migrations | None, drift: Drift | None = None
+) -> list[Check]:
     """Return every check of an environment that AWS or the database must be asked for."""
     return [
         *functions.checks(subject),
@@ -111,7 +118,7 @@ def all_checks(subject: Examined, who: str | None, migrations: Migrations | None
         *pipeline.checks(subject),
         *users.checks(subject, who),
         *dns.checks(subject),
-        *database.checks(subject, migrations),
+        *database.checks(subject, migrations, drift),
         *api.checks(subject, who),
         *cdn.checks(subject),
     ]

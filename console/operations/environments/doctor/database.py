@@ -14,6 +14,7 @@ from console.operations.environments.doctor.finding import Finding, State, compa
 
 AREA = "Database"
 PARAMETER, SCHEMA, LOGIN = "the URL's parameter", "the schema", "the function's login"
+DRIFT = "changes by hand"
 
 
 class Migration(Protocol):
@@ -35,13 +36,32 @@ class Migration(Protocol):
 Migrations = Callable[[], Sequence[Migration]]
 
 
-def checks(subject: Examined, migrations: Migrations | None) -> Iterator[Check]:
+class Difference(Protocol):
+    """One object that is not what the migrations make."""
+
+    @property
+    def what(self) -> str:
+        """``missing``, ``only here`` or ``changed``."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``table public.users``."""
+
+
+Drift = Callable[[], Sequence[Difference]]
+
+
+def checks(
+    subject: Examined, migrations: Migrations | None, drift: Drift | None = None
+) -> Iterator[Check]:
     """Yield the checks; none where no database is configured."""
     parameter = subject.state.outputs.get("database_url_parameter") if subject.state else None
     if parameter:
         yield Check(AREA, PARAMETER, partial(_parameter, subject, parameter))
     if migrations:
         yield Check(AREA, SCHEMA, partial(_schema, migrations))
+    if migrations and drift:
+        yield Check(AREA, DRIFT, partial(_drift, drift), needs=(SCHEMA,))
     if parameter and migrations:  # from here the database answers, or why is said already
         yield Check(AREA, LOGIN, partial(_login, subject, parameter), needs=(PARAMETER, SCHEMA))
 
@@ -101,4 +121,16 @@ def _schema(migrations: Migrations) -> Iterator[Finding]:
         newest,
         "; ".join(f"{state}: {', '.join(names)}" for state, names in by_state.items()),
         "Run `make migrate`." if only_pending else "`make migrations` shows what happened.",
+    )
+
+
+def _drift(drift: Drift) -> Iterator[Finding]:
+    found = "; ".join(f"{difference.what}: {difference.name}" for difference in drift())
+    yield Finding(
+        AREA,
+        DRIFT,
+        "warning" if found else "ok",
+        "none",
+        found or "none",
+        "`make drift` shows the SQL that would repair it." if found else "",
     )
