@@ -25,8 +25,16 @@ def executable() -> str | None:
 
 
 @contextmanager
-def pooled(urls: Sequence[str], mode: str = "transaction", size: int = 3) -> Iterator[list[str]]:
-    """Run PgBouncer for the servers and users of `urls`; yield the URLs that lead through it."""
+def pooled(
+    urls: Sequence[str],
+    mode: str = "transaction",
+    size: int = 3,
+    tls: tuple[bytes, bytes] | None = None,
+) -> Iterator[list[str]]:
+    """Run PgBouncer for the servers and users of `urls`; yield the URLs that lead through it.
+
+    With a certificate and its key, it speaks TLS alone.
+    """
     program = executable()
     assert program is not None
     with socket.socket() as probe:
@@ -46,6 +54,14 @@ def pooled(urls: Sequence[str], mode: str = "transaction", size: int = 3) -> Ite
         f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\n"
         f"default_pool_size = {size}\nmax_client_conn = 200\nquery_wait_timeout = 20\n"
     )
+    if tls:
+        for name, content in zip(("server.crt", "server.key"), tls, strict=True):
+            (directory / name).write_bytes(content)
+        with settings.open("a") as file:
+            file.write(
+                f"client_tls_sslmode = require\nclient_tls_cert_file = {directory}/server.crt\n"
+                f"client_tls_key_file = {directory}/server.key\n"
+            )
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [program, "-q", str(settings)],

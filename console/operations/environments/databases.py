@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import psycopg
 from botocore.exceptions import ClientError
-from psycopg import pq
 
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT, Deployment
@@ -194,14 +193,12 @@ def _login(url: str, user: str, password: str) -> tuple[str, bool] | None:
     for name in ("options", "passfile", "sslcert", "sslkey"):
         parts.pop(name, None)
     parts |= {"user": user, "password": password, "connect_timeout": "5"}
-    connection = pq.PGconn.connect(psycopg.conninfo.make_conninfo("", **parts).encode())
     try:
-        if connection.status == pq.ConnStatus.OK:
-            return None
-        lines = connection.error_message.decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "no answer", connection.used_password
-    finally:
-        connection.finish()
+        psycopg.connect(psycopg.conninfo.make_conninfo("", **parts)).close()
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()[-1].strip()
+        return said, bool(error.pgconn and error.pgconn.used_password)
+    return None
 
 
 def ensure_login(deployment: Deployment, url: str, address: tuple[str, int] | None = None) -> bool:

@@ -281,7 +281,12 @@ def _read(path: Path) -> str:
         If it is not in the encoding that it names, UTF-8 without one.
     """
     with path.open("rb") as file:
-        encoding, _ = tokenize.detect_encoding(file.readline)
+        try:
+            encoding, _ = tokenize.detect_encoding(file.readline)
+        except SyntaxError:
+            raise SyntaxError(
+                "its encoding is not known; save it as UTF-8", (str(path), 1, None, None)
+            ) from None
     try:
         text = path.read_text(encoding)  # any line end is read as "\n"
     except UnicodeDecodeError as error:

@@ -484,7 +484,7 @@ def test_a_file_as_an_editor_saves_it_is_run_as_it_reads(
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
-        ("latin-1", r"1_one\.py, line 11: it is not utf-8; save it as UTF-8"),
+        ("latin-1", r"1_one\.py, line 12: it is not utf-8; save it as UTF-8"),
         ("utf-16", r"1_one\.py.*save it as UTF-8"),
         ("utf-16-le", r"1_one\.py.*save it as UTF-8"),
         ("utf-32", r"1_one\.py.*save it as UTF-8"),
