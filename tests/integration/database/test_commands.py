@@ -177,5 +177,12 @@ def test_commands_that_change_the_schema_are_in_the_audit(
         ("migrate", "add_bio", "done"),
     ]
     assert "1790000100_add_bio" in record.actions()[1].detail
-    started = [entry.detail for entry in record.entries() if entry.outcome == "started"]
+    with psycopg.connect(empty_database) as connection:
+        started = [
+            detail
+            for (detail,) in connection.execute(
+                "SELECT detail FROM avatar_ops.audit_entries WHERE outcome = 'started'"
+            )
+        ]
+    assert len(started) == 2
     assert all("local, eu-central-1, database" in detail and "@" in detail for detail in started)
