@@ -335,3 +335,13 @@ def test_a_removal_that_died_before_the_caches_were_dropped_is_completed(
     order._step(removal, Ending.CRASH)
     assert order.cached
     ends(order, "the CDN still serves" if broken else "")
+
+
+def test_what_was_removed_can_not_be_cached_again(world: World) -> None:
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[2])
+    order._deliver_everything()
+    order._take_down()
+    order._deliver_everything()
+    order.visit()
+    ends(order, "")
