@@ -370,7 +370,7 @@ class Order(RuleBasedStateMachine):
             raise OrderError(f"the CDN still serves {self.cached - made}")
 
     def _made(self) -> set[str]:
-        """Return the variants and rejections that there are; of deleted ones S3 keeps no version."""
+        """Return the variants and rejections that were not deleted."""
         folders = (f"variants/{NAME}/", f"rejections/{NAME}/")
         assets = self.s3.buckets["assets"]
         return {key for key, kept in assets.items() if kept and key.startswith(folders)}
