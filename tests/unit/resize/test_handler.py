@@ -465,7 +465,9 @@ def test_no_upload_becomes_the_default_avatar(resize: ModuleType, s3: S3Client) 
     assert json.loads(record["Body"].read())["code"] == "reserved_name"
 
 
-@pytest.mark.parametrize(X)
+@pytest.mark.parametrize(
+    ("length", "recorded"), [(961, True), (975, True), (976, False), (1024, False)]
+)
 def test_a_name_too_long_for_its_variants_is_rejected(
     resize: ModuleType, s3: S3Client, length: int, recorded: bool
 ) -> None:
