@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+MAX_NAME_BYTES = 960
+"""S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/2048.webp`` up to 58 more than the name."""
+
 
 class EventError(Exception):
     """The event is not one that S3 sends; it goes to the dead letters for an operator to see."""
@@ -45,6 +48,11 @@ class Upload:
     def is_reserved(self) -> bool:
         """Whether no upload may have this name: ``avatars/_default.jpg`` is everybody's."""
         return self.name.startswith("_")
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether S3 could have no room for the keys of the avatar's variants."""
+        return len(self.name.encode()) > MAX_NAME_BYTES
 
 
 def uploads_in(event: Any) -> list[Upload]:

@@ -143,6 +143,8 @@ def process(upload: Upload) -> None:
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")
+        if upload.is_too_long:
+            raise AvatarRejected("name_too_long")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
         rendering = time.monotonic()

@@ -28,6 +28,7 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
         "reserved_name": (
             "Names that begin with _ are reserved. Give the file another name and send it again."
         ),
+        "name_too_long": "The file's name is too long. Give it a shorter one and send it again.",
     }
 )
 """Every code a rejection can carry, with the sentence for the user."""

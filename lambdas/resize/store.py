@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -40,8 +40,18 @@ _SETTLED_SECONDS = 2
 """
 
 
+_PROPAGATION = timedelta(minutes=15)
+"""For so long after versioning is enabled, S3 may not find the keys of uploads that are there."""
+_LONGEST_KEY = 1024
+"""In bytes of UTF-8; what S3 takes."""
+
+
 class StaleUploadError(Exception):
     """The avatar shows this upload or a later one: there is nothing to do."""
+
+
+class UploadNotFoundYetError(Exception):
+    """S3 does not find the key of a new upload; the message is to be delivered again."""
 
 
 class ContendedPointerError(Exception):
@@ -112,6 +122,8 @@ class Store:
         ------
         StaleUploadError
             If the avatar shows this upload or a later one; the bytes are not read then.
+        UploadNotFoundYetError
+            If S3 doesn't find the key, and the upload is so new that it may yet.
         """
         looking = self._pool.submit(self.pointer, upload.name)
         try:
@@ -131,9 +143,16 @@ class Store:
             try:
                 found = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, **version)
             except ClientError as error:
-                if _code(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                code = _code(error)
+                if code == "NoSuchVersion":  # S3 knows the key: deleted
                     return None
-                raise
+                if code not in {"NoSuchKey", "404"}:
+                    raise
+                if upload.version_id and _is_new(upload):
+                    raise UploadNotFoundYetError(
+                        f"S3 does not find {upload.key}, which is not 15 minutes old"
+                    ) from error
+                return None
             age = time.time() - found["LastModified"].timestamp()
             if upload.sequencer or upload.version_id or age >= _SETTLED_SECONDS:
                 break
@@ -153,6 +172,8 @@ class Store:
 
     def pointer(self, name: str) -> Pointer | None:
         """Return what the avatar shows now, or None if there is none."""
+        if not _fits(_pointer_key(name)):
+            return None
         try:
             found = self._s3.head_object(Bucket=self._assets, Key=_pointer_key(name))
         except ClientError as error:
@@ -258,10 +279,27 @@ class Store:
         raise ContendedPointerError(f"avatars/{upload.name}.jpg changed {_POINTER_ATTEMPTS} times")
 
     def write_rejection(self, upload: Upload, original: Original, code: str, message: str) -> None:
-        """Record why an upload was refused, for the user and for operators, and mark it."""
+        """Record why an upload was refused, for the user and for operators, and mark it.
+
+        Where the record's key would be too long for S3, the mark is all there is.
+        """
+        key = f"rejections/{upload.name}/{original.version}.json"
+        if _fits(key):
+            self._write_record(key, upload, original, code, message)
+        version: Any = {"VersionId": original.version_id} if original.version_id else {}
+        self._s3.put_object_tagging(
+            Bucket=upload.bucket,
+            Key=upload.key,
+            Tagging={"TagSet": [{"Key": REJECTION_TAG, "Value": code}]},
+            **version,
+        )
+
+    def _write_record(
+        self, key: str, upload: Upload, original: Original, code: str, message: str
+    ) -> None:
         self._s3.put_object(
             Bucket=self._assets,
-            Key=f"rejections/{upload.name}/{original.version}.json",
+            Key=key,
             Body=json.dumps(
                 {
                     "code": code,
@@ -274,13 +312,6 @@ class Store:
             ).encode(),
             ContentType="application/json",
             CacheControl=POINTER_CACHE,
-        )
-        version: Any = {"VersionId": original.version_id} if original.version_id else {}
-        self._s3.put_object_tagging(
-            Bucket=upload.bucket,
-            Key=upload.key,
-            Tagging={"TagSet": [{"Key": REJECTION_TAG, "Value": code}]},
-            **version,
         )
 
     def _is_newer(self, upload: Upload, original: Original, pointer: Pointer | None) -> bool:
@@ -316,6 +347,16 @@ def _signed_with(picture: bytes, upload: str) -> bytes:
     after = 4 + int.from_bytes(picture[4:6], "big") if picture[2:4] == b"\xff\xe0" else 2
     segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
     return picture[:after] + segment + picture[after:]
+
+
+def _is_new(upload: Upload) -> bool:
+    if upload.event_time is None:
+        return False
+    return datetime.now(UTC) - datetime.fromisoformat(upload.event_time) < _PROPAGATION
+
+
+def _fits(key: str) -> bool:
+    return len(key.encode()) <= _LONGEST_KEY
 
 
 def _pointer_key(name: str) -> str:

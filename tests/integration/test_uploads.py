@@ -64,13 +64,12 @@ def test_an_upload_arrives_as_avatar_and_variants(here: Deployment, ada: SignIn)
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["cache-control"] == "public, max-age=60"
 
-    for size in (512, 128):
-        for extension, image_format in (("jpg", "JPEG"), ("webp", "WEBP")):
-            answer, variant = opened(
-                f"{here.assets_url}/variants/{ada.sub}/{version}/{size}.{extension}"
-            )
-            assert (variant.format, variant.size) == (image_format, (size, size))
-            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    for size, extension, image_format in ((512, "jpg", "JPEG"), (128, "webp", "WEBP")):
+        answer, variant = opened(
+            f"{here.assets_url}/variants/{ada.sub}/{version}/{size}.{extension}"
+        )
+        assert (variant.format, variant.size) == (image_format, (size, size))
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
 def test_a_later_upload_replaces_the_avatar(here: Deployment, ada: SignIn) -> None:

@@ -217,7 +217,7 @@ class Order(RuleBasedStateMachine):
     @rule()
     def visit(self) -> None:
         """Have the CDN fetch whatever it may."""
-        self.cached |= {key for key in self.s3.buckets["assets"] if self._is_made(key)}
+        self.cached |= self._made()
 
     # What AWS does
 
@@ -362,15 +362,18 @@ class Order(RuleBasedStateMachine):
         ]
         if left:
             raise OrderError(f"these originals outlive the removal: {left}")
-        made = {key for key, kept in self.s3.buckets["assets"].items() if kept}
-        for key in filter(self._is_made, made):
+        made = self._made()
+        for key in made:
             if key.split("/")[2].removesuffix(".json") not in versions:
                 raise OrderError(f"{key} outlives the removal")
         if self.cached - made:
             raise OrderError(f"the CDN still serves {self.cached - made}")
 
-    def _is_made(self, key: str) -> bool:
-        return key.startswith((f"variants/{NAME}/", f"rejections/{NAME}/"))
+    def _made(self) -> set[str]:
+        """Return the variants and rejections that were not deleted."""
+        folders = (f"variants/{NAME}/", f"rejections/{NAME}/")
+        assets = self.s3.buckets["assets"]
+        return {key for key, kept in assets.items() if kept and key.startswith(folders)}
 
     def _variants(self, upload: Stored) -> Iterator[str]:
         for image_format in ("jpg", "webp"):

@@ -92,7 +92,7 @@ class S3:
             number=self._count,
             uploaded=START + timedelta(seconds=self.seconds),
             version_id=f"version-{self._count}" if versioned else None,
-            sequencer=_sequencer(Key, self._count),
+            sequencer=sequencer_of(Key, self._count),
             metadata=dict(more.get("Metadata", {})),
         )
         kept = self.buckets[Bucket].get(Key, []) if versioned else []
@@ -199,7 +199,7 @@ def _described(stored: Stored) -> dict[str, Any]:
     return {"ETag": f'"{stored.version}"'} | version
 
 
-def _sequencer(key: str, number: int) -> str:
+def sequencer_of(key: str, number: int) -> str:
     """Return a sequencer in S3's order: of different lengths, and of this key only."""
     start = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()[:4].upper()
     return f"00{start}{number:04X}" + "A1B2C3"[: number * 5 % 7]

@@ -20,7 +20,8 @@ from console.operations.avatars import takedown
 from profiles import avatar
 from resize import store
 from tests.conftest import ORDER
-from tests.unit.order.machine import PICTURES, Order, OrderError, World
+from tests.unit.order.machine import KEYS, PICTURES, Order, OrderError, World
+from tests.unit.order.s3 import sequencer_of
 from tests.unit.order.workers import THREAD, Client, Ending, Worker, current
 
 RUNS = int(os.environ.get("ORDER_RUNS", "0"))
@@ -230,14 +231,14 @@ def caches_not_dropped_without_objects(_: World, monkeypatch: pytest.MonkeyPatch
 BROKEN = {
     no_condition: "goes back",
     sequencers_as_numbers: "goes back",
-    sequencers_of_all_keys: "goes back|is lost|ends at",
+    sequencers_of_all_keys: "goes back from|is lost|ends at",
     picture_without_comment: "goes back",
     pointer_before_variants: "before variants/",
     last_message_wins: "goes back",
     version_read_before_the_lock: "the database says",
 }
 REMOVALS_BROKEN = {
-    removal_without_condition: "away|replaces the one|CDN still serves",
+    removal_without_condition: "away|replaces the one",
     removal_not_compared: "was removed",
     removal_loses_its_second: "was removed",
     removal_by_a_fast_clock: "outlive|ends at None|is lost",
@@ -275,7 +276,80 @@ def until(order: Order, worker: Worker, call: str) -> None:
 def ends(order: Order, wrong: str) -> None:
     """Deliver everything, and check the end: all is well, or exactly that is wrong."""
     with pytest.raises(OrderError, match=wrong) if wrong else contextlib.nullcontext():
+        order.nothing_is_wrong()
         order.teardown()
+
+
+def resize_all(order: Order) -> None:
+    """Deliver what must still come, the last first, while nobody else makes a step."""
+    while order.messages or order.resizing:
+        if order.resizing:
+            order._step(order.resizing[0])
+        else:
+            order.deliver(order.messages[-1], by_queue=True)
+
+
+@pytest.mark.parametrize(
+    ("second", "wrong"), [(0, "ends at .*not at"), (1, "goes back from")], ids=["kept", "back"]
+)
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "of all keys"])
+def test_sequencers_do_not_order_the_uploads_of_two_keys(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool, second: int, wrong: str
+) -> None:
+    """The key with the greater sequencers comes first, by time; as a message, first or last."""
+    if broken:
+        sequencers_of_all_keys(world, monkeypatch)
+    order = type("Order", (Order,), {"world": world})()
+    greater, less = sorted(KEYS, key=lambda key: sequencer_of(key, 1), reverse=True)
+    order.upload(greater, PICTURES[0])
+    order.a_second_passes()
+    order.upload(less, PICTURES[1])
+    if second == 0:
+        order.messages.reverse()
+    resize_all(order)
+    ends(order, wrong if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "unconditional"])
+def test_a_removal_yields_to_what_is_shown_at_the_last_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        removal_without_condition(world, monkeypatch)
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    removal = order._take_down()
+    until(order, removal, "put_object avatars/")
+    order.a_second_passes()
+    order.upload("ada", PICTURES[1])
+    resize_all(order)
+    order._step(removal)
+    ends(order, "takes the later .* away" if broken else "")
+    assert broken or order.shown
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "all alike"])
+def test_a_removal_does_not_take_a_later_one_for_an_earlier_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """An upload and its removal come between a removal's look at the mark and its own mark."""
+    if broken:
+        removals_all_alike(world, monkeypatch)
+    order = type("Order", (Order,), {"world": world})()
+    order._take_down()
+    order._deliver_everything()
+    slow = order._take_down()
+    until(order, slow, "put_object avatars/")
+    order.a_second_passes()
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    order.a_second_passes()
+    quick = order._take_down()
+    while not quick.done:
+        order._step(quick)
+    order._step(slow)
+    ends(order, "replaces the one" if broken else "")
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "queued once"])
@@ -335,3 +409,13 @@ def test_a_removal_that_died_before_the_caches_were_dropped_is_completed(
     order._step(removal, Ending.CRASH)
     assert order.cached
     ends(order, "the CDN still serves" if broken else "")
+
+
+def test_what_was_removed_can_not_be_cached_again(world: World) -> None:
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[2])
+    order._deliver_everything()
+    order._take_down()
+    order._deliver_everything()
+    order.visit()
+    ends(order, "")

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -281,6 +281,40 @@ def test_folders_and_deleted_uploads_are_done_without_a_trace(
     assert "Contents" not in s3.list_objects_v2(Bucket="assets")
 
 
+@pytest.mark.parametrize(
+    ("code", "minutes", "again"),
+    [
+        ("NoSuchVersion", 0, False),
+        ("NoSuchVersion", 16, False),
+        ("NoSuchKey", 0, True),
+        ("NoSuchKey", 14, True),
+        ("404", 14, True),
+        ("NoSuchKey", 16, False),
+        ("NoSuchKey", None, False),  # reconciled: run it again
+    ],
+)
+def test_a_new_upload_whose_key_is_not_found_comes_again(
+    s3: S3Client,
+    resize: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    minutes: int | None,
+    again: bool,
+) -> None:
+    """S3 may not find keys for 15 minutes after versioning was enabled."""
+
+    def missing(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": code}}, "GetObject")
+
+    event = s3_event(upload(s3, "ada", picture("red")))
+    if minutes is not None:
+        sent = datetime.now(UTC) - timedelta(minutes=minutes)
+        event["Records"][0]["eventTime"] = sent.isoformat()
+    monkeypatch.setattr(resize.store._s3, "get_object", missing)
+    failed = resize.handler(sqs_event(json.dumps(event)), CONTEXT)["batchItemFailures"]
+    assert bool(failed) == again
+
+
 def test_the_avatar_is_made_whatever_the_variants(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +463,23 @@ def test_no_upload_becomes_the_default_avatar(resize: ModuleType, s3: S3Client) 
     assert shown["Body"].read() == b"default"
     record = s3.get_object(Bucket="assets", Key=f"rejections/_default/{stored['eTag']}.json")
     assert json.loads(record["Body"].read())["code"] == "reserved_name"
+
+
+@pytest.mark.parametrize(
+    ("length", "recorded"), [(961, True), (975, True), (976, False), (1024, False)]
+)
+def test_a_name_too_long_for_its_variants_is_rejected(
+    resize: ModuleType, s3: S3Client, length: int, recorded: bool
+) -> None:
+    key = "ä" * (length // 2) + "a" * (length % 2)
+    stored = upload(s3, key, picture("red"))
+    answer = resize.handler(sqs_event(json.dumps(s3_event(stored))), CONTEXT)
+    assert answer == {"batchItemFailures": []}
+    tags = s3.get_object_tagging(Bucket="uploads", Key=key)["TagSet"]
+    assert tags == [{"Key": store.REJECTION_TAG, "Value": "name_too_long"}]
+    made = s3.list_objects_v2(Bucket="assets").get("Contents", [])
+    record = f"rejections/{key}/{stored['eTag']}.json"
+    assert [item["Key"] for item in made] == ([record] if recorded else [])
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(-1, True), (0, False), (1, False)])
