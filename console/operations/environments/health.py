@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from console.operations import migrations
-from console.operations.environments import databases
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import CDN_REGION, Deployment
+from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.migrations import Migration
 
