@@ -21,7 +21,7 @@ from console.operations.environments import databases, deployment
 from console.operations.errors import OperationError
 from console.operations.migrations.changes import Migrate, Rollback, Seed, adopting, planned
 from console.operations.migrations.statements import shorten
-from console.terminal import duration, size
+from console.units import duration, size
 
 app = commands()
 out, err = terminal.out, terminal.err
@@ -192,7 +192,7 @@ def migrations(as_json: AsJson = False) -> None:
             Text(line.state, style="" if line.state in ("applied", "baseline") else "yellow"),
             line.applied_at.strftime("%Y-%m-%d %H:%M:%S %Z") if line.applied_at else "",
             line.by or "",
-            duration(line.seconds),
+            "" if line.seconds is None else duration(line.seconds),
             Text("changed", style="red") if line.drift else "",
         )
     out.print(table)
@@ -273,7 +273,7 @@ def _show_previews(previews: list[operations.Preview]) -> None:
                     str(statement.line),
                     lock.mode,
                     lock.table,
-                    size(lock.size_bytes),
+                    "new" if lock.size_bytes is None else size(lock.size_bytes),
                     "" if lock.rows is None else f"~{lock.rows:,}",
                     lock.blocks,
                     "the whole table" if lock.rewrites else "",
