@@ -17,31 +17,13 @@ from rich.text import Text
 from console.operations.changes import Change, Confirm
 from console.operations.errors import OperationError
 from console.operations.progress import Event
+from console.units import duration
 
 # Away from a terminal there is no width to fit, and a cut name would be of no use
 WIDTH = None if sys.stdout.isatty() else 200
 out = Console(highlight=False, soft_wrap=True, width=WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True, width=WIDTH)
 _LINE_SECONDS = 10
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time that something took, for reading."""
-    if seconds is None:
-        return ""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def size(count: int | None) -> str:
-    """Return a number of bytes for reading; None is of what is not there yet."""
-    if count is None:
-        return "new"
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TB"
 
 
 class Progress:
@@ -62,9 +44,8 @@ class Progress:
             mark = "[green]✓[/]" if event.state == "done" else "[red]✗[/]"
             count = f"[{event.done}/{event.total}] " if event.total else ""
             step = escape(f"{count}{event.step}")
-            err.print(
-                f"{mark} {step:<28} {duration(event.seconds):>7}  [dim]{escape(event.detail)}[/]"
-            )
+            took = "" if event.seconds is None else duration(event.seconds)
+            err.print(f"{mark} {step:<28} {took:>7}  [dim]{escape(event.detail)}[/]")
             self._last_line = time.monotonic()
             return
         counts = ""

@@ -72,14 +72,6 @@ def invalidate(
     paths: Annotated[str, typer.Option(envvar="PATHS", help="Separated by spaces.")] = "",
 ) -> None:
     """Drop paths from CloudFront's caches and wait until that is done."""
-    checked = cdn.checked_paths(paths)
-    deployment = deployed()
-    change = Operation(
-        resolved(),
-        "invalidate",
-        " ".join(checked),
-        tuple(f"~ {path}" for path in checked),
-        lambda report: cdn.invalidate(deployment, checked, report),
-    )
+    change = cdn.Invalidate(resolved(), deployed(), tuple(cdn.checked_paths(paths)))
     with terminal.Progress() as report:
         carry_out(change, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +11,7 @@ import typer
 
 from console import terminal
 from console.operations import changes
-from console.operations.audit.access import Actor
+from console.operations.audit.access import Actor, os_user
 from console.operations.changes import Change
 from console.operations.environments import deployment, target
 from console.operations.environments.deployment import Deployment
@@ -61,7 +60,7 @@ def carry_out(change: Change, report: Report, *, yes: bool = False, key: str | N
 
     on = change.target
     record = Audit(on.env, on.database_url, on.state / "audit")
-    user = _user()
+    user = os_user()
     name = target.caller(on.region, on.access).arn if on.account else user
     try:
         return changes.carry_out(
@@ -78,10 +77,3 @@ def carry_out(change: Change, report: Report, *, yes: bool = False, key: str | N
             terminal.err.print(
                 f"[dim]{waiting} audit entries wait on this machine for the database.[/]"
             )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"

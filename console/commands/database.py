@@ -18,11 +18,10 @@ from console.commands.context import AsJson, Yes, carry_out, command, commands, 
 from console.operations import migrations as operations
 from console.operations.changes import Operation
 from console.operations.environments import databases, deployment
-from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.migrations.changes import Migrate, Rollback, Seed, adopting, planned
 from console.operations.migrations.statements import shorten
-from console.terminal import duration, size
+from console.units import duration, size
 
 app = commands()
 out, err = terminal.out, terminal.err
@@ -84,29 +83,16 @@ def migrate(
             out.print(error.message)
             out.print(carry_out(adopting(target), report))
             names = planned(url, "up", to=to)
-        if names and not allow_drift:
-            operations.require_none(url, report=report, limits=limits)
         change = Migrate(
             target,
             names,
             to,
             limits,
             _show_statement if verbose else None,
-            None if to else lambda: _login(target),
+            allow_drift=allow_drift,
+            afterwards=None if to else lambda: databases.login_after_migration(target),
         )
         out.print(carry_out(change, report))
-
-
-def _login(target: Target) -> str:
-    """Give the profiles function a login, if the one it has is refused; `make up` does locally."""
-    if target.env == "local" or not deployment.settings_file(target.env).exists():
-        return ""
-    deployed = deployment.load(target.env)
-    if deployed.database_url_parameter and databases.ensure_login(
-        deployed, target.database_url(), _address(target)
-    ):
-        return "The profiles function has a new login."
-    return ""
 
 
 @command(app)
@@ -167,7 +153,7 @@ def rotate_login(yes: Yes = False) -> None:
     url, parameter = target.database_url(), deployed.database_url_parameter
 
     def rotate(_: object) -> str:
-        role = databases.rotate_login(deployed, url, _address(target))
+        role = databases.rotate_login(deployed, url, databases.address(target))
         return f"{role} has a new password."
 
     change = Operation(
@@ -179,10 +165,6 @@ def rotate_login(yes: Yes = False) -> None:
     )
     with terminal.Progress() as report:
         out.print(carry_out(change, report, yes=yes))
-
-
-def _address(target: Target) -> tuple[str, int] | None:
-    return (target.database.host, target.database.port) if target.database else None
 
 
 @command(app)
@@ -210,7 +192,7 @@ def migrations(as_json: AsJson = False) -> None:
             Text(line.state, style="" if line.state in ("applied", "baseline") else "yellow"),
             line.applied_at.strftime("%Y-%m-%d %H:%M:%S %Z") if line.applied_at else "",
             line.by or "",
-            duration(line.seconds),
+            "" if line.seconds is None else duration(line.seconds),
             Text("changed", style="red") if line.drift else "",
         )
     out.print(table)
@@ -291,7 +273,7 @@ def _show_previews(previews: list[operations.Preview]) -> None:
                     str(statement.line),
                     lock.mode,
                     lock.table,
-                    size(lock.size_bytes),
+                    "new" if lock.size_bytes is None else size(lock.size_bytes),
                     "" if lock.rows is None else f"~{lock.rows:,}",
                     lock.blocks,
                     "the whole table" if lock.rewrites else "",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import Any
 
 import streamlit as st
 
 from console import session, units, widgets
 from console.operations.avatars import cdn
-from console.operations.changes import Operation
 from console.operations.environments.deployment import Deployment
-from console.operations.progress import Report
 from console.operations.uploads import names
 
 _LOOKED_AT = 10
@@ -94,22 +91,10 @@ def _new(here: Deployment, used: int | None) -> None:
             else f"{count}, **free**: after it, {used + len(paths):,} of this month's "
             f"{cdn.FREE_PATHS:,} free ones are used."
         )
-    reference = uuid.uuid4().hex  # CloudFront acts on it once
-
-    def work(report: Report) -> str:
-        return cdn.invalidate(here, paths, report, reference=reference)
-
     widgets.change_button(
         f"Invalidate {count}",
         "cdn",
-        lambda on: Operation(
-            on,
-            "invalidate",
-            " ".join(paths),
-            tuple(paths),
-            work,
-            destructive=_is_wide(matches),
-        ),
+        lambda on: cdn.Invalidate(on, here, tuple(paths), destructive=_is_wide(matches)),
         key=f"invalidate {' '.join(paths)}",
         type="primary",
         icon=":material/mop:",

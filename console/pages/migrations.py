@@ -14,8 +14,10 @@ from console import session, units, widgets
 from console.jobs import Job
 from console.operations import migrations
 from console.operations.changes import Operation, fingerprint
+from console.operations.environments import databases
 from console.operations.environments.target import Target
 from console.operations.migrations import Entry, Migration, Preview, Rehearsed
+from console.operations.migrations.changes import Adopt, Migrate, Rollback
 from console.operations.migrations.files import DIRECTORY
 from console.operations.migrations.preview import Lock
 from console.operations.progress import Report
@@ -249,28 +251,26 @@ def _apply(target: Target, lines: Sequence[Migration]) -> None:
         widgets.change_button(
             f"Apply {len(plan)}",
             KIND,
-            (lambda on: _migrate(on, up_to, plan, who)) if previewed else None,
+            (
+                lambda on: Migrate(
+                    on,
+                    tuple(plan),
+                    up_to,
+                    who=who,
+                    # the functions' login is of use once the whole schema is there
+                    afterwards=(lambda: databases.login_after_migration(on))
+                    if up_to == pending[-1]
+                    else None,
+                )
+            )
+            if previewed
+            else None,
             key="migrate",
             icon=":material/play_arrow:",
             type="primary",
             width="stretch",
             help=None if previewed else "Look at a preview without an error first.",
         )
-
-
-def _migrate(on: Target, up_to: str, plan: Sequence[str], who: str) -> Operation:
-    def work(report: Report) -> Any:
-        migrations.require_none(on.database_url(), report=report)
-        return migrations.migrate(on.database_url(), up_to, report=report, who=who)
-
-    return Operation(on, "migrate", up_to, tuple(plan), work)
-
-
-def _rollback(on: Target, back_to: str, plan: Sequence[str], who: str) -> Operation:
-    def work(report: Report) -> Any:
-        return migrations.rollback(on.database_url(), to=back_to, report=report, who=who)
-
-    return Operation(on, "rollback", back_to, tuple(plan), work, destructive=True)
 
 
 def _compared(target: Target) -> migrations.Adoption | None:
@@ -312,22 +312,11 @@ def _adopt(target: Target, adoption: migrations.Adoption) -> None:
         "history as applied; nothing in its tables changes.",
         icon=":material/move_to_inbox:",
     )
-    _show_plan("These would count as applied:", adoption.baseline)
-    if adoption.differences:
-        st.markdown("**How it differs from what the migrations make**")
-        st.code("\n".join(adoption.differences), language=None)
     who = session.require_actor().name
     widgets.change_button(
         "Adopt",
         KIND,
-        lambda on: Operation(
-            on,
-            "adopt",
-            adoption.revision,
-            tuple(adoption.baseline),
-            lambda report: migrations.adopt(on.database_url(), report=report, who=who),
-            destructive=True,
-        ),
+        lambda on: Adopt(on, adoption, who=who),
         key="adopt",
         type="primary",
     )
@@ -364,7 +353,7 @@ def _roll_back(target: Target, lines: Sequence[Migration]) -> None:
     widgets.change_button(
         f"Roll back {len(plan)}",
         KIND,
-        (lambda on: _rollback(on, back_to, plan, who)) if previewed else None,
+        (lambda on: Rollback(on, tuple(plan), back_to, who=who)) if previewed else None,
         key="rollback",
         icon=":material/undo:",
         type="primary",
@@ -514,7 +503,10 @@ def _show_result(result: Any) -> None:
     # a page's classes are made again in each run, so a Rehearsal is known by what it holds
     found: list[Rehearsed] | None = getattr(result, "found", None)
     if found is None:
-        st.success(f"{str(result)[:1].upper()}{str(result)[1:]}.", icon=":material/check_circle:")
+        said = str(result)
+        st.success(
+            f"{said[:1].upper()}{said[1:].removesuffix('.')}.", icon=":material/check_circle:"
+        )
         return
     if all(line.restores for line in found):
         st.success(f"{result}.", icon=":material/check_circle:")

@@ -223,7 +223,7 @@ def _alarms(_here: Deployment) -> list[Alarm]:
 
 @session.cached(15)
 def _migration(_here: Deployment) -> tuple[migrations.Migration | None, int]:
-    return health.last_migration(_here)
+    return health.last_migration(session.the_target())
 
 
 @session.cached(15)

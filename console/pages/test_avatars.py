@@ -205,13 +205,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
             widgets.change_button(
                 "Show again",
                 "version",
-                lambda on: Operation(
-                    on,
-                    "restore",
-                    name,
-                    (f"copy {version.key} {version.version_id} over {version.key}",),
-                    functools.partial(versions.restore, here, name, version),
-                ),
+                lambda on: versions.Restore(on, here, name, version),
                 key=f"restore {version.key} {version.version_id}",
                 width="stretch",
                 help=f"{name} will show this version instead",

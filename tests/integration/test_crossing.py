@@ -8,12 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
 from tests.integration.small_environment import SmallEnvironment
-from tests.integration.system import System
+from tests.integration.system import System, picture, wait_for_version
 
 ELSEWHERE = "-elsewhere"
 PROMPT = "to go on:"
+LONG = pytest.mark.long
+OPTIONS = {
+    "apply": {"YES": "1"},
+    "destroy": {"YES": "1"},
+    "migrate": {"TO": "add_bio"},
+    "redrive": {},
+    "clear": {"YES": "1", "NAME": "crossing"},
+}
 STATES = "avatar-ops-terraform-state-000000000000-eu-central-1"
 
 
@@ -112,6 +122,75 @@ def test_a_rollback_that_waits_is_refused_once_somebody_migrated(
     assert len(applied.applied()) == 3
     applied.run("rollback", STEPS="2", YES="1")
     assert len(applied.applied()) == 1
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["migrate", "redrive", "clear", *(pytest.param(c, marks=LONG) for c in ("apply", "destroy"))],
+)
+def test_a_clear_that_waits_deletes_what_it_listed_whatever_runs_meanwhile(
+    applied: SmallEnvironment, here: Deployment, meanwhile: str
+) -> None:
+    stored = here.s3.put_object(Bucket=here.uploads_bucket, Key="crossing.jpg", Body=picture(91))
+    wait_for_version(here, "crossing", stored["ETag"].strip('"'))
+    before = api_url(here)
+    waiting = applied.terminal("clear", host=ELSEWHERE, NAME="crossing")
+    assert "crossing.jpg" in waiting.expect(PROMPT)
+    applied.run(meanwhile, **OPTIONS[meanwhile])
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert (status, "objects deleted" in shown) == (0, True), shown
+    assert takedown.objects_of(here, "crossing") == []
+    assert api_url(here) == (None if meanwhile == "destroy" else before)
+
+
+def test_a_clear_is_refused_once_an_original_came_that_it_did_not_list(
+    applied: SmallEnvironment, here: Deployment
+) -> None:
+    stored = here.s3.put_object(Bucket=here.uploads_bucket, Key="crossing.jpg", Body=picture(92))
+    wait_for_version(here, "crossing", stored["ETag"].strip('"'))
+    waiting = applied.terminal("clear", NAME="crossing")
+    waiting.expect(PROMPT)
+    newer = here.s3.put_object(Bucket=here.uploads_bucket, Key="crossing.jpg", Body=picture(93))
+    wait_for_version(here, "crossing", newer["ETag"].strip('"'))
+    waiting.type("small")
+    assert waiting.end()[0] == 1
+    kept = {item.key for item in takedown.objects_of(here, "crossing")}
+    assert "crossing.jpg" in kept, "and nothing of it was deleted"
+
+
+@pytest.mark.parametrize("meanwhile", ["redrive", "clear"])
+@pytest.mark.parametrize("waits", ["apply", pytest.param("destroy", marks=LONG)])
+def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
+    applied: SmallEnvironment, here: Deployment, waits: str, meanwhile: str
+) -> None:
+    applied.set(api_url="https://waits.example")
+    here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody='{"Records": []}')
+    waiting = applied.terminal(waits)
+    waiting.expect(PROMPT)
+    applied.run(meanwhile, **OPTIONS[meanwhile])
+    if meanwhile == "redrive":
+        assert dead_letters.counts(here)["dead"] == 0
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert status == 0, shown
+    assert api_url(here) == ("https://waits.example" if waits == "apply" else None)
+    if waits == "apply":
+        applied.run("redrive")  # leave none behind
+
+
+def test_a_rollback_that_waits_runs_although_messages_are_redriven(
+    applied: SmallEnvironment, here: Deployment
+) -> None:
+    applied.run("migrate", TO="add_bio")
+    waiting = applied.terminal("rollback", STEPS="1")
+    waiting.expect(PROMPT)
+    here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody='{"Records": []}')
+    applied.run("redrive")
+    waiting.type("small")
+    assert waiting.end()[0] == 0
+    assert len(applied.applied()) == 1
+    assert dead_letters.counts(here)["dead"] == 0
 
 
 def test_a_half_applied_environment_is_named_and_destroyed(

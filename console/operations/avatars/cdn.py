@@ -8,9 +8,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 
 if TYPE_CHECKING:
@@ -286,6 +287,42 @@ def invalidate(
             )["Invalidation"]
         detail.append(f"{created['Id']}, {len(paths)} paths")
         return created["Id"]
+
+
+@dataclass(frozen=True)
+class Invalidate:
+    """Drop paths from CloudFront's caches.
+
+    Attributes
+    ----------
+    destructive
+        Whether so much is dropped that users may notice while it is fetched again.
+    reference
+        CloudFront acts on it once.
+    """
+
+    target: Target
+    deployment: Deployment
+    paths: tuple[str, ...]
+    destructive: bool = False
+    reference: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
+    action: ClassVar[str] = "invalidate"
+
+    @property
+    def subject(self) -> str:
+        """The paths."""
+        return " ".join(self.paths)
+
+    def lines(self) -> list[str]:
+        """Return what will be touched."""
+        return [f"~ {path}" for path in self.paths]
+
+    def check(self) -> None:
+        """Pass: the paths are dropped whatever they match by then."""
+
+    def execute(self, report: progress.Report) -> str:
+        """Drop them; return the invalidation's id."""
+        return invalidate(self.deployment, list(self.paths), report, self.reference)
 
 
 def _create(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.target import Target
+from console.operations.errors import StaleChangeError
 from console.operations.uploads import send
 from console.operations.uploads.names import check_avatar_name, name_of
 from console.operations.uploads.outcomes import Rejection, rejection, shown_version
-from console.operations.uploads.send import UploadResult
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
@@ -82,30 +83,62 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
 
 
 def original_pages(deployment: Deployment, name: str) -> Iterator[ListObjectVersionsOutputTypeDef]:
-    """Yield S3's listings in which all versions of all originals of a name are, among others."""
+    """Yield S3's listings in which all versions of all originals of a name are, each once."""
     paginator = deployment.s3.get_paginator("list_object_versions")
     for page in paginator.paginate(Bucket=deployment.uploads_bucket, Prefix=name):
-        yield page
-        keys = [item["Key"] for item in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
-        if any(key != name for key in keys):
+        versions, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
+        # the others that begin so are listed below, if they are the name's at all
+        exact = page.copy()
+        exact["Versions"] = [item for item in versions if item["Key"] == name]
+        exact["DeleteMarkers"] = [item for item in markers if item["Key"] == name]
+        yield exact
+        if len(exact["Versions"]) + len(exact["DeleteMarkers"]) < len(versions) + len(markers):
             break  # the exact key comes before all that begin with it
     yield from paginator.paginate(Bucket=deployment.uploads_bucket, Prefix=f"{name}.")
 
 
-def restore(
-    deployment: Deployment, name: str, version: Version, report: progress.Report
-) -> UploadResult:
+@dataclass(frozen=True)
+class Restore:
     """Make an earlier original the newest again, as if it had been sent now."""
-    with progress.timed(report, "Copy") as detail, aws_errors(f"restore {version.key}"):
-        source: Any = {"Bucket": deployment.uploads_bucket, "Key": version.key}
-        if version.version_id:
-            source["VersionId"] = version.version_id
-        copied = deployment.s3.copy_object(
-            Bucket=deployment.uploads_bucket, Key=version.key, CopySource=source
-        )
-        detail.append(f"{version.size:,} bytes")
-    version_now = copied["CopyObjectResult"]["ETag"].strip('"')
-    return send.wait_until_served(deployment, name, version.key, version_now, report)
+
+    target: Target
+    deployment: Deployment
+    name: str
+    version: Version
+    action: ClassVar[str] = "restore"
+    destructive: ClassVar[bool] = False
+
+    @property
+    def subject(self) -> str:
+        """The avatar's name."""
+        return self.name
+
+    def lines(self) -> list[str]:
+        """Return what will be touched."""
+        version = self.version
+        return [f"copy {version.key} {version.version_id or ''}".rstrip() + f" over {version.key}"]
+
+    def check(self) -> None:
+        """Raise StaleChangeError if that original is there no longer, or is shown already."""
+        if self.version not in versions(self.deployment, self.name):
+            raise StaleChangeError(
+                f"The originals of {self.name} have changed since they were shown.",
+                "Look at them again, then choose.",
+            )
+
+    def execute(self, report: progress.Report) -> str:
+        """Copy it, and wait until it is served."""
+        version, here = self.version, self.deployment
+        with progress.timed(report, "Copy") as detail, aws_errors(f"restore {version.key}"):
+            source: Any = {"Bucket": here.uploads_bucket, "Key": version.key}
+            if version.version_id:
+                source["VersionId"] = version.version_id
+            copied = here.s3.copy_object(
+                Bucket=here.uploads_bucket, Key=version.key, CopySource=source
+            )
+            detail.append(f"{version.size:,} bytes")
+        version_now = copied["CopyObjectResult"]["ETag"].strip('"')
+        return str(send.wait_until_served(here, self.name, version.key, version_now, report))
 
 
 def version_id(said: str) -> str | None:

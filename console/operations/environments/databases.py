@@ -14,9 +14,10 @@ from typing import Any, Literal
 import psycopg
 from botocore.exceptions import ClientError
 
+from console.operations.environments import deployment as deployments
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import ROOT, Deployment
-from console.operations.environments.target import Database
+from console.operations.environments.target import Database, Target
 from console.operations.errors import OperationError
 
 VERSIONS = ROOT / "migrations/versions"
@@ -199,6 +200,29 @@ def _login(url: str, user: str, password: str) -> tuple[str, bool] | None:
         said = str(error).strip().splitlines()[-1].strip()
         return said, bool(error.pgconn and error.pgconn.used_password)
     return None
+
+
+def address(target: Target) -> tuple[str, int] | None:
+    """Return where the functions find an environment's database."""
+    return (target.database.host, target.database.port) if target.database else None
+
+
+def login_after_migration(target: Target) -> str:
+    """Give the profiles function a login, if the one it has is refused; `make up` does locally.
+
+    Returns
+    -------
+    str
+        What to add to the migration's outcome.
+    """
+    if target.env == "local" or not deployments.settings_file(target.env).exists():
+        return ""
+    deployed = deployments.load(target.env)
+    if deployed.database_url_parameter and ensure_login(
+        deployed, target.database_url(), address(target)
+    ):
+        return "The profiles function has a new login."
+    return ""
 
 
 def ensure_login(deployment: Deployment, url: str, address: tuple[str, int] | None = None) -> bool:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from console.operations import migrations
-from console.operations.environments import databases
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import CDN_REGION, Deployment
+from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.migrations import Migration
 
@@ -140,9 +140,9 @@ def alarms(deployment: Deployment) -> list[Alarm]:
     return sorted(found.values(), key=lambda alarm: (alarm.state != "ALARM", alarm.name))
 
 
-def last_migration(deployment: Deployment) -> tuple[Migration | None, int]:
+def last_migration(target: Target) -> tuple[Migration | None, int]:
     """Return the migration that was applied last, and how many wait or are not as they should."""
-    lines = migrations.migrations(databases.operator_url(deployment))
+    lines = migrations.migrations(target.database_url())
     applied = [line for line in lines if line.applied_at]
     pending = sum(line.state not in {"applied", "baseline"} for line in lines)
     return max(applied, key=lambda line: line.revision, default=None), pending

@@ -11,6 +11,7 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.migrations import history, runner
 from console.operations.migrations.adoption import Adoption, adopt, adoption
+from console.operations.migrations.drift import require_none
 from console.operations.migrations.files import DIRECTORY, Direction, Files
 from console.operations.migrations.seed import DEMO_USERS, seed
 from console.operations.migrations.session import Limits, Trace, connect
@@ -52,19 +53,29 @@ def _check_same(target: Target, shown: tuple[str, ...], now: tuple[str, ...]) ->
     if shown != now:
         raise StaleChangeError(
             f"Somebody else has migrated {target.database} since this was shown.",
-            "Run the same command again and look at what it would do now.",
+            "Look at what it would do now, then decide again.",
         )
 
 
 @dataclass(frozen=True)
 class Migrate:
-    """Apply the pending migrations that were shown, and no other."""
+    """Apply the pending migrations that were shown, and no other.
+
+    Attributes
+    ----------
+    who
+        Whom the history names; ``user@host`` if None.
+    allow_drift
+        Whether to apply them to a schema that was changed by hand, too.
+    """
 
     target: Target
     names: tuple[str, ...]
     to: str | None = None
     limits: Limits = field(default_factory=Limits)
     trace: Trace | None = None
+    who: str | None = None
+    allow_drift: bool = False
     afterwards: Callable[[], str] | None = None
     """Called when the schema is up to date; returns what to add to the outcome."""
     directory: Path = DIRECTORY
@@ -85,12 +96,16 @@ class Migrate:
         _check_same(self.target, self.names, now)
 
     def execute(self, report: Report) -> str:
+        url = self.target.database_url()
+        if self.names and not self.allow_drift:
+            require_none(url, report=report, limits=self.limits)
         run = runner.migrate(
-            self.target.database_url(),
+            url,
             self.to,
             limits=self.limits,
             report=report,
             trace=self.trace,
+            who=self.who,
             directory=self.directory,
             expected=self.names,
         )
@@ -100,7 +115,7 @@ class Migrate:
 
 @dataclass(frozen=True)
 class Rollback:
-    """Roll back the migrations that were shown, and no other."""
+    """Roll back the migrations that were shown, and no other; `who` as for `Migrate`."""
 
     target: Target
     names: tuple[str, ...]
@@ -108,6 +123,7 @@ class Rollback:
     steps: int | None = None
     limits: Limits = field(default_factory=Limits)
     trace: Trace | None = None
+    who: str | None = None
     directory: Path = DIRECTORY
     action: ClassVar[str] = "rollback"
     destructive: ClassVar[bool] = True
@@ -133,6 +149,7 @@ class Rollback:
             limits=self.limits,
             report=report,
             trace=self.trace,
+            who=self.who,
             directory=self.directory,
             expected=self.names,
         )
@@ -141,10 +158,11 @@ class Rollback:
 
 @dataclass(frozen=True)
 class Adopt:
-    """Take a database that has the tables but no history as it is."""
+    """Take a database that has the tables but no history as it is; `who` as for `Migrate`."""
 
     target: Target
     found: Adoption
+    who: str | None = None
     directory: Path = DIRECTORY
     action: ClassVar[str] = "adopt"
     destructive: ClassVar[bool] = True
@@ -164,11 +182,12 @@ class Adopt:
         """Raise StaleChangeError if the database is another one now."""
         if adoption(self.target.database_url(), self.directory) != self.found:
             raise StaleChangeError(
-                "The database has changed since this was shown.", "Run `make adopt` again."
+                "The database has changed since this was shown.", "Compare it again."
             )
 
     def execute(self, report: Report) -> str:
-        adopted = adopt(self.target.database_url(), report=report, directory=self.directory)
+        url = self.target.database_url()
+        adopted = adopt(url, report=report, who=self.who, directory=self.directory)
         return f"{str(adopted).capitalize()}."
 
 
@@ -183,7 +202,7 @@ def adopting(target: Target, directory: Path = DIRECTORY) -> Adopt:
     found = adoption(target.database_url(), directory)
     if found is None:
         raise OperationError("There is nothing to adopt here.", "Run `make migrate`.")
-    return Adopt(target, found, directory)
+    return Adopt(target, found, directory=directory)
 
 
 @dataclass(frozen=True)

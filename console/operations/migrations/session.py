@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import random
 import socket
 import time
@@ -16,6 +15,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from console.operations.audit.access import os_user
 from console.operations.errors import OperationError
 from console.operations.progress import Event, Report
 
@@ -81,11 +81,7 @@ Trace = Callable[[Executed], None]
 
 def actor() -> str:
     """Return who is at the keyboard, as ``user@host``."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{os_user()}@{socket.gethostname()}"
 
 
 @contextmanager

@@ -145,8 +145,9 @@ def _ask_terraform(
         else:
             arn = target.caller(found.get("REGION", ""), access).arn
     except OperationError as error:
-        findings.append(_refused(error))
-        return None, findings, _CREDENTIALS
+        # what kept Terraform from its state is no second fault
+        others = [finding for finding in findings if finding.found != error.message]
+        return None, [*others, _refused(error)], _CREDENTIALS
     findings.append(Finding("Credentials", "AWS", "ok", "valid", arn))
     state = None
     if terraform:
@@ -187,9 +188,7 @@ def _settings(env: str, state: TerraformState | None) -> Iterator[Finding]:
             settings_files.front_end_settings(state.outputs)
         )
     else:
-        expected = {field.name.upper(): None for field in fields(Deployment)}
-        for name in ("NAME", "ACCESS"):
-            del expected[name]
+        expected = dict.fromkeys(settings_files.console_settings({}, {}))
         expected_by_front_end = dict.fromkeys(settings_files.FRONT_END)
     if env == "local":
         expected |= dict.fromkeys(deployment.ACCESS) | {"AWS_REGION": expected["REGION"]}

@@ -63,7 +63,7 @@ def checks(subject: Examined) -> Iterator[Check]:
                 json.loads(item["policy"]),
                 partial(_queue_policy, subject, item["url"]),
             )
-    if topic := subject.made("aws_sns_topic_policy", arn=here.topic_arn):
+    if topic := subject.made("aws_sns_topic", arn=here.topic_arn):
         yield _check(
             subject,
             f"the policy of the topic {here.topic_arn.split(':')[-1]}",

@@ -80,14 +80,44 @@ def test_a_rollback_wants_the_environments_name_typed(show: Show, database: str)
     assert states(database) == ["applied"] + ["pending"] * 8
 
 
+def test_what_was_drawn_is_what_runs(show: Show, database: str) -> None:
+    app = show("migrations")
+    app.selectbox(key="migrate to").set_value("1790000100_add_bio").run()
+    button(app, "Preview").click().run()
+    ended("preview")
+    app.run()
+    migrations.migrate(database, "1790000000_existing_schema")  # by somebody else, meanwhile
+    button(app, "Apply 2").click().run()
+    assert ended("migrations").state == "failed"
+    app.run()
+    assert "Somebody else has migrated" in text(app)
+    assert states(database)[:2] == ["applied", "pending"]
+
+
+def test_a_schema_that_was_changed_by_hand_is_not_migrated(show: Show, database: str) -> None:
+    migrations.migrate(database, "add_bio")
+    app = show("migrations")
+    app.selectbox(key="migrate to").set_value("1790000200_add_avatar_version").run()
+    button(app, "Preview").click().run()
+    ended("preview")
+    app.run()
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE users ADD COLUMN by_hand text")
+    button(app, "Apply 1").click().run()
+    assert ended("migrations").state == "failed"
+    assert states(database)[:3] == ["applied", "applied", "pending"]
+
+
 def test_a_rehearsal_changes_nothing_and_says_how_it_went(show: Show, database: str) -> None:
     migrations.migrate(database, "add_avatar_version")
+    pending = states(database).count("pending")
+    assert pending > 0
     app = show("migrations")
     button(app, "Rehearse").click().run()
     assert ended("migrations").state == "done"
     app.run()
-    assert "4 rehearsed, each reversible" in text(app)
-    assert states(database).count("pending") == 4
+    assert f"{pending} rehearsed, each reversible" in text(app)
+    assert states(database).count("pending") == pending
 
 
 def test_tables_without_a_history_are_adopted_after_a_name_is_typed(
@@ -98,7 +128,7 @@ def test_tables_without_a_history_are_adopted_after_a_name_is_typed(
         connection.execute("DROP TABLE alembic_version, migration_history")
     app = show("migrations")
     assert session.jobs().of("compare") == []
-    button(app, "Compare").click().run()
+    button(app, "Compare with").click().run()
     ended("compare")
     app.run()
     assert "1790000100_add_bio" in text(app)

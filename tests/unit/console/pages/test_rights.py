@@ -6,6 +6,7 @@ one that is enabled all the same changes nothing: not in AWS, not in the databas
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from console import session, widgets
-from console.operations import migrations
+from console.operations import changes, migrations
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.pipeline import rejections
 from console.operations.uploads import outcomes, profiles
@@ -116,6 +117,35 @@ def _name_migration(world: World, app: AppTest) -> None:
     next(item for item in app.text_input if item.label == "What it does").set_value("add_x").run()
 
 
+def _previewed(world: World, app: AppTest, key: str) -> None:
+    """Show the preview of what is chosen, whoever looks: another operator has asked for it."""
+    target = session.the_target()
+    direction = "up" if key == "migrate to" else "down"
+    chosen = str(app.selectbox(key=key).value)
+    found = migrations.preview(world.database, to=chosen, direction=direction)  # type: ignore[arg-type]
+    names = _with_digests([chosen, *(item.name for item in found)])
+    change = changes.Operation(target, f"preview {direction}", chosen, names, lambda _: None)
+    job = session.jobs().start(
+        changes.fingerprint(change), "preview", "preview", lambda _key, _report: found
+    )
+    job.over.wait(20)
+    app.run()
+
+
+def _with_digests(names: list[str]) -> tuple[str, ...]:
+    files = {path.stem: path for path in (ROOT / "migrations/versions").glob("*.py")}
+    return tuple(f"{n} {hashlib.sha256(files[n].read_bytes()).hexdigest()}" for n in names)
+
+
+def _preview(world: World, app: AppTest) -> None:
+    _previewed(world, app, "migrate to")
+
+
+def _preview_and_type(world: World, app: AppTest) -> None:
+    _previewed(world, app, "rollback to")
+    app.text_input(key="typed for rollback").set_value("local").run()
+
+
 @dataclass(frozen=True)
 class Operation:
     """A button: its page, its label's beginning, what comes before, the audit's verb."""
@@ -142,6 +172,9 @@ OPERATIONS = [
     Operation("profile", "Save", "edit a test user's profile", _edit),
     Operation("environment", "Run checks with a sign-in", "examine"),
     Operation("migrations", "Preview", "preview up"),
+    Operation("migrations", "Apply 1", "migrate", _preview),
+    Operation("migrations", "Roll back 1", "rollback", _preview_and_type),
+    Operation("migrations", "Compare the live", "drift"),
     Operation("migrations", "Rehearse", "rehearse"),
     Operation("migrations", "Write the file", "new migration", _name_migration),
     Operation("cdn", "Invalidate", "invalidate", _name_avatar),
@@ -248,6 +281,6 @@ def test_the_documented_table_is_this_one() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| ([a-z_]+) \| yes, recorded \| no \| no \|$",
                       (ROOT / "docs/console.md").read_text(), re.MULTILINE)  # fmt: skip
     tried = {(operation.action, operation.page) for operation in OPERATIONS}
-    applied = {(a, "migrations") for a in ("migrate", "rollback", "compare", "adopt")}
+    applied = {(a, "migrations") for a in ("compare", "adopt")}
     browser = {("upload an avatar from the browser", "profile")}
     assert set(rows) == tried | applied | browser
