@@ -144,10 +144,10 @@ clear: .venv/product ## Take an avatar down, with its variants and originals NAM
 invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"
 	@$(OPS) invalidate
 
-redrive: .venv/product ## Put dead letters back on the queue [DRY_RUN=1]
+redrive: .venv/product ## Put dead-letter messages back on the queue [DRY_RUN=1]
 	@$(OPS) redrive
 
-discard: .venv/product ## Delete the dead letters, after listing them; originals stay [YES=1]
+discard: .venv/product ## Delete the dead-letter messages, after listing them; originals stay [YES=1]
 	@$(OPS) discard
 
 reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]

@@ -74,7 +74,7 @@ class Progress:
 def exit_on_error() -> Iterator[None]:
     """End the command with what went wrong and the remedy, never with a traceback.
 
-    What nobody foresaw goes whole into a file, and in one line to the operator.
+    An unexpected error goes whole into a file, and in one line to the operator.
     """
     try:
         yield

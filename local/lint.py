@@ -33,7 +33,7 @@ def main() -> None:
                 terminal.out.print(done.stdout + done.stderr, markup=False, emoji=False)
     if failed:
         raise OperationError(
-            f"These checks failed: {', '.join(failed)}.", "`make format` mends what is style only."
+            f"These checks failed: {', '.join(failed)}.", "`make format` fixes what is style only."
         )
 
 

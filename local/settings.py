@@ -70,6 +70,7 @@ def _port(name: str, default: int) -> int:
     value = os.environ.get(name) or str(default)
     if not value.isdecimal() or not 1024 <= int(value) <= 65535:
         raise OperationError(
-            f"{name} is {value!r}, which is no port.", f"Set {name} to a number from 1024 to 65535."
+            f"{name} is {value!r}, which is not a valid port.",
+            f"Set {name} to a number from 1024 to 65535.",
         )
     return int(value)

@@ -26,8 +26,8 @@ FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
 SHARED = ("avatar_variants.py", "env_settings.py", "json_log.py")
 LAMBDAS = ROOT / "lambdas"
 # Of an installed package, what a running function never reads
-_LEFT_OUT = ("__pycache__", "tests", "bin", "include", "py.typed")
-_LEFT_OUT_SUFFIXES = (".pyi", ".pyc", ".c", ".h", ".pyx", ".pxd", ".dist-info")
+_SKIPPED = ("__pycache__", "tests", "bin", "include", "py.typed")
+_SKIPPED_SUFFIXES = (".pyi", ".pyc", ".c", ".h", ".pyx", ".pxd", ".dist-info")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -122,11 +122,11 @@ def _write_zip(directory: Path, zip_file: Path) -> None:
 def _files(directory: Path) -> Iterator[Path]:
     for path in directory.rglob("*"):
         parts = path.relative_to(directory).parts
-        left_out = any(
-            part in _LEFT_OUT or part.startswith(".") or part.endswith(_LEFT_OUT_SUFFIXES)
+        skipped = any(
+            part in _SKIPPED or part.startswith(".") or part.endswith(_SKIPPED_SUFFIXES)
             for part in parts
         )
-        if path.is_file() and not left_out:
+        if path.is_file() and not skipped:
             yield path
 
 

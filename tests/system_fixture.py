@@ -26,7 +26,7 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def here(system: System) -> Iterator[Deployment]:
-    """The running system; a dead letter that a test leaves is none of the next test's."""
+    """The running system; a dead-letter message that a test leaves is none of the next test's."""
     deployment = system.deployment()
     yield deployment
     if dead_letters.counts(deployment)["dead"]:

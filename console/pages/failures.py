@@ -309,9 +309,9 @@ def _show_log(here: Deployment, containing: tuple[str, ...], since: float) -> No
 
 def _line(line: logs.Line) -> str:
     when = time.strftime("%d %b %H:%M:%S", time.localtime(line.time))
-    left_out = {"time", "level", "message", "function", "request_id", "stack", "message_id"}
+    skipped = {"time", "level", "message", "function", "request_id", "stack", "message_id"}
     facts = " ".join(
-        f"{name}={value}" for name, value in line.fields.items() if name not in left_out
+        f"{name}={value}" for name, value in line.fields.items() if name not in skipped
     )
     return f"{when}  {line.fields.get('message', line.text)}  {facts}"
 

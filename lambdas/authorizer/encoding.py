@@ -6,12 +6,12 @@ import binascii
 import json
 from typing import Any, NoReturn
 
-# The letters of the other alphabet, and padding, become one that is in neither.
+# The characters of the other alphabet, and padding, become one that is in neither.
 _TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
 def decode_base64url(text: str) -> bytes:
-    """Decode base64url as RFC 7515 writes it: no padding, no other letters, no spare bits.
+    """Decode base64url as RFC 7515 writes it: no padding, no other characters, no spare bits.
 
     Raises
     ------

@@ -19,7 +19,7 @@ MAX_AGE = 3600.0
 """Seconds after which a key that the pool has withdrawn is no longer trusted."""
 
 REFETCH_INTERVAL = 10.0
-"""Seconds between two refetches, whatever strangers send as key ids."""
+"""Seconds between two refetches, whatever unauthenticated users send as key ids."""
 
 FETCH_TIMEOUT = 2.0
 """Seconds that one try waits for the address to connect, to answer, and to send all of it."""

@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 
 class TokenRefusedError(Exception):
-    """The request carries no token that lets it in; holds the reason, and nothing of the token."""
+    """The request has no token that authorizes it; holds the reason, and nothing of the token."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)

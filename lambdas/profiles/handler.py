@@ -1,4 +1,4 @@
-"""Serve profiles to the API, and record new avatars that the topic tells of."""
+"""Serve profiles to the API, and record the new avatars that the topic announces."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MAX_DISPLAY_NAME = 64
 MAX_BIO = 1000
 #: Code points per character that a person counts, on average; a family emoji has up to 11.
 MAX_CODE_POINTS = 16
-#: Marks on one letter; Vietnamese and Hebrew need three or four.
+#: Combining marks on one character; Vietnamese and Hebrew need three or four.
 MAX_MARKS = 8
 MAX_ACTIVITIES = 40
 

@@ -161,7 +161,7 @@ def _png(header: Header) -> Image.Image:
         rows = picture.height
         del picture
         head, chunks, _end = frame.parts
-        pixels = salvage.inflated_anew(memoryview(chunks), rows * (row + 2) + 64)
+        pixels = salvage.recompressed(memoryview(chunks), rows * (row + 2) + 64)
         return _what_is_there(
             header, lambda: PngImagePlugin.PngImageFile(_file((head, pixels, IEND))), error
         )

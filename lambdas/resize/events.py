@@ -12,7 +12,7 @@ MAX_NAME_BYTES = 960
 
 
 class EventError(Exception):
-    """The event is not one that S3 sends; it goes to the dead letters for an operator to see."""
+    """The event is not one that S3 sends; it goes to the dead-letter queue, for an operator."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def uploads_in(event: Any) -> list[Upload]:
         return []
     records = event.get("Records")
     if not isinstance(records, list):
-        raise EventError("the message is no S3 event: it has no list of Records")
+        raise EventError("the message is not an S3 event: it has no list of Records")
     uploads = []
     for record in records:
         try:

@@ -61,7 +61,7 @@ _MARK = (1, 254, 3, 5)
 """A colour that hardly any row has from end to end."""
 
 
-def inflated_anew(chunks: memoryview, size: int) -> bytes:
+def recompressed(chunks: memoryview, size: int) -> bytes:
     """Return a PNG's pixels as one chunk whose stream is whole, though it may end early.
 
     Parameters

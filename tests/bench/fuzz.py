@@ -124,11 +124,11 @@ def mutated(number: int) -> bytes:
             case 8:
                 del data[at + 1 :]
     if data.startswith(b"\x89PNG") and rng.random() < 0.8:
-        _mend_checksums(data)
+        _repair_checksums(data)
     return bytes(data)
 
 
-def _mend_checksums(data: bytearray) -> None:
+def _repair_checksums(data: bytearray) -> None:
     """Make a PNG's checksums right, or nothing behind them would be reached."""
     at = 8
     while at + 12 <= len(data):

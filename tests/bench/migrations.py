@@ -2,7 +2,7 @@
 
 ``python -m tests.bench.migrations [--json] [--rounds 5]`` prints:
 
-- ``overhead``: 200 generated migrations, applied and taken back, against plain ``alembic upgrade``
+- ``overhead``: 200 generated migrations, applied and rolled back, against plain ``alembic upgrade``
   with a transaction per migration and the same SQL; runs interleaved, medians;
 - ``readers``: concurrent reads' latency while a migration meets a table that another session
   holds, and gives up;

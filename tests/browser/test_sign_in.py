@@ -1,4 +1,4 @@
-"""Who is let in, in a browser: no page without authorization, and a viewer changes nothing."""
+"""Who is authorized, in a browser: no page without authorization, and a viewer changes nothing."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Ledger:
     def settle(self, fault: str, *, dead: int = 0, seconds: float = 120) -> Counter[str]:
         """Wait for the queue to run dry, then look where each accepted upload is.
 
-        Nothing may be lost, half-written or stuck, and no more than `dead` be dead letters.
+        Nothing may be lost, half-written or stuck, and no more than `dead` be dead-letter messages.
 
         Returns
         -------

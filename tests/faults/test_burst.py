@@ -62,7 +62,7 @@ def test_of_a_burst_every_upload_is_accounted_for(
         (line,) = (line for line in lines if "event source mapping" in line)
         assert "Disabled" in line
     began = time.monotonic()
-    found = ledger.settle(f"a burst of {uploads} on a queue that nobody works off", seconds=1000)
+    found = ledger.settle(f"a burst of {uploads} on a queue that nobody consumes", seconds=1000)
     print(f"\nsent in {sent:.1f} s, settled after {time.monotonic() - began:.1f} s: {dict(found)}")
 
     assert len(ledger.accepted) == uploads

@@ -55,7 +55,7 @@ def test_avatars_are_served_without_the_database_and_profiles_follow_later(
 
     system.make("up")
     # the messages are gone for good: Lambda gives up after three tries
-    assert "profiles named an old avatar, now mended" in system.make("reconcile")
+    assert "profiles named an old avatar, now updated" in system.make("reconcile")
     for handle, user in (("ada", ada), ("grace", grace)):
         address = profile(here, handle).json()["profile"]["avatar_url"]
         assert shown[user.sub].version in address

@@ -19,7 +19,7 @@ def test_no_accepted_upload_is_lost_when_the_emulator_is_killed(
     here = ledger.here
     token = test_users.sign_in(here, "ada").token
     bodies = {f"burst-{index}.jpg": picture(1000 + index) for index in range(BURST)}
-    bodies["burst-0.jpg"] = b"this is no picture"
+    bodies["burst-0.jpg"] = b"this is not a picture"
     with ThreadPoolExecutor(WRITERS) as pool:
         sent = [pool.submit(ledger.put, key, body) for key, body in bodies.items()]
         wait_until(lambda: len(ledger.accepted) >= BURST // 2, "half of the burst")

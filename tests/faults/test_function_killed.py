@@ -43,5 +43,5 @@ def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
         ledger.settle("SIGKILL of the resize function in mid-picture")
     wait_until(
         lambda: logs.read(here, ["resize"], began, "Worker process died"),
-        "the line that tells of the death",
+        "the line that reports the death",
     )

@@ -68,7 +68,7 @@ def test_while_s3_is_gone_uploads_become_dead_letters_and_redrive_serves_them(
         redelivered_after(here, 2),
     ):
         ledger.put("outage.jpg", picture(60))
-        wait_until(lambda: dead_letters.counts(here)["dead"] == 1, "a dead letter", 120)
+        wait_until(lambda: dead_letters.counts(here)["dead"] == 1, "a dead-letter message", 120)
         assert outcomes.shown_version(here, "outage") is None
         status = system.make("status")
         assert "dead         1" in status
@@ -79,5 +79,5 @@ def test_while_s3_is_gone_uploads_become_dead_letters_and_redrive_serves_them(
             if "message failed" in line
         )
         assert "(503) when calling the HeadObject operation" in failure
-    assert "1 dead letters put back" in system.make("redrive")
+    assert "1 message put back on the queue." in system.make("redrive")
     ledger.settle("S3: nothing but 503, then redriven")

@@ -1,8 +1,8 @@
-"""When a CloudWatch alarm rings, as AWS documents it.
+"""When a CloudWatch alarm fires, as AWS documents it.
 
 The emulator evaluates alarms too, but over the metrics of all dimensions and over all periods at
-once (docs/local-differences.md), so that a wrong dimension would ring and a right one would not
-ring alone. Here the same data are asked back from it by the alarm's own settings.
+once (docs/local-differences.md), so that a wrong dimension would fire and a right one would not
+fire alone. Here the same data are asked back from it by the alarm's own settings.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def account(here: Deployment) -> str:
 
 
 def topics_in(here: Deployment, region: str) -> Any:
-    """Return the SNS client of a region; what rings for CloudFront is in us-east-1."""
+    """Return the SNS client of a region; the alarms of CloudFront are in us-east-1."""
     return client("sns", region, tuple(sorted(here.access.items())))
 
 
@@ -252,7 +252,7 @@ class Actors:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def assume(self, function: str) -> boto3.Session:
-        """Take the function's role anew."""
+        """Assume the function's role again."""
         here = self._here
         taken = client("sts", here.region, tuple(here.access.items())).assume_role(
             RoleArn=f"arn:aws:iam::{account(here)}:role/{here.function_names[function]}",

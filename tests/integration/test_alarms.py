@@ -1,7 +1,7 @@
-"""Each alarm rings in its situation, alone, tells the operators, and is quiet otherwise.
+"""Each alarm fires in its situation, alone, notifies the operators, and is OK otherwise.
 
 The metrics are what AWS publishes in that situation, written here from AWS's documentation and
-not from Terraform: an alarm on a metric, dimension or region that does not exist never rings.
+not from Terraform: an alarm on a metric, dimension or region that does not exist never fires.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Metric:
 
 @dataclass(frozen=True)
 class Situation:
-    """What rings an alarm.
+    """What makes an alarm fire.
 
     Attributes
     ----------
     worst
-        A minute that is just still well.
+        A minute that is just still OK.
     bad
         A minute of the situation.
     minutes
@@ -228,7 +228,7 @@ def live_alarms(here: Deployment) -> dict[str, MetricAlarmTypeDef]:
     }
 
 
-def ringing(here: Deployment, moment: datetime) -> set[str]:
+def in_alarm(here: Deployment, moment: datetime) -> set[str]:
     return {
         name
         for name, alarm in live_alarms(here).items()
@@ -297,7 +297,7 @@ class Inbox:
 
 @pytest.fixture
 def operators(here: Deployment) -> Iterator[list[Inbox]]:
-    """Who is told: a subscriber of each topic that an alarm tells, beside the address by mail."""
+    """Subscribers: one of each topic that an alarm publishes to, beside the address by mail."""
     topics = {arn for alarm in live_alarms(here).values() for arn in alarm["AlarmActions"]}
     assert {region_of(topic) for topic in topics} == {here.region, "us-east-1"}
     inboxes, subscriptions = [], []
@@ -333,7 +333,7 @@ def test_every_alarm_has_its_situation_here(here: Deployment) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_rings_alone_and_when_it_should(
+def test_an_alarm_fires_alone_and_when_it_should(
     name: str, here: Deployment, times: Iterator[datetime]
 ) -> None:
     alarm = live_alarms(here)[name]
@@ -344,23 +344,23 @@ def test_an_alarm_rings_alone_and_when_it_should(
     period = alarm["Period"] // 60
 
     clock = Clock(here, situation.metric, next(times))
-    assert ringing(here, clock.now) == set(), "nothing was measured yet"
+    assert in_alarm(here, clock.now) == set(), "nothing was measured yet"
     clock.pass_minutes(2 * situation.minutes, worst)
-    assert ringing(here, clock.now) == set(), "all is well, if only just"
+    assert in_alarm(here, clock.now) == set(), "all is OK, if only just"
     if situation.minutes > period:
         clock.pass_minutes(situation.minutes - period, bad)
-        assert ringing(here, clock.now) == set(), "it did not last"
+        assert in_alarm(here, clock.now) == set(), "it did not last"
         clock.pass_minutes(period, worst)
     clock.pass_minutes(situation.minutes, bad)
-    assert ringing(here, clock.now) == {name}
+    assert in_alarm(here, clock.now) == {name}
     clock.pass_minutes(period, worst)
-    assert ringing(here, clock.now) == set(), "it is over"
+    assert in_alarm(here, clock.now) == set(), "it is over"
     clock.pass_minutes(situation.minutes, bad)
-    assert ringing(here, clock.now) == {name}
-    assert ringing(here, clock.now + timedelta(hours=1)) == set(), "nothing was measured since"
+    assert in_alarm(here, clock.now) == {name}
+    assert in_alarm(here, clock.now + timedelta(hours=1)) == set(), "nothing was measured since"
 
 
-def test_the_operators_are_told_of_every_alarm_when_it_rings_and_when_it_ends(
+def test_the_operators_are_notified_of_every_alarm_when_it_fires_and_when_it_ends(
     here: Deployment, operators: list[Inbox]
 ) -> None:
     alarms = live_alarms(here)
@@ -382,15 +382,15 @@ def test_the_operators_are_told_of_every_alarm_when_it_rings_and_when_it_ends(
         for alarm in alarms.values()
         for state in ("ALARM", "OK")
     }
-    told: set[tuple[str, str, str]] = set()
+    notified: set[tuple[str, str, str]] = set()
 
-    def all_told() -> bool:
-        told.update(
+    def all_notified() -> bool:
+        notified.update(
             (said["AlarmName"], said["NewStateValue"], said["AlarmDescription"])
             for inbox in operators
             for said in inbox.take()
         )
-        return told >= expected
+        return notified >= expected
 
-    wait_until(all_told, f"being told of {len(expected)} changes")
-    assert told == expected
+    wait_until(all_notified, f"a notification of each of {len(expected)} changes")
+    assert notified == expected

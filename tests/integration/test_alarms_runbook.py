@@ -38,18 +38,18 @@ def test_a_command_of_the_runbook_works(
 ) -> None:
     make, *arguments = shlex.split(command)
     assert make == "make"
-    deals_with_letters = arguments[0] in {"redrive", "discard"}
-    if deals_with_letters:
+    deals_with_messages = arguments[0] in {"redrive", "discard"}
+    if deals_with_messages:
         here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody='{"Records": []}')
     for placeholder in PLACEHOLDERS:
         arguments = [argument.replace(placeholder, str(photo)) for argument in arguments]
     output = system.make(*arguments)
-    if deals_with_letters:
-        assert "1 " in output, "the letter was seen"
+    if deals_with_messages:
+        assert "1 " in output, "the message was seen"
         kept = "DRY_RUN=1" in arguments
         wait_until(
             lambda: dead_letters.counts(here) == {"waiting": 0, "in_flight": 0, "dead": kept},
-            "the letter being dealt with",
+            "the message being dealt with",
         )
 
 

@@ -118,7 +118,8 @@ def test_dead_letters_are_shown_and_redriven(system: System, here: Deployment) -
     assert "put back on the queue" in system.make("redrive")
     wait_for_version(here, "redriven", etag)
     wait_until(
-        lambda: json.loads(system.make("status", "JSON=1"))["dead"] == 0, "empty dead letters"
+        lambda: json.loads(system.make("status", "JSON=1"))["dead"] == 0,
+        "an empty dead-letter queue",
     )
 
 
@@ -149,7 +150,8 @@ def test_a_message_that_is_no_event_ends_in_the_dead_letters(
     here.sqs.send_message(QueueUrl=here.queue_url, MessageBody="no event")
     try:
         wait_until(
-            lambda: json.loads(system.make("status", "JSON=1"))["dead"] == 1, "the dead letter"
+            lambda: json.loads(system.make("status", "JSON=1"))["dead"] == 1,
+            "the dead-letter message",
         )
     finally:
         here.sqs.set_queue_attributes(

@@ -66,7 +66,7 @@ def table(record_property: Callable[[str, object], None]) -> Table:
     return add
 
 
-def test_all_is_well_on_a_new_system(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_ok_on_a_new_system(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -283,7 +283,7 @@ def test_a_misspelt_endpoint_never_turns_to_aws_itself(
     }
 
 
-# What is broken in AWS, each with the way back
+# What is broken in AWS, each with its rollback
 
 
 @contextlib.contextmanager
@@ -681,7 +681,7 @@ FRONT_ENDS = ("http://localhost:3000", "http://localhost:8501", "http://127.0.0.
             {"API: route POST /avatars/key_upload"},
         ),
         ("the API's CORS lacks an origin", api_cors, {"API: CORS for http://localhost:3000"}),
-        ("a dead letter", dead_letter, {"Queue: dead letters"}),
+        ("a dead-letter message", dead_letter, {"Queue: dead-letter messages"}),
         ("the distribution disabled", distribution, {"CDN: distribution is"}),
         ("the client's SRP flow removed", client_flows, {"Users: client's flows"}),
         (
@@ -718,8 +718,8 @@ def test_each_broken_thing_is_named_and_nothing_else(
 
 
 @pytest.fixture
-def database_mended(system: System) -> Iterator[Path]:
-    """Postgres's folder; whatever a test did to it is mended afterwards."""
+def repaired_database(system: System) -> Iterator[Path]:
+    """Postgres's folder; whatever a test did to it is repaired afterwards."""
     directory = system.directory / "state/local/postgres"
     yield directory
     url = postgres.start(directory, system.postgres_port)
@@ -730,7 +730,7 @@ def database_mended(system: System) -> Iterator[Path]:
 
 
 def test_a_changed_database_password_is_named(
-    system: System, here: Deployment, database_mended: Path, table: Table
+    system: System, here: Deployment, repaired_database: Path, table: Table
 ) -> None:
     # the login of the local database, which is named postgres
     with psycopg.connect(databases.operator_url(here), autocommit=True) as connection:
@@ -742,16 +742,16 @@ def test_a_changed_database_password_is_named(
 
 
 def test_a_stopped_database_is_named(
-    system: System, here: Deployment, database_mended: Path, table: Table
+    system: System, here: Deployment, repaired_database: Path, table: Table
 ) -> None:
-    postgres.stop(database_mended)
+    postgres.stop(repaired_database)
     findings = look(system)
     table("the database stopped", [f for f in findings if f.state != "ok"])
     faults = {f"{found.area}: {found.name}" for found in findings if found.state == "error"}
     assert faults == {"Database: the schema"}
 
 
-def test_all_is_well_again_after_every_repair(system: System) -> None:
+def test_everything_is_ok_again_after_every_repair(system: System) -> None:
     assert named(look(system)) == set()
 
 

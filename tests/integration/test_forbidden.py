@@ -1,4 +1,4 @@
-"""What no function, no stranger and no other bucket may do, tried with real credentials.
+"""What no function, anonymous caller or other bucket may do, tried with real credentials.
 
 `ATTEMPTS` names each act with those who may do it; docs/least-privilege.md shows the same table.
 """
@@ -383,7 +383,7 @@ def test_nobody_reads_an_upload_through_the_api(
         "list the users",
     ],
 )
-def test_a_stranger_without_credentials_is_refused(here: Deployment, what: str) -> None:
+def test_a_caller_without_credentials_is_refused(here: Deployment, what: str) -> None:
     def client(service: str) -> Any:
         return boto3.Session().client(
             service,

@@ -73,7 +73,7 @@ class Proof:
         is made as the role, for the emulator's Lambda and S3 don't ask the role's policy.
         `evaluated`: the live policy is evaluated, for nothing on the emulator asks it.
     probe
-        Returns if all is well, raises DeniedError if a grant is missing.
+        Returns if the call is allowed, raises DeniedError if a grant is missing.
     """
 
     fails: str
@@ -107,7 +107,7 @@ def call(here: Deployment, function: str, event: dict[str, Any]) -> None:
 
 
 def resize(here: Deployment, key: str, version_id: str | None) -> None:
-    """Have an original processed anew, by an event that names its version or, if None, none."""
+    """Have an original processed again, by an event that names its version or, if None, none."""
     forget(here, key)
     entity = {"key": key} | ({"versionId": version_id} if version_id else {})
     bucket = {"name": here.uploads_bucket}
@@ -475,7 +475,7 @@ def scene(system: System, ada: SignIn) -> Iterator[Scene]:
         return Original(key, stored["ETag"].strip('"'), stored["VersionId"])
 
     good = original(GOOD, picture(91, (64, 64)))
-    broken = original(BROKEN, b"this is no picture")
+    broken = original(BROKEN, b"this is not a picture")
     for folder in ("variants", "rejections"):
         here.s3.put_object(
             Bucket=here.assets_bucket, Key=f"{folder}/{CDN}/1.txt", Body=folder.encode()

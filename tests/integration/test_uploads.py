@@ -209,7 +209,7 @@ def test_a_broken_file_is_rejected_where_everybody_can_see_why(
 ) -> None:
     good = send(here, grace, picture(6))
     wait_for_version(here, grace.sub, good)
-    broken = send(here, grace, b"this is no picture")
+    broken = send(here, grace, b"this is not a picture")
     rejection = wait_until(
         lambda: outcomes.rejection(here, grace.sub, broken), "the rejection's record"
     )
@@ -245,7 +245,7 @@ def webhook(here: Deployment) -> Iterator[Webhook]:
     receiver.close()
 
 
-def test_the_webhook_is_told_of_a_new_avatar(
+def test_the_webhook_is_notified_of_a_new_avatar(
     here: Deployment, webhook: Webhook, ada: SignIn
 ) -> None:
     version = send(here, ada, picture(7))

@@ -50,7 +50,7 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
     Raises
     ------
     OperationError
-        If that is no avatar's name, or S3 can't be asked.
+        If that is not the name of an avatar, or S3 can't be asked.
     """
     check_avatar_name(name)
     shown = shown_version(deployment, name)

@@ -69,4 +69,4 @@ def _remedy(code: str) -> str:
         return "AWS asks to slow down: try again in a minute."
     if code.startswith("NoSuch") or "NotFound" in code or code == "404":
         return "Check that it exists: `make outputs` shows what was made, `make env` refreshes it."
-    return "Mend what it names, then try again."
+    return "Fix what it names, then try again."

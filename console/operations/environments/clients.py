@@ -33,7 +33,7 @@ def client(service: str, region: str | None, access: tuple[tuple[str, str], ...]
 
 
 def forget_clients() -> None:
-    """Make clients anew from now on, with the credentials of then."""
+    """Make new clients from now on, with the credentials of then."""
     caller.cache_clear()
     _client.cache_clear()
     _session.cache_clear()

@@ -1,7 +1,7 @@
 """Where the database is: an operator's way in, and the function's.
 
-The function reads its URL from the SSM SecureString that Terraform is told of; the operators' URL,
-whose role owns the tables, lies beside it under the same name with ``-owner``.
+The function reads its URL from the SSM SecureString whose name Terraform is given; the operators'
+URL, whose role owns the tables, is stored next to it under the same name with ``-owner``.
 """
 
 from __future__ import annotations

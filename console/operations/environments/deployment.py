@@ -171,7 +171,7 @@ def check_name(env: str) -> None:
     """Raise OperationError if that can't be an environment's name."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", env):
         raise OperationError(
-            f"{env!r} is no environment's name.",
+            f"{env!r} is not a valid name of an environment.",
             "Use a lower-case letter, then letters, digits and hyphens, at most 20: ENV=prod.",
         )
 

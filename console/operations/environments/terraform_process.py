@@ -132,7 +132,7 @@ class _Interrupt:
 @contextlib.contextmanager
 def _one_interrupt() -> Iterator[_Interrupt]:
     interrupt = _Interrupt()
-    # Only a program's first thread is told of signals
+    # Only a program's first thread receives signals
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return

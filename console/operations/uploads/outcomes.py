@@ -56,7 +56,7 @@ def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -
         if time.monotonic() > deadline:
             raise OperationError(
                 f"No avatar arrived within {ARRIVAL_SECONDS} s; the upload itself is safe.",
-                "See `make status` for dead letters and `make logs FUNCTION=resize` for the cause.",
+                "`make status` counts dead-letter messages, `make logs FUNCTION=resize` says why.",
             )
         time.sleep(0.1)
 

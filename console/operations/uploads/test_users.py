@@ -1,7 +1,7 @@
 """Test users: accounts of the user pool that operators may sign in as.
 
-A test user is a member of the pool's group `test-users`. Its password is set anew, at random,
-at each sign-in, so there is none to keep; nobody else's account is ever touched.
+A test user is a member of the pool's group `test-users`. Its password is set again, at random, at
+each sign-in, so there is none to keep; nobody else's account is ever touched.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def email(name: str) -> str:
     """Return a test user's address, which can't belong to anybody (RFC 2606)."""
     if not name.replace("-", "").isalnum() or not name.isascii():
         raise OperationError(
-            f"{name!r} is no name for a test user.", "Use letters, digits and hyphens: WHO=ada."
+            f"{name!r} is not a valid name for a test user.",
+            "Use letters, digits and hyphens: WHO=ada.",
         )
     return f"{name.lower()}@{_DOMAIN}"
 

@@ -81,7 +81,7 @@ def test_a_rotation_drops_no_request_even_right_after_the_first_fetch(old: Pool,
     assert source.fetches == 2
 
 
-def test_no_request_is_dropped_over_a_rotation_while_strangers_guess_ids(
+def test_no_request_is_dropped_over_a_rotation_while_others_guess_ids(
     old: Pool, new: Pool, function: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(old)

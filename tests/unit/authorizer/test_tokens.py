@@ -1,4 +1,4 @@
-"""Which tokens are let in."""
+"""Which tokens are authorized."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def judge(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR"])
-def test_lets_a_user_in_as_themselves_whatever_the_case_of_bearer(
+def test_authorizes_a_user_as_themselves_whatever_the_case_of_bearer(
     scheme: str, pool: Pool, authorize: Authorize
 ) -> None:
     answer = authorize(f"{scheme} {pool.token()}")
@@ -67,7 +67,7 @@ def test_a_token_holds_from_the_second_of_its_nbf(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("groups", "verdict"),
+    ("groups", "result"),
     [
         (["users", "staff"], "accepted"),
         (["users"], Reason.GROUP_MISSING),
@@ -79,14 +79,14 @@ def test_a_token_holds_from_the_second_of_its_nbf(pool: Pool) -> None:
     ],
 )
 def test_a_required_group_must_be_one_of_the_tokens_groups(
-    groups: Any, verdict: str, pool: Pool
+    groups: Any, result: str, pool: Pool
 ) -> None:
     settings = {"required_group": "staff"}
-    assert judge(pool, settings=settings, cognito__groups=groups) == verdict
+    assert judge(pool, settings=settings, cognito__groups=groups) == result
 
 
 @pytest.mark.parametrize(
-    ("scope", "verdict"),
+    ("scope", "result"),
     [
         ("openid avatars/write", "accepted"),
         ("openid avatars/writer", Reason.SCOPE_MISSING),
@@ -96,7 +96,7 @@ def test_a_required_group_must_be_one_of_the_tokens_groups(
     ],
 )
 def test_a_required_scope_must_be_one_of_the_tokens_scopes(
-    scope: Any, verdict: str, pool: Pool
+    scope: Any, result: str, pool: Pool
 ) -> None:
     settings = {"required_scope": "avatars/write"}
-    assert judge(pool, settings=settings, scope=scope) == verdict
+    assert judge(pool, settings=settings, scope=scope) == result

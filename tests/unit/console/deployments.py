@@ -78,7 +78,7 @@ def reject(here: Deployment, key: str, code: str = "damaged", body: bytes = b"no
 
 
 def bury(here: Deployment, key: str) -> str:
-    """Put a message about an upload among the dead letters; return its id."""
+    """Put a message about an upload on the dead-letter queue; return its id."""
     record = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": key}}}
     return here.sqs.send_message(
         QueueUrl=here.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]})

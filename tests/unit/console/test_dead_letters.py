@@ -84,7 +84,7 @@ def test_the_cause_is_the_last_line_of_the_logged_stack(here: Deployment) -> Non
         "message": "message failed",
         "message_id": message_id,
         "error": "EventError",
-        "stack": "Traceback\n  File x\nresize.events.EventError: the message is no S3 event",
+        "stack": "Traceback\n  File x\nresize.events.EventError: the message is not an S3 event",
     }
     here.logs.create_log_stream(logGroupName=deployments.RESIZE_LOGS, logStreamName="s")
     here.logs.put_log_events(
@@ -93,7 +93,7 @@ def test_the_cause_is_the_last_line_of_the_logged_stack(here: Deployment) -> Non
         logEvents=[{"timestamp": int(time.time() * 1000) + 1000, "message": json.dumps(line)}],
     )
     cause = dead_letters.causes(here, dead_letters.sample(here).messages)[message_id]
-    assert cause.sentence == "resize.events.EventError: the message is no S3 event"
+    assert cause.sentence == "resize.events.EventError: the message is not an S3 event"
 
 
 def fail_again(here: Deployment) -> None:

@@ -21,8 +21,8 @@ FINDINGS = [
         "Run `make apply`.",
     ),
     Finding("Functions", "resize [state]", "ok", "Active", "Active"),
-    Finding("Queue", "dead letters", "warning", "0", "3", "Run `make redrive`."),
-    Finding("Not checked", "because of: x", "unknown", "", "y", "Mend x."),
+    Finding("Queue", "dead-letter messages", "warning", "0", "3", "Run `make redrive`."),
+    Finding("Not checked", "because of: x", "unknown", "", "y", "Fix x."),
 ]
 
 
@@ -47,7 +47,7 @@ def test_each_state_has_a_mark_of_its_own_and_what_is_wrong_its_remedy(run: Any)
     assert "resize [state]" in shown
     lines = shown.splitlines()
     marks = {name: next(line for line in lines if name in line)[0] for name in
-             ("AVATAR_VARIANTS", "[state]", "dead letters", "because of")}  # fmt: skip
+             ("AVATAR_VARIANTS", "[state]", "dead-letter messages", "because of")}  # fmt: skip
     assert list(marks.values()) == ["✗", "✓", "!", "?"]
     assert "1 error" in lines[-1]
 

@@ -15,7 +15,7 @@ from console.operations.errors import OperationError
 
 
 def finding(state: State, name: str = "thing", area: str = "API") -> Finding:
-    return Finding(area, name, state, "a", "b", "" if state == "ok" else "Mend it.")
+    return Finding(area, name, state, "a", "b", "" if state == "ok" else "Fix it.")
 
 
 def check(key: str, state: State = "ok", **options: Any) -> Check:

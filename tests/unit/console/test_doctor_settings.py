@@ -5,7 +5,7 @@ from console.operations.environments.doctor.finding import Finding
 
 
 def compare(expected: dict[str, str | None], found: dict[str, str]) -> dict[str, Finding]:
-    findings = settings.compare("Functions", "resize", expected, found, "Mend it.")
+    findings = settings.compare("Functions", "resize", expected, found, "Fix it.")
     return {item.name.removeprefix("resize "): item for item in findings}
 
 
@@ -24,7 +24,7 @@ def test_missing_empty_and_different_are_told_apart() -> None:
         "C_THREE": "4",
     }
     assert {item.state for item in found.values()} == {"error"}
-    assert {item.remedy for item in found.values()} == {"Mend it."}
+    assert {item.remedy for item in found.values()} == {"Fix it."}
 
 
 def test_a_misspelt_name_is_named_beside_the_right_one_and_not_a_second_time() -> None:

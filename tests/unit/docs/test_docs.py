@@ -188,7 +188,7 @@ def test_every_environment_variable_is_documented(
         for name in variables_read(tree)
         if name.isupper()
     }
-    assert len(read) >= least, f"the scan finds only {sorted(read)}: mend it"
+    assert len(read) >= least, f"the scan finds only {sorted(read)}: repair it"
     documented = {name for page in pages for name in names_in(page)}
     missing = {name: path for name, path in read.items() if name not in documented}
     assert not missing, (

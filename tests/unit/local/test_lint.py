@@ -42,7 +42,7 @@ def test_no_package_is_installed_without_its_hash() -> None:
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and words(call) >= {"pip", "install"}
     }
-    assert len(installs) > 4, f"the scan finds only {sorted(installs)}: mend it"
+    assert len(installs) > 4, f"the scan finds only {sorted(installs)}: repair it"
     for place, given in installs.items():
         assert "--require-hashes" in given, f"{place} installs without --require-hashes"
 

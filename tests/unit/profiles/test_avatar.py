@@ -1,4 +1,4 @@
-"""Recording new avatars, whatever order and number of times the topic tells of them."""
+"""Recording new avatars, whatever order and number of times the topic announces them."""
 
 from __future__ import annotations
 

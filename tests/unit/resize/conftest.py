@@ -41,6 +41,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 
 @pytest.fixture
 def resize(s3: S3Client) -> ModuleType:
-    """The handler's module, started anew with these settings."""
+    """The handler's module, started again with these settings."""
     module = importlib.import_module("resize.handler")
     return importlib.reload(module)

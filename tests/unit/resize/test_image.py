@@ -124,7 +124,7 @@ def test_the_finest_scan_of_a_large_progressive_jpeg_makes_no_difference() -> No
     assert np.mean((plain - progressive) ** 2) < 255**2 / 10**3.6  # 36 dB, below JPEG's own loss
 
 
-def test_a_small_picture_is_enlarged_without_ringing() -> None:
+def test_a_small_picture_is_enlarged_without_overshoot() -> None:
     step = Image.new("RGB", (16, 16), (60, 60, 60))
     step.paste((190, 190, 190), (8, 0, 16, 16))
     pixels = np.asarray(opened(render_avatar(pictures.encoded(step, "PNG"))), float)

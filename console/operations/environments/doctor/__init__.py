@@ -35,7 +35,7 @@ from console.operations.environments.doctor.database import Drift, Migrations
 from console.operations.environments.doctor.examination import (
     Check,
     failure,
-    left_out,
+    not_checked,
     refuses_credentials,
     run,
 )
@@ -102,7 +102,7 @@ def _examine(
         yield from _settings(env, state)
     here = None if barrier else _deployment(env, found, state)
     if here is None:
-        yield left_out(barrier or _SETTINGS, ["everything that AWS would have to be asked"])
+        yield not_checked(barrier or _SETTINGS, ["everything that AWS would have to be asked"])
     else:
         yield from run(all_checks(Examined(here, state), who, migrations, drift), report)
 
@@ -206,7 +206,7 @@ def _settings(env: str, state: TerraformState | None) -> Iterator[Finding]:
 
 def _refresh(env: str) -> str:
     up = " (or `make up`)" if env == "local" else ""
-    return f"Write the file anew: `make env ENV={env}`{up}."
+    return f"Write the file again: `make env ENV={env}`{up}."
 
 
 def _deployment(env: str, found: dict[str, str], state: TerraformState | None) -> Deployment | None:

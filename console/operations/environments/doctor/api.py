@@ -71,7 +71,7 @@ def _authorizer(subject: Examined, api: str) -> Iterator[Finding]:
         "authorizer reads",
         ", ".join(made["identity_sources"]),
         ", ".join(live.get("IdentitySource", [])),
-        subject.put_back,
+        subject.fix_by_apply,
     )
     yield compare(
         AREA,
@@ -81,7 +81,7 @@ def _authorizer(subject: Examined, api: str) -> Iterator[Finding]:
         f"{_function(live.get('AuthorizerUri', ''))}, "
         f"{'simple ' if live.get('EnableSimpleResponses') else ''}answers kept for "
         f"{live.get('AuthorizerResultTtlInSeconds')} s",
-        subject.put_back,
+        subject.fix_by_apply,
     )
 
 
@@ -111,7 +111,7 @@ def _routes(subject: Examined, api: str) -> Iterator[Finding]:
             _described(route.get("AuthorizationType"), uris.get(route.get("Target"), ""))
             if route
             else "none",
-            subject.put_back,
+            subject.fix_by_apply,
         )
     for name in live:
         yield Finding(
@@ -146,7 +146,7 @@ def _answered(name: str, wanted: int, answer: web.Response, remedy: str) -> Find
 
 def _without_token(subject: Examined) -> Iterator[Finding]:
     yield _answered(
-        "without a token", 401, _ask(subject, None), f"Is API_URL right? {subject.put_back}"
+        "without a token", 401, _ask(subject, None), f"Is API_URL right? {subject.fix_by_apply}"
     )
 
 
@@ -176,7 +176,7 @@ def _with_token(subject: Examined) -> Iterator[Finding]:
             "upload address is for",
             subject.here.uploads_bucket,
             subject.here.uploads_bucket if subject.here.uploads_bucket in address else "another",
-            subject.put_back,
+            subject.fix_by_apply,
         )
 
 
@@ -191,5 +191,5 @@ def _profile(subject: Examined) -> Iterator[Finding]:
 def _preflight(subject: Examined, origin: str) -> Iterator[Finding]:
     yield preflight(
         AREA, f"CORS for {origin}", f"{subject.here.api_url}{_PATH}", origin, "POST",
-        "authorization", subject.put_back,
+        "authorization", subject.fix_by_apply,
     )  # fmt: skip

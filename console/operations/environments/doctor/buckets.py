@@ -1,4 +1,4 @@
-"""Both buckets: there, closed, versioned, telling of what arrives, open to the front ends."""
+"""Both buckets: there, closed, versioned, publishing what arrives, open to the front ends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _closed(subject: Examined, bucket: str) -> Iterator[Finding]:
         f"{bucket} public access",
         "all blocked",
         f"without {', '.join(missing)}" if missing else "all blocked",
-        subject.put_back,
+        subject.fix_by_apply,
     )
 
 
@@ -68,7 +68,7 @@ def _versioned(subject: Examined) -> Iterator[Finding]:
     answer = subject.here.s3.get_bucket_versioning(Bucket=subject.here.uploads_bucket)
     yield compare(
         AREA, "uploads versioning", "Enabled", answer.get("Status", "never enabled"),
-        subject.put_back,
+        subject.fix_by_apply,
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _uploads_told(subject: Examined) -> Iterator[Finding]:
             for item in answer.get("QueueConfigurations", [])
         )
         or "none",
-        f"{subject.put_back} Then `make reconcile` finds what was uploaded meanwhile.",
+        f"{subject.fix_by_apply} Then `make reconcile` finds what was uploaded meanwhile.",
     )
 
 
@@ -105,7 +105,7 @@ def _assets_told(subject: Examined) -> Iterator[Finding]:
         "assets notification",
         f"s3:ObjectCreated:*, s3:ObjectRemoved:* below avatars/ to {subject.here.topic_arn}",
         "; ".join(found) or "none",
-        subject.put_back,
+        subject.fix_by_apply,
     )
 
 
@@ -133,7 +133,7 @@ def _cors_rule(subject: Examined, made: dict[str, Any]) -> Iterator[Finding]:
         )
         for rule in rules
     )
-    yield compare(AREA, "uploads CORS rule", expected, found or "none", subject.put_back)
+    yield compare(AREA, "uploads CORS rule", expected, found or "none", subject.fix_by_apply)
 
 
 def _rule(*parts: Iterable[str]) -> str:
@@ -145,7 +145,7 @@ def _preflight(subject: Examined, origin: str) -> Iterator[Finding]:
     s3 = subject.here.s3.meta.endpoint_url
     yield preflight(
         AREA, f"uploads CORS for {origin}", f"{s3}/{subject.here.uploads_bucket}/preflight",
-        origin, "PUT", "content-type", subject.put_back,
+        origin, "PUT", "content-type", subject.fix_by_apply,
     )  # fmt: skip
 
 

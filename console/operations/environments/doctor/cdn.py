@@ -54,7 +54,7 @@ def _distribution(subject: Examined) -> Iterator[Finding]:
         "distribution is",
         "enabled",
         "enabled" if config["Enabled"] else "disabled",
-        subject.put_back,
+        subject.fix_by_apply,
     )
     made = subject.made("aws_cloudfront_distribution", id=subject.here.distribution_id)
     if made is None:
@@ -68,14 +68,14 @@ def _distribution(subject: Examined) -> Iterator[Finding]:
             f"{item['DomainName']}, signed by {item.get('OriginAccessControlId') or 'nobody'}"
             for item in config["Origins"]["Items"]
         ),
-        subject.put_back,
+        subject.fix_by_apply,
     )
     yield compare(
         AREA,
         "names",
         ", ".join(sorted(made["aliases"] or [])) or "its own",
         ", ".join(sorted(config.get("Aliases", {}).get("Items", []))) or "its own",
-        subject.put_back,
+        subject.fix_by_apply,
     )
     wanted = {
         (item["error_code"], item["response_code"], item["response_page_path"])
@@ -85,7 +85,9 @@ def _distribution(subject: Examined) -> Iterator[Finding]:
         (item["ErrorCode"], int(item.get("ResponseCode") or 0), item.get("ResponsePagePath"))
         for item in config.get("CustomErrorResponses", {}).get("Items", [])
     }
-    yield compare(AREA, "pages instead of errors", _pages(wanted), _pages(pages), subject.put_back)
+    yield compare(
+        AREA, "pages instead of errors", _pages(wanted), _pages(pages), subject.fix_by_apply
+    )
 
 
 def _pages(pages: set[tuple[Any, ...]]) -> str:
@@ -128,7 +130,7 @@ def _serves(subject: Examined) -> Iterator[Finding]:
         "an avatar that isn't there",
         "404 with image/jpeg",
         f"{answer.status} with {answer.headers.get('content-type', 'no type')}",
-        subject.put_back,
+        subject.fix_by_apply,
     )
     answer = web.request("GET", f"{subject.here.assets_url}/banners/banner.jpg")
     yield compare(
@@ -136,5 +138,5 @@ def _serves(subject: Examined) -> Iterator[Finding]:
         "the banner",
         "200 with image/jpeg",
         f"{answer.status} with {answer.headers.get('content-type', 'no type')}",
-        subject.put_back,
+        subject.fix_by_apply,
     )

@@ -26,7 +26,7 @@ class Migration(Protocol):
 
     @property
     def state(self) -> str:
-        """``applied`` or ``baseline`` where all is well."""
+        """``applied`` or ``baseline`` where nothing is wrong."""
 
     @property
     def drift(self) -> str:

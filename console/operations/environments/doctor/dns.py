@@ -48,7 +48,7 @@ def _record(subject: Examined, record: dict[str, Any]) -> Iterator[Finding]:
         if record["alias"]
         else ", ".join(sorted(_target(value) for value in record["records"]))
     )
-    yield compare(AREA, _key(record), wanted, "; ".join(found) or "none", subject.put_back)
+    yield compare(AREA, _key(record), wanted, "; ".join(found) or "none", subject.fix_by_apply)
 
 
 def _target(name: str) -> str:

@@ -89,10 +89,10 @@ def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
             )
         detail.append(f"{len(checks)} checks")
     found = [finding for future in outcomes.values() for finding in future.result().findings]
-    return found + [left_out(cause, names) for cause, names in skipped.items()]
+    return found + [not_checked(cause, names) for cause, names in skipped.items()]
 
 
-def left_out(cause: str, names: Iterable[str]) -> Finding:
+def not_checked(cause: str, names: Iterable[str]) -> Finding:
     """Return the one finding for all that was not looked at because of `cause`."""
     return Finding(
         "Not checked",
@@ -100,7 +100,7 @@ def left_out(cause: str, names: Iterable[str]) -> Finding:
         "unknown",
         "",
         ", ".join(sorted(names)),
-        f"Mend {cause} first, then look again.",
+        f"Fix {cause} first, then examine again.",
     )
 
 
@@ -125,7 +125,7 @@ def failure(area: str, name: str, error: Exception) -> Finding:
                 "error",
                 "it exists",
                 "it does not exist",
-                "`make apply` makes it anew, unless the settings name the wrong one.",
+                "`make apply` creates it again, unless the settings name the wrong one.",
             )
     state: State = "unknown"
     if isinstance(error, OperationError) and not isinstance(cause, ClientError | BotoCoreError):

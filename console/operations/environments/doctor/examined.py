@@ -17,7 +17,7 @@ class Examined:
     Attributes
     ----------
     state
-        None where Terraform's state can't be read: what only it knows is then left out.
+        None where Terraform's state can't be read: what only it knows is then skipped.
     token
         The access token of a test user, once somebody has signed in.
     """
@@ -27,7 +27,7 @@ class Examined:
     token: str | None = field(default=None, repr=False)
 
     @property
-    def put_back(self) -> str:
+    def fix_by_apply(self) -> str:
         """The remedy for what was changed behind Terraform's back."""
         return f"Terraform puts it back: `make apply ENV={self.here.name}`."
 
@@ -43,7 +43,7 @@ class Examined:
 
     @property
     def dead_letter_queue_arn(self) -> str:
-        """The ARN of the dead letters."""
+        """The ARN of the dead-letter queue."""
         return self._arn_of_queue(self.here.dead_letter_queue_url)
 
     def managed(self, kind: str) -> list[dict[str, Any]]:

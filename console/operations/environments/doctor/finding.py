@@ -40,7 +40,7 @@ class Finding:
     expected, found
         What should be there and what is, without any secret.
     remedy
-        How to mend it, as one sentence; empty where all is well.
+        How to fix it, as one sentence; empty where nothing is wrong.
     """
 
     area: str
@@ -59,7 +59,7 @@ def compare(
     remedy: str,
     otherwise: State = "error",
 ) -> Finding:
-    """Return a finding that is well if both are equal, and `otherwise` if not."""
+    """Return a finding that is ok if both are equal, and `otherwise` if not."""
     if expected == found:
         return Finding(area, name, "ok", text(expected), text(found))
     return Finding(area, name, otherwise, text(expected), text(found), remedy)
@@ -80,6 +80,6 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def severity(findings: Iterable[Finding]) -> int:
-    """Return 0 if all is well, 2 if something is broken, 1 for anything between."""
+    """Return 0 if everything is ok, 2 if something is broken, 1 for anything between."""
     states = {finding.state for finding in findings}
     return 2 if "error" in states else int(bool(states - {"ok"}))

@@ -58,7 +58,7 @@ def _function(subject: Examined, function: str) -> Iterator[Finding]:
         f"{function} state",
         _WELL,
         status,
-        "Mend what Lambda names, then `make apply`." if failed else "Wait for Lambda, or call it.",
+        "Fix what Lambda names, then `make apply`." if failed else "Wait for Lambda, or call it.",
         "error" if failed else "warning",
     )
     made = subject.made("aws_lambda_function", function_name=name)
@@ -71,13 +71,13 @@ def _function(subject: Examined, function: str) -> Iterator[Finding]:
             f"{function} configuration",
             ", ".join(f"{theirs} {wanted[theirs]}" for theirs in shown),
             ", ".join(f"{theirs} {live.get(theirs)}" for theirs in shown),
-            subject.put_back,
+            subject.fix_by_apply,
         )
     environment: dict[str, Any] = live.get("Environment", {})
     if unreadable := environment.get("Error"):
         yield Finding(
             AREA, f"{function} variables", "unknown", "readable", str(unreadable.get("Message")),
-            "Ask for the right to decrypt them, or mend their key.",
+            "Ask for the right to decrypt them, or repair their key.",
         )  # fmt: skip
         return
     variables: dict[str, str] = environment.get("Variables", {})
@@ -89,4 +89,4 @@ def _function(subject: Examined, function: str) -> Iterator[Finding]:
             variable: getattr(subject.here, _KNOWN[variable]) if variable in _KNOWN else None
             for variable in variables
         }
-    yield from settings.compare(AREA, function, expected, variables, subject.put_back)
+    yield from settings.compare(AREA, function, expected, variables, subject.fix_by_apply)

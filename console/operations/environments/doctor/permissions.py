@@ -110,7 +110,7 @@ def _compared(
         key,
         ", ".join(wanted) or "no statements",
         _difference(wanted, found) or ", ".join(wanted) or "no statements",
-        subject.put_back,
+        subject.fix_by_apply,
     )
 
 

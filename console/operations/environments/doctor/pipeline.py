@@ -1,4 +1,4 @@
-"""From an upload to the resize function: queue, dead letters, event source, topic."""
+"""From an upload to the resize function: queue, dead-letter queue, event source, topic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUEUE = "the queue"
 def checks(subject: Examined) -> Iterator[Check]:
     """Yield the checks of what stands between the buckets and their listeners."""
     yield Check(AREA, _QUEUE, partial(_queue, subject))
-    yield Check(AREA, "the dead letters", partial(_dead_letters, subject))
+    yield Check(AREA, "the dead-letter messages", partial(_dead_letters, subject))
     yield Check(AREA, "the event source mapping", partial(_mapping, subject), (_QUEUE,))
     subscriptions = [
         item
@@ -42,10 +42,10 @@ def _queue(subject: Examined) -> Iterator[Finding]:
     redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
     yield compare(
         AREA,
-        "dead letters go to",
+        "dead-letter queue",
         subject.dead_letter_queue_arn,
         redrive.get("deadLetterTargetArn"),
-        subject.put_back,
+        subject.fix_by_apply,
     )
     if made := subject.made("aws_sqs_queue", url=subject.here.queue_url):
         wanted = json.loads(made["redrive_policy"])
@@ -54,7 +54,7 @@ def _queue(subject: Examined) -> Iterator[Finding]:
             "attempts and visibility",
             f"{wanted['maxReceiveCount']} attempts, {made['visibility_timeout_seconds']} s",
             f"{redrive.get('maxReceiveCount')} attempts, {attributes['VisibilityTimeout']} s",
-            subject.put_back,
+            subject.fix_by_apply,
         )
 
 
@@ -68,7 +68,7 @@ def _dead_letters(subject: Examined) -> Iterator[Finding]:
     )["Attributes"]
     yield compare(
         AREA,
-        "dead letters",
+        "dead-letter messages",
         "0",
         str(sum(int(number) for number in attributes.values())),
         "`make logs FUNCTION=resize` says why they failed, `make redrive` tries them again.",
@@ -90,7 +90,7 @@ def _mapping(subject: Examined) -> Iterator[Finding]:
         "event source mapping to resize",
         "Enabled, ReportBatchItemFailures",
         "; ".join(found) or "none",
-        "Wait until the change has been made." if mappings and changing else subject.put_back,
+        "Wait until the change has been made." if mappings and changing else subject.fix_by_apply,
         "warning" if mappings and changing else "error",
     )
 
@@ -112,6 +112,6 @@ def _subscriptions(subject: Examined, wanted: list[tuple[str, str]]) -> Iterator
             f"topic's subscription of {endpoint}",
             "confirmed",
             "not yet confirmed" if pending else "confirmed" if arn else "none",
-            "The receiver must confirm it." if pending else subject.put_back,
+            "The receiver must confirm it." if pending else subject.fix_by_apply,
             "warning" if pending else "error",
         )

@@ -46,7 +46,7 @@ def _client(subject: Examined) -> Iterator[Finding]:
             "client's flows",
             ", ".join(sorted(made["explicit_auth_flows"])),
             ", ".join(sorted(flows)),
-            subject.put_back,
+            subject.fix_by_apply,
         )
     else:  # the application's own client: what else it may do is its affair
         yield Finding(
