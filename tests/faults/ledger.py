@@ -139,10 +139,10 @@ class Ledger:
         version = outcomes.shown_version(here, name)
         if version is None:
             return
-        keys = {f"avatars/{name}.jpg": ("JPEG", 512)} | {
-            f"variants/{name}/{version}/{size}.{ending}": (image_format, size)
-            for size in (512, 128)
-            for ending, image_format in (("jpg", "JPEG"), ("webp", "WEBP"))
+        keys = {
+            f"avatars/{name}.jpg": ("JPEG", 512),
+            f"variants/{name}/{version}/512.jpg": ("JPEG", 512),
+            f"variants/{name}/{version}/128.webp": ("WEBP", 128),
         }
         for key, (image_format, size) in keys.items():
             body = here.s3.get_object(Bucket=here.assets_bucket, Key=key)["Body"].read()
