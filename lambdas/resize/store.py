@@ -186,7 +186,7 @@ class Store:
             version=metadata.get("version", ""),
             source_key=metadata.get("source-key", ""),
             sequencer=metadata.get("sequencer"),
-            # put there by hand, it gives way to any upload
+            # put there by hand, any upload replaces it
             uploaded=datetime.fromisoformat(metadata.get("uploaded", "0001-01-01T00:00:00+00:00")),
         )
 

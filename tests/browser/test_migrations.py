@@ -1,4 +1,4 @@
-"""Migrations taken back and applied in a browser, with their entries in the audit."""
+"""Migrations rolled back and applied in a browser, with their entries in the audit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Dep
     back.get_by_role("textbox", name="Type").fill("local")
     back.get_by_role("textbox", name="Type").press("Enter")
     back.get_by_role("button", name="Roll back 1").dblclick()
-    expect(page.get_by_text("1 taken back in")).to_have_count(1)
+    expect(page.get_by_text("1 rolled back in")).to_have_count(1)
     expect(page.get_by_text("1 pending")).to_be_visible()
     assert [line.state for line in migrations.migrations(url)].count("pending") == 1
 

@@ -104,7 +104,7 @@ def drift(
 ) -> list[Difference]:
     """Compare the live schema with what the applied migrations make on an empty database.
 
-    Looked at are the schema ``public``, and whatever else the migrations make. What an adopted
+    Compared are the schema ``public``, and whatever else the migrations make. What an adopted
     database had of its own counts as accepted. Holds the migration lock while it reads the live
     schema, and changes nothing.
 

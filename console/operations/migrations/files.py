@@ -63,7 +63,7 @@ class Revision:
         self.transactional = bool(getattr(script.module, "transactional", True))
 
     def step(self, directory: ScriptDirectory, direction: Direction) -> RevisionStep:
-        """Return Alembic's step that applies this revision or takes it back."""
+        """Return Alembic's step that applies this revision or rolls it back."""
         if direction == "up":
             return MigrationStep.upgrade_from_script(directory.revision_map, self.script)
         return MigrationStep.downgrade_from_script(directory.revision_map, self.script)
@@ -243,11 +243,11 @@ def create(name: str, directory: Path = DIRECTORY) -> Path:
     Raises
     ------
     OperationError
-        If the name is no such name, or is taken.
+        If the name has other characters, or is taken.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,59}", name):
         raise OperationError(
-            f"{name!r} is no name for a migration.",
+            f"{name!r} is not a valid name for a migration.",
             "Use up to 60 letters, digits and underscores, such as add_bio_column.",
         )
     words = re.findall(r"[a-z0-9]+", name.lower())
@@ -306,7 +306,7 @@ def _check_revisions(directory: Path) -> None:
     OperationError
         If two files have one revision, one follows none that is there, or its id is too long.
     SyntaxError
-        If a file is no Python.
+        If a file is not valid Python.
     """
     found: dict[str, Path] = {}
     follows: list[tuple[Path, str]] = []

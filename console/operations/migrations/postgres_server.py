@@ -270,7 +270,7 @@ def _binaries(directory: Path, account: _Account) -> Path:
 def _files(site: Path) -> list[Path]:
     """Return what the wheel installed below `site`, by its own record, less what only builds need.
 
-    The libraries that the programs load lie beside the package, not in it.
+    The libraries that the programs load are stored next to the package, not in it.
     """
     return [
         Path(file)

@@ -48,7 +48,7 @@ class Lock:
     table, mode, blocks
         The table, Postgres's name for the mode, and whom it keeps waiting.
     rewrites
-        Whether the statement writes the whole table anew.
+        Whether the statement rewrites the whole table.
     size_bytes, rows
         The live table with its indexes, and the planner's estimate; None where unknown.
     """

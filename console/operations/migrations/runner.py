@@ -1,4 +1,4 @@
-"""Apply migrations and take them back, one transaction each, and keep the history."""
+"""Apply migrations and roll them back, one transaction each, and keep the history."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Run:
     seconds: float
 
     def __str__(self) -> str:
-        what = "applied" if self.direction == "up" else "taken back"
+        what = "applied" if self.direction == "up" else "rolled back"
         names = f": {', '.join(self.names)}" if self.names else ""
         return f"{len(self.names)} {what} in {self.seconds:.2f} s{names}"
 
@@ -127,7 +127,7 @@ def rollback(
     who: str | None = None,
     expected: Sequence[str] | None = None,
 ) -> Run:
-    """Take back the migrations after `to` (``base``: all), or the last `steps`, newest first.
+    """Roll back the migrations after `to` (``base``: all), or the last `steps`, newest first.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def rollback_plan(
     to: str | None,
     steps: int | None,
 ) -> list[Revision]:
-    """Return what a rollback takes back, newest first; see `rollback` for the errors."""
+    """Return what a rollback undoes, newest first; see `rollback` for the errors."""
     start = files.position(at)
     if steps is None:
         end = files.position(files.find(to or ""))
@@ -164,8 +164,8 @@ def rollback_plan(
         end = start - steps
         if steps < 1 or end < 0:
             raise OperationError(
-                f"{steps} migrations can't be taken back: {start} are applied.",
-                f"Give STEPS from 1 to {start}." if start else "There is nothing to take back.",
+                f"{steps} migrations can't be rolled back: {start} are applied.",
+                f"Give STEPS from 1 to {start}." if start else "There is nothing to roll back.",
             )
     found = history.standing(entries)
     plan = list(reversed(files.line[end:start]))
@@ -225,7 +225,7 @@ class _Task:
 
     @property
     def label(self) -> str:
-        return f"{'Apply' if self.direction == 'up' else 'Take back'} {self.revision.name}"
+        return f"{'Apply' if self.direction == 'up' else 'Roll back'} {self.revision.name}"
 
 
 @dataclass
@@ -269,7 +269,7 @@ class _Session:
         return Run(direction, names, time.monotonic() - started)
 
     def _run(self, tasks: deque[_Task]) -> None:
-        """Work off `tasks` through Alembic; a task that fails is left at their head."""
+        """Run `tasks` through Alembic; a task that fails is left at their head."""
 
         def steps(_at: object, context: MigrationContext) -> Iterator[RevisionStep]:
             while tasks:
@@ -466,7 +466,7 @@ class _Session:
         if self.connection.invalidated or _lost(cause):
             return OperationError(
                 f"{where}: the connection to the database was lost ({said}).{shown}",
-                f"Postgres takes back what was not finished; run `{again}` again.",
+                f"Postgres rolls back what was not finished; run `{again}` again.",
             )
         return OperationError(
             f"{where}: {said}{detail}.{shown}",

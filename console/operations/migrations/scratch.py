@@ -108,7 +108,7 @@ def rehearse(
     report: Report = ignore,
     directory: Path = DIRECTORY,
 ) -> list[Rehearsed]:
-    """Apply, take back and apply again what is pending, on a scratch copy of the live schema.
+    """Apply, roll back and apply again what is pending, on a scratch copy of the live schema.
 
     The live database is only read. The copy is on a server of its own, which holds no rows and
     is removed at the end.
@@ -203,15 +203,15 @@ def copy_of(url: str, report: Report = ignore) -> Iterator[str]:
         text = _dump(url, "--schema-only", *omit)
         if has_history:
             text += _dump(url, "--data-only", *(f"--table={table}" for table in history.TABLES))
-        left_out = [f"extension {name}" for name in missing]
-        left_out += [f"table {table}, which this account may not read" for table in hidden]
-        left_out += _restore(scratch, text, tolerant=bool(left_out))
-        detail = f"without {'; '.join(left_out)}" if left_out else ""
+        skipped = [f"extension {name}" for name in missing]
+        skipped += [f"table {table}, which this account may not read" for table in hidden]
+        skipped += _restore(scratch, text, tolerant=bool(skipped))
+        detail = f"without {'; '.join(skipped)}" if skipped else ""
         report(Event(label, "done", detail, seconds=time.monotonic() - started))
         try:
             yield scratch
         except OperationError as error:
-            if not left_out:
+            if not skipped:
                 raise
             raise OperationError(
                 f"{error.message} The copy of the schema is {detail}.",

@@ -63,7 +63,7 @@ class Limits:
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait before the attempt after `attempt` (from 1), with jitter."""
         ceiling = min(8.0, self.lock_timeout * 2**attempt)
-        return random.uniform(ceiling / 2, ceiling)  # noqa: S311  no secret hangs on it
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311  no secret depends on it
 
 
 @dataclass(frozen=True)

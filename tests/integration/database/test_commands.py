@@ -38,7 +38,7 @@ def test_from_nothing_to_seeded_and_back_by_the_commands_alone(run: CliRunner) -
     assert "+ apply 1790000100_add_bio" in result.stderr
     assert run.invoke(app, ["seed", "--cognito", "ada=sub-1"]).exit_code == 0
     result = run.invoke(app, ["rollback", "--steps", "1", "--yes"])
-    assert (result.exit_code, "1 taken back" in result.stdout) == (0, True)
+    assert (result.exit_code, "1 rolled back" in result.stdout) == (0, True)
     result = run.invoke(app, ["rollback"], env={"TO": "add_bio", "YES": "1"})
     assert result.exit_code == 0
     listed = json.loads(run.invoke(app, ["migrations", "--json"]).stdout)

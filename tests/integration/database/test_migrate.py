@@ -1,4 +1,4 @@
-"""Applying migrations and taking them back, on a real Postgres."""
+"""Applying migrations and rolling them back, on a real Postgres."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_nothing_to_do_changes_nothing(empty_database: str, folder: Folder) -> N
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"steps": 3}, "3 migrations can't be taken back: 2 are applied"),
-        ({"steps": 0}, "0 migrations can't be taken back"),
+        ({"steps": 3}, "3 migrations can't be rolled back: 2 are applied"),
+        ({"steps": 0}, "0 migrations can't be rolled back"),
         ({"to": "third"}, "third is not applied"),
         ({"to": "nonsense"}, "There is no migration 'nonsense'"),
         ({}, "needs to know how far"),

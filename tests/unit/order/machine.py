@@ -168,7 +168,7 @@ class Order(RuleBasedStateMachine):
     @property
     def able_to_record(self) -> list[Worker]:
         """Those that do not wait for the row's lock."""
-        return [worker for worker in self.recording if worker.at_gate]
+        return [worker for worker in self.recording if worker.paused]
 
     def time(self) -> float:
         """Return the functions' clock, which is S3's."""
@@ -302,7 +302,7 @@ class Order(RuleBasedStateMachine):
             ]:
                 for worker in left:
                     worker.settle()
-                    if worker.at_gate:
+                    if worker.paused:
                         worker.step(Ending.CRASH)
 
     def _deliver_everything(self) -> None:

@@ -274,7 +274,7 @@ def until(order: Order, worker: Worker, call: str) -> None:
 
 
 def ends(order: Order, wrong: str) -> None:
-    """Deliver everything, and check the end: all is well, or exactly that is wrong."""
+    """Deliver everything, and check the end: nothing is wrong, or exactly that is wrong."""
     with pytest.raises(OrderError, match=wrong) if wrong else contextlib.nullcontext():
         order.nothing_is_wrong()
         order.teardown()

@@ -1,6 +1,6 @@
 """Workers that a test moves one call of S3 at a time.
 
-Each is a thread, of which only one ever runs: it stops at a gate before each call, and goes on
+Each is a thread, of which only one ever runs: it stops before each call, and goes on
 when the test says how the call ends. Every wait is bounded.
 """
 
@@ -85,7 +85,7 @@ class Worker:
         return f"<worker before {self.call}>"
 
     @property
-    def at_gate(self) -> bool:
+    def paused(self) -> bool:
         """Whether it can make a step: it is neither done nor waiting for a lock."""
         return self._quiet.is_set() and not self.done
 
@@ -96,7 +96,7 @@ class Worker:
 
     def step(self, ending: Ending = Ending.OK) -> None:
         """Let the call before which it stands end so, and wait until it stands still again."""
-        assert self.at_gate
+        assert self.paused
         self._ending = ending
         self._quiet.clear()
         self._turn.release()
@@ -116,7 +116,7 @@ class Worker:
         """Say that it has ended."""
         self._ended(self._result)
 
-    def gate(self, call: str) -> Ending:
+    def pause(self, call: str) -> Ending:
         """Stand before a call of S3 until the next step; for the worker's own thread."""
         if self._ending is Ending.CRASH:
             raise Crashed
@@ -196,7 +196,7 @@ class Client:
     def call(self, operation: str, arguments: dict[str, Any]) -> Any:
         """Call S3 when it is the worker's turn, and let the call end as the test wants."""
         worker = current()
-        ending = worker.gate(f"{operation} {arguments.get('Key', '')}") if worker else Ending.OK
+        ending = worker.pause(f"{operation} {arguments.get('Key', '')}") if worker else Ending.OK
         if ending is Ending.CONFLICT and {"IfMatch", "IfNoneMatch"} & arguments.keys():
             raise error("ConditionalRequestConflict", 409, operation)
         if ending is Ending.UNAVAILABLE:
@@ -220,4 +220,4 @@ def pause(what: str) -> None:
     """Stand still once more, between two calls of S3."""
     worker = current()
     assert worker
-    worker.gate(what)
+    worker.pause(what)
