@@ -58,7 +58,7 @@ output "queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of uploads that failed three times."
+  description = "URL of the queue of uploads that failed each time they were received."
   value       = module.image_pipeline.dead_letter_queue_url
 }
 

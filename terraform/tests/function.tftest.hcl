@@ -93,9 +93,15 @@ run "runs_in_a_network" {
   }
 
   variables {
-    subnet_ids         = ["subnet-1"]
-    security_group_ids = ["sg-1"]
-    environment        = { NAME = "value" }
+    subnet_ids          = ["subnet-1"]
+    security_group_ids  = ["sg-1"]
+    maximum_concurrency = 20
+    environment         = { NAME = "value" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 20
+    error_message = "A database should have no more connections at once than calls were allowed."
   }
 
   assert {

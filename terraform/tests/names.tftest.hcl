@@ -27,6 +27,11 @@ run "proves_a_name_in_dns" {
   }
 
   assert {
+    condition     = aws_route53_record.this.allow_overwrite != true
+    error_message = "Another stack's record should not be taken over, or it goes with this one."
+  }
+
+  assert {
     condition     = output.arn == aws_acm_certificate_validation.this.certificate_arn
     error_message = "Nobody should use the certificate before it is issued."
   }

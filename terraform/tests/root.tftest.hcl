@@ -86,6 +86,11 @@ run "gives_each_role_what_it_needs" {
   }
 
   assert {
+    condition     = module.authorizer.timeout == 10
+    error_message = "The authorizer should have time for two slow tries to fetch the pool's keys."
+  }
+
+  assert {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if statement.Sid != "WriteLogs"

@@ -38,7 +38,7 @@ locals {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "An upload failed three times. See docs/runbook.md#dead-letters."
+  alarm_description   = "An upload failed each time it was tried. See docs/runbook.md#dead-letters."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = var.dead_letter_queue_name }

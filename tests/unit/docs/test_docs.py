@@ -24,6 +24,7 @@ CONTRACT = ROOT / "docs/contract.md"
 RUNBOOK = ROOT / "docs/runbook.md"
 THREATS = ROOT / "docs/threat-model.md"
 DIFFERENCES = ROOT / "docs/local-differences.md"
+AUDIT = ROOT / "docs/aws-audit.md"
 
 
 def names_in(page: Path) -> set[str]:
@@ -413,10 +414,14 @@ def test_every_test_that_holds_a_threat_exists() -> None:
     held = [re.findall(r"`([^`]+)::(\w+)`", cell) for cell in threats]
     assert sum(bool(tests) for tests in held) > 25
     for file, name in itertools.chain(*held):
-        path = ROOT / file
-        assert path.exists(), f"docs/threat-model.md names {file}, which is not there"
-        written = rf'^run "{name}"' if path.suffix == ".hcl" else rf"^ *def {name}\("
-        assert re.search(written, path.read_text(), re.MULTILINE), f"{file} has no {name}"
+        assert_test_exists(THREATS, file, name)
+
+
+def assert_test_exists(page: Path, file: str, name: str) -> None:
+    path = ROOT / file
+    assert path.exists(), f"{page.name} names {file}, which is not there"
+    written = rf'^run "{name}"' if path.suffix == ".hcl" else rf"^ *def {name}\("
+    assert re.search(written, path.read_text(), re.MULTILINE), f"{file} has no {name}"
 
 
 def test_every_threat_is_held_by_a_test() -> None:
@@ -428,6 +433,23 @@ def test_every_threat_is_held_by_a_test() -> None:
     assert len(rows) > 25
     for row in rows:
         assert "::" in row.rpartition(" | ")[2], f"no test holds: {row}"
+
+
+# Audit
+
+
+def test_every_finding_of_the_audit_is_held_by_a_test_or_says_what_is_missing() -> None:
+    found = re.findall(
+        r"^\| (\d+) \| [^|]+ \| (fixed|in part|open) \| ([^|]*)\|([^|]*)\|$",
+        AUDIT.read_text(),
+        re.MULTILINE,
+    )
+    assert [int(number) for number, *_ in found] == list(range(1, 34))
+    for number, state, how, tests in found:
+        named = re.findall(r"`([^`]+)::(\w+)`", tests)
+        assert named if state == "fixed" else how.strip(), f"finding {number}"
+        for file, name in named:
+            assert_test_exists(AUDIT, file, name)
 
 
 # Links
