@@ -161,7 +161,7 @@ def find(here: Deployment) -> None:
         if not found.value:
             widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
             _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
-            widgets.show_jobs("version")
+            widgets.show_jobs("version", st.write)
             return
         smallest = _smallest_pictures(here, name)
         left, right = st.columns([1, 3])
@@ -174,7 +174,7 @@ def find(here: Deployment) -> None:
         with widgets.show_errors():
             _timeline(here, name, found.value)
         _take_down(here, name)
-    widgets.show_jobs("version")
+    widgets.show_jobs("version", st.write)
 
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:

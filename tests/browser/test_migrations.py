@@ -47,4 +47,4 @@ def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Dep
     rows = list(csv.DictReader(Path(downloading.value.path()).read_text().splitlines()))
     done = [(row["action"], row["target"], row["outcome"]) for row in rows]
     assert done.count(("migrate", "1790000800_count_activities", "done")) == 1
-    assert done.count(("rollback", "1790000700_add_activities_count", "done")) == 1
+    assert done.count(("rollback", "1790000800_count_activities", "done")) == 1

@@ -308,10 +308,15 @@ def schema_state(url: str) -> SchemaState:
             new = row is None or bool(row[0])
             query = "SELECT version_num FROM public.alembic_version"
             versions = [] if new else [str(found) for (found,) in connection.execute(query)]
+    except psycopg.OperationalError as error:
+        raise OperationError(
+            f"The database can't be reached: {_first_line(error)}.",
+            "Check that the server runs and can be reached from here.",
+        ) from None
     except psycopg.Error as error:
         raise OperationError(
-            f"The database can't be read: {_last_line(error)}.",
-            "Check that the server runs and can be reached from here.",
+            f"The database can't be read: {_first_line(error)}.",
+            "Check the rights of the operators' role.",
         ) from None
     known = sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py"))
     if len(versions) > 1 or (versions and versions[0] not in known):
@@ -323,9 +328,9 @@ def schema_state(url: str) -> SchemaState:
     return SchemaState(applied, len(known) - applied)
 
 
-def _last_line(error: psycopg.Error) -> str:
+def _first_line(error: psycopg.Error) -> str:
     lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def _store(deployment: Deployment, name: str, value: str) -> None:

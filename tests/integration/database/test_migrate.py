@@ -445,7 +445,7 @@ def test_new_files_follow_each_other_and_are_named_by_epoch_and_slug(
 
 @pytest.mark.parametrize("name", ["", '"""', "../x", "a" * 61, "größe", "x;y", "_x"])
 def test_a_name_that_would_not_make_a_good_file_is_refused(folder: Folder, name: str) -> None:
-    with pytest.raises(OperationError, match="no name for a migration"):
+    with pytest.raises(OperationError, match="not a valid name for a migration"):
         migrations.create(name, folder.directory)
     assert list((folder.directory / "versions").iterdir()) == []
 

@@ -390,22 +390,29 @@ def test_a_session_that_hidden_code_changes_is_noticed_and_nothing_is_kept(
 
 
 def test_a_killed_preview_leaves_nothing_once_the_next_one_has_run(
-    empty_database: str, folder: Folder
+    empty_database: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def left() -> list[Path]:
-        return list(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    # of its own, as other tests make scratch servers meanwhile; open to the servers' account
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
 
-    before = left()
+    def left() -> list[Path]:
+        return list(place.glob(f"{PREFIX}*"))
+
     code = (
         "import sys, time; from console.operations.migrations import scratch\n"
         "with scratch.empty(sys.argv[1]): print('up', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, empty_database], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, empty_database],
+        env=os.environ | {"TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
-    (abandoned,) = set(left()) - set(before)
+    (abandoned,) = left()
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
