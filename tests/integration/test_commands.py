@@ -175,4 +175,4 @@ def test_logs_show_one_function_and_carry_the_request_id(
     assert written[0]["message"] == "avatar written"
     assert written[0]["request_id"]
     assert "There is no function" in system.make("logs", "FUNCTION=nothing", status=2)
-    assert "no duration" in system.make("logs", "SINCE=soon", status=2)
+    assert "not a valid duration" in system.make("logs", "SINCE=soon", status=2)
