@@ -402,7 +402,7 @@ def test_expired_credentials_are_one_error_and_the_rest_is_not_checked(
         for field in fields(Deployment)
         if field.name not in {"name", "access"}
     )
-    (tmp_path / ".env.prod").write_text(settings)
+    (tmp_path / ".env.prod").write_text(f"{settings}ACCOUNT_ID=123456789012\n")
     names = ("API_GATEWAY_ENDPOINT_URL", "BACKEND_URL", "FRONTEND_URL", "AWS_PROJECT_REGION",
              "AWS_COGNITO_REGION", "AWS_USER_POOLS_ID", "CLIENT_ID")  # fmt: skip
     (tmp_path / ".env.front-end.prod").write_text(
