@@ -59,7 +59,7 @@ def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
     page.keyboard.press("Enter")
     expect(button).to_be_enabled()
     button.click()
-    page.get_by_text("objects deleted").first.wait_for(timeout=60_000)
+    page.get_by_text("objects deleted").first.wait_for(timeout=180_000)
     assert takedown.objects_of(here, "back") == []
 
 
