@@ -50,17 +50,13 @@ def operator_url(deployment: Deployment) -> str:
             "Set `database` in the environment's tfvars, then run `make apply`.",
         )
     name = owner_parameter(deployment)
-    with aws_errors(f"read the parameter {name}"):
-        try:
-            found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
-                raise
-            raise OperationError(
-                f"There is no parameter {name}.",
-                "Store the operators' URL there as a SecureString.",
-            ) from None
-    return found["Parameter"]["Value"]
+    url = _read(deployment, name)
+    if url is None:
+        raise OperationError(
+            f"There is no parameter {name}.",
+            "Store the operators' URL there as a SecureString.",
+        )
+    return url
 
 
 def parse(url: str, tunnel: str = "") -> Database:
@@ -281,15 +277,19 @@ def rotate_login(deployment: Deployment, url: str, address: tuple[str, int] | No
 
 
 def _stored_url(deployment: Deployment) -> str:
-    name = deployment.database_url_parameter
+    return (_read(deployment, deployment.database_url_parameter) or "").strip()
+
+
+def _read(deployment: Deployment, name: str) -> str | None:
+    """Return a parameter's value, or None if there is no such parameter."""
     with aws_errors(f"read the parameter {name}"):
         try:
             found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise
-            return ""
-    return str(found["Parameter"]["Value"]).strip()
+            return None
+    return found["Parameter"]["Value"]
 
 
 def schema_state(url: str) -> SchemaState:
