@@ -162,14 +162,15 @@ class System:
     def close(self) -> None:
         """Stop it and delete it; nothing of it may be left."""
         self.make("down")
-        left = [
-            process.info["pid"]
-            for process in psutil.process_iter(["pid", "environ"])
+        its = [
+            process
+            for process in psutil.process_iter(["cmdline", "environ"])
             if str(self.directory) in str((process.info["environ"] or {}).values())
             and process.pid != os.getpid()
         ]
+        _, left = psutil.wait_procs(its, timeout=10)  # a worker ends with the emulator's pipe
         shutil.rmtree(self.directory)
-        assert not left, f"processes left behind: {left}"
+        assert not left, f"processes left behind: {[process.info['cmdline'] for process in left]}"
 
 
 def wait_for_version(here: Deployment, name: str, version: str, seconds: float = 60) -> None:
