@@ -22,8 +22,8 @@ from local.emulator import uv
 from local.settings import ROOT
 
 Target = Literal["aws", "local"]
-FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
-SHARED = ("avatar_variants.py", "env_settings.py", "json_log.py")
+FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+SHARED = ("avatar_variants.py", "env_settings.py", "http_api.py", "json_log.py")
 LAMBDAS = ROOT / "lambdas"
 # Of an installed package, what a running function never reads
 _SKIPPED = ("__pycache__", "tests", "bin", "include", "py.typed")

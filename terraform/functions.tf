@@ -2,7 +2,9 @@ locals {
   functions = merge(
     {
       authorizer = module.authorizer
+      cleanup    = module.cleanup
       presign    = module.presign
+      remove     = module.remove
       resize     = module.resize
     },
     { for profiles in module.profiles : "profiles" => profiles },
@@ -93,6 +95,74 @@ module "presign" {
   }
 }
 
+module "remove" {
+  source = "./modules/function"
+
+  name               = "${local.name}-remove"
+  description        = "Removes the avatar of a signed-in user."
+  zip_path           = "${var.artifacts_directory}/remove.zip"
+  handler            = "remove.handler.handler"
+  timeout            = 10 # two tries
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+  }
+
+  permissions = {
+    # A delete marker: to delete a version for good is another action, which no function has.
+    MarkDeleted = {
+      actions   = ["s3:DeleteObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+  }
+}
+
+module "cleanup" {
+  source = "./modules/function"
+
+  name               = "${local.name}-cleanup"
+  description        = "Deletes the pictures that avatars no longer show."
+  zip_path           = "${var.artifacts_directory}/cleanup.zip"
+  handler            = "cleanup.handler.handler"
+  timeout            = 30
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+    ASSETS_BUCKET_NAME  = module.assets.name
+    AVATAR_VARIANTS     = join(",", local.avatar_variants)
+    QUEUE_URL           = module.image_pipeline.queue_url
+    RESIZE_SECONDS      = var.resize.timeout
+  }
+
+  permissions = {
+    ConsumeQueue = {
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+      resources = [module.image_pipeline.cleanup_queue_arn]
+    }
+    SeeCurrentAvatar = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.assets.arn}/avatars/*"]
+    }
+    ListImages = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.assets.arn]
+    }
+    DeleteLeftovers = {
+      actions   = ["s3:DeleteObject"]
+      resources = ["${module.assets.arn}/variants/*", "${module.assets.arn}/rejections/*"]
+    }
+    # What is shown and was deleted, because it was sent again at that moment, is made again.
+    QueueAgain = {
+      actions   = ["sqs:SendMessage"]
+      resources = [module.image_pipeline.queue_arn]
+    }
+  }
+}
+
 module "resize" {
   source = "./modules/function"
 
@@ -110,12 +180,17 @@ module "resize" {
     ASSETS_BUCKET_NAME  = module.assets.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
+    CLEANUP_QUEUE_URL   = module.image_pipeline.cleanup_queue_url
   }
 
   permissions = {
     ConsumeQueue = {
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
       resources = [module.image_pipeline.queue_arn]
+    }
+    AnnounceLeftovers = {
+      actions   = ["sqs:SendMessage"]
+      resources = [module.image_pipeline.cleanup_queue_arn]
     }
     ReadOriginals = {
       actions   = ["s3:GetObject", "s3:GetObjectVersion"]
@@ -146,6 +221,11 @@ module "resize" {
         "${module.assets.arn}/variants/*",
         "${module.assets.arn}/rejections/*",
       ]
+    }
+    # So that the mark of a removal expires.
+    MarkRemovedAvatars = {
+      actions   = ["s3:PutObjectTagging"]
+      resources = ["${module.assets.arn}/avatars/*"]
     }
   }
 }

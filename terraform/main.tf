@@ -70,12 +70,15 @@ module "api" {
   log_kms_key_arn    = var.log_kms_key_arn
 
   functions = merge(
-    { presign = module.presign },
+    { presign = module.presign, remove = module.remove },
     { for profiles in module.profiles : "profiles" => profiles },
   )
 
   routes = merge(
-    { "POST /avatars/key_upload" = { function = "presign", authorized = true } },
+    {
+      "POST /avatars/key_upload" = { function = "presign", authorized = true }
+      "DELETE /avatars"          = { function = "remove", authorized = true }
+    },
     var.database == null ? {} : {
       "GET /api/activities/{handle}" = { function = "profiles", authorized = false }
       "POST /api/profile/update"     = { function = "profiles", authorized = true }
@@ -106,6 +109,10 @@ module "image_pipeline" {
   maximum_concurrency = var.resize.maximum_concurrency
   maximum_receives    = var.resize.maximum_receives
   webhook_url         = var.webhook_url
+
+  cleanup_function_arn   = module.cleanup.arn
+  cleanup_timeout        = module.cleanup.timeout
+  replaced_image_seconds = var.replaced_image_seconds
 
   uploads_bucket = {
     name = module.uploads.name
@@ -150,6 +157,7 @@ module "cdn" {
   certificate_arn        = one(module.assets_certificate[*].arn)
   price_class            = var.price_class
   viewer_protocol_policy = var.viewer_protocol_policy
+  max_ttl_seconds        = var.cdn_max_ttl_seconds
   wait_for_deployment    = var.wait_for_cdn
 
   bucket = {
@@ -217,6 +225,8 @@ module "observability" {
   topic_name             = module.image_pipeline.topic_name
   api_id                 = module.api.id
   distribution_id        = module.cdn.distribution_id
+
+  cleanup_dead_letter_queue_name = module.image_pipeline.cleanup_dead_letter_queue_name
 
   functions = {
     for key, function in local.functions : key => {

@@ -150,6 +150,17 @@ variable "resize" {
 
 # Avatars
 
+variable "replaced_image_seconds" {
+  description = "Seconds for which the images of a picture that was replaced or removed are kept, for pages that show them already."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.replaced_image_seconds >= 2 * var.resize.timeout + 10 && var.replaced_image_seconds <= 900
+    error_message = "Replaced images are kept for 2 * resize.timeout + 10 to 900 seconds: until each upload that was in the making has ended, and for as long as SQS delays a message."
+  }
+}
+
 variable "avatar_variants" {
   description = "Variants of each avatar: formats (jpg, webp, avif) by edge length in pixels. Each pair is one PUT per upload. Null for 512.jpg and 128.webp."
   type        = map(list(string))
@@ -514,6 +525,17 @@ variable "price_class" {
   validation {
     condition     = contains(["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.price_class)
     error_message = "The price class is PriceClass_100, PriceClass_200 or PriceClass_All."
+  }
+}
+
+variable "cdn_max_ttl_seconds" {
+  description = "Seconds after which CloudFront asks S3 again for what it has cached: so long it may serve what was removed."
+  type        = number
+  default     = 86400
+
+  validation {
+    condition     = var.cdn_max_ttl_seconds >= 60 && var.cdn_max_ttl_seconds <= 31536000
+    error_message = "CloudFront keeps images for 60 seconds to a year (31536000)."
   }
 }
 

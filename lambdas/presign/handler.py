@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime
 from typing import Any
 
+import http_api
 import json_log
 from presign import settings, upload_request
 from presign.sigv4 import presign_put
@@ -28,7 +27,7 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         )
     except upload_request.RequestError as error:
         LOG.info("refused", extra={"fields": {"code": error.error["code"]}})
-        return _respond(error.status, {"error": error.error})
+        return http_api.answer(error.status, {"error": error.error})
     url = presign_put(
         SETTINGS.bucket_url,
         key,
@@ -40,7 +39,7 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
     )
     fields = {"key": key, "content_type": request.content_type, "size": request.size}
     LOG.info("presigned", extra={"fields": fields})
-    return _respond(
+    return http_api.answer(
         200,
         {
             "url": url,
@@ -54,19 +53,8 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
 
 
 def _caller(event: dict[str, Any]) -> str:
-    """Return the caller's ``sub``, which only the authorizer writes."""
-    authorizer = event["requestContext"].get("authorizer") or {}
-    sub = (authorizer.get("lambda") or {}).get("sub")
-    # Letters that could make it a folder, or another avatar's name, are in no Cognito sub.
-    if not isinstance(sub, str) or not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", sub):
+    sub = http_api.caller(event)
+    if sub is None:
         LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
         raise upload_request.RequestError(401, "unauthorized", "Sign in first.")
     return sub
-
-
-def _respond(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store"},
-        "body": json.dumps(body),
-    }

@@ -15,9 +15,12 @@ class EventError(Exception):
     """The event is not one that S3 sends; it goes to the dead-letter queue, for an operator."""
 
 
+_REMOVED = "ObjectRemoved:DeleteMarkerCreated"
+
+
 @dataclass(frozen=True)
 class Upload:
-    """One version of an object in the uploads bucket.
+    """One version of an object in the uploads bucket; a delete marker is one, too.
 
     Attributes
     ----------
@@ -28,6 +31,8 @@ class Upload:
         not come from S3 itself.
     event_time
         When S3 took the upload, in ISO 8601 with milliseconds; None likewise.
+    removes
+        Whether it is a delete marker: the avatar is to be removed.
     """
 
     bucket: str
@@ -35,6 +40,7 @@ class Upload:
     version_id: str | None = None
     sequencer: str | None = None
     event_time: str | None = None
+    removes: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +64,8 @@ class Upload:
 def uploads_in(event: Any) -> list[Upload]:
     """Return the uploads that an S3 event notification announces.
 
-    S3's own test event, and records of other kinds than ``ObjectCreated``, announce none.
+    S3's own test event, and records of other kinds than ``ObjectCreated`` and
+    ``ObjectRemoved:DeleteMarkerCreated``, announce none.
 
     Raises
     ------
@@ -79,7 +86,8 @@ def uploads_in(event: Any) -> list[Upload]:
     uploads = []
     for record in records:
         try:
-            if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
+            kind = record["eventName"].removeprefix("s3:")
+            if not kind.startswith("ObjectCreated:") and kind != _REMOVED:
                 continue
             entity = record["s3"]
             stored = entity["object"]
@@ -90,6 +98,7 @@ def uploads_in(event: Any) -> list[Upload]:
                     version_id=stored.get("versionId"),
                     sequencer=stored.get("sequencer"),
                     event_time=record.get("eventTime"),
+                    removes=kind == _REMOVED,
                 )
             )
         except (AttributeError, KeyError, TypeError) as error:

@@ -18,6 +18,7 @@ from avatar_variants import FORMATS, Variant
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, render
+from resize.leftovers import Leftovers
 from resize.store import StaleUploadError, Store
 
 POINTER = Variant(512, "jpg")
@@ -38,6 +39,7 @@ class Settings:
     assets_bucket: str
     variants: tuple[Variant, ...]
     max_upload_bytes: int
+    cleanup_queue_url: str
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -46,6 +48,7 @@ class Settings:
             assets_bucket=env_settings.text("ASSETS_BUCKET_NAME"),
             variants=avatar_variants.from_environment(),
             max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, MAX_BYTES),
+            cleanup_queue_url=env_settings.text("CLEANUP_QUEUE_URL", pattern=r"https?://\S+"),
         )
 
 
@@ -55,19 +58,15 @@ if avatar_variants.is_old():
         "AVATAR_SIZES and AVATAR_FORMATS go with the next version",
         extra={"fields": {"AVATAR_VARIANTS": ",".join(map(str, settings.variants))}},
     )
-store = Store(
-    boto3.client(
-        "s3",
-        config=Config(
-            retries={"mode": "standard", "total_max_attempts": CALL_ATTEMPTS},
-            connect_timeout=READ_SECONDS,
-            read_timeout=READ_SECONDS,
-            tcp_keepalive=True,
-        ),
-    ),
-    settings.assets_bucket,
-    settings.max_upload_bytes,
+config = Config(
+    retries={"mode": "standard", "total_max_attempts": CALL_ATTEMPTS},
+    connect_timeout=READ_SECONDS,
+    read_timeout=READ_SECONDS,
+    tcp_keepalive=True,
 )
+store = Store(boto3.client("s3", config=config), settings.assets_bucket, settings.max_upload_bytes)
+# made with the first avatar that is replaced
+leftovers = Leftovers(lambda: boto3.client("sqs", config=config), settings.cleanup_queue_url)
 
 
 class OutOfTimeError(Exception):
@@ -119,7 +118,11 @@ def _milliseconds_since(event_time: str | None) -> int | None:
 
 
 def process(upload: Upload) -> None:
-    """Turn one upload into an avatar, or record why it can't be one."""
+    """Turn one upload into an avatar, record why it can't be one, or remove the avatar.
+
+    What is no longer shown is left to `cleanup`, which is told so after each of its pictures has
+    been replaced, and again where that might not have been done: a message that comes again.
+    """
     started = time.monotonic()
     facts: dict[str, Any] = {"key": upload.key, "version_id": upload.version_id}
 
@@ -130,12 +133,23 @@ def process(upload: Upload) -> None:
     if not upload.name:
         return say("folder ignored")
     facts["name"] = upload.name
+    if upload.removes and (upload.is_reserved or upload.is_too_long):
+        return say("no avatar to remove")
     try:
         pointer, original = store.read(upload)
     except StaleUploadError:
+        leftovers.announce(upload.name)
         return say("upload already shown or superseded")
     if original is None:
         return say("upload deleted before it was processed")
+    if upload.removes:
+        said = "avatar removed"
+        try:
+            store.write_removal(upload, original, pointer)
+        except StaleUploadError:
+            said = "removal superseded"
+        leftovers.announce(upload.name)
+        return say(said, since_upload_ms=_milliseconds_since(upload.event_time))
     facts |= {"version": original.version, "bytes": original.size}
     # the avatar's own picture first: the others are made while it is being written
     variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
@@ -159,10 +173,16 @@ def process(upload: Upload) -> None:
         store.write_rejection(upload, original, rejection.code, rejection.message)
         # the user is told the code; operators also see what the decoder said
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))
-    shown = store.write_pointer(upload, original, picture, pointer)
-    return say(
-        "avatar written" if shown else "upload superseded",
-        uploaded=original.uploaded.isoformat(),
-        since_upload_ms=_milliseconds_since(upload.event_time),
-        variants=len(settings.variants),
-    )
+    said = "avatar written"
+    try:
+        is_first = store.write_pointer(upload, original, picture, pointer) is None
+    except StaleUploadError:
+        said, is_first = "upload superseded", False
+    facts |= {
+        "uploaded": original.uploaded.isoformat(),
+        "since_upload_ms": _milliseconds_since(upload.event_time),
+        "variants": len(settings.variants),
+    }
+    if not is_first:
+        leftovers.announce(upload.name)
+    return say(said)

@@ -2,7 +2,7 @@
 
 Everything a crash can interrupt is safe to do again: variants are named after the upload's
 ETag, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and only on
-the condition that nobody wrote it since it was read.
+the condition that nobody wrote it since it was read. A removal is written there as an upload is.
 
 A round trip to S3 takes 10 to 30 ms, so what doesn't depend on another is asked at the same time.
 """
@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 POINTER_CACHE = "public, max-age=60"
 VARIANT_CACHE = "public, max-age=31536000, immutable"
 REJECTION_TAG = "avatar-rejection"
+REMOVED_TAG = "avatar-removed=true"
+"""The lifecycle rule of the assets bucket lets what is tagged so expire."""
 _POINTER_ATTEMPTS = 10
 _CALLS_AT_ONCE = 8
 _METADATA_KEY_LENGTH = 1400
@@ -65,7 +68,7 @@ class Original:
     Attributes
     ----------
     version
-        The ETag without quotes; names the variants.
+        The ETag without quotes; names the variants. A delete marker has none.
     uploaded
         When S3 stored it, to the second.
     """
@@ -81,9 +84,10 @@ class Original:
 class Pointer:
     """What ``avatars/<name>.jpg`` says of the upload that it shows, or of the avatar's removal.
 
-    An operator who removes an avatar leaves the default picture here, with neither version nor
-    source key, `uploaded` being the time of the removal by S3's clock. So a removal is ordered as
-    an upload of another key is: uploads of its own second or before are older.
+    A removal leaves the default picture here, without a version, `uploaded` being its time by S3's
+    clock. A user's has the source key and sequencer of its delete marker, and is ordered as an
+    upload of that key. An operator's has neither, and is ordered as one of another key: uploads of
+    its own second or before are older.
     """
 
     etag: str
@@ -146,6 +150,8 @@ class Store:
                 code = _code(error)
                 if code == "NoSuchVersion":  # S3 knows the key: deleted
                     return None
+                if code == "MethodNotAllowed" and upload.removes:
+                    return self._marker(upload, error, looking)
                 if code not in {"NoSuchKey", "404"}:
                     raise
                 if upload.version_id and _is_new(upload):
@@ -159,7 +165,7 @@ class Store:
             found["Body"].close()
             time.sleep(min(_SETTLED_SECONDS, _SETTLED_SECONDS - age))
         with found["Body"] as body:
-            if _is_known_stale(upload, looking.result()):
+            if _is_known_stale(upload, found["LastModified"], looking.result()):
                 raise StaleUploadError
             size = found["ContentLength"]
             return Original(
@@ -169,6 +175,16 @@ class Store:
                 version_id=found.get("VersionId"),
                 uploaded=found["LastModified"],
             )
+
+    def _marker(
+        self, upload: Upload, refusal: ClientError, looking: Future[Pointer | None]
+    ) -> Original:
+        """Return what S3 says of a delete marker when it refuses to read it: its time."""
+        headers = refusal.response["ResponseMetadata"]["HTTPHeaders"]
+        removed = parsedate_to_datetime(headers["last-modified"])
+        if _is_known_stale(upload, removed, looking.result()):
+            raise StaleUploadError
+        return Original(b"", 0, "", upload.version_id, removed)
 
     def pointer(self, name: str) -> Pointer | None:
         """Return what the avatar shows now, or None if there is none."""
@@ -223,7 +239,7 @@ class Store:
 
     def write_pointer(
         self, upload: Upload, original: Original, picture: bytes, pointer: Pointer | None
-    ) -> bool:
+    ) -> Pointer | None:
         """Make ``avatars/<name>.jpg`` show this upload, unless it shows a later one.
 
         Parameters
@@ -233,25 +249,60 @@ class Store:
 
         Returns
         -------
-        bool
-            False if a later upload is shown or about to be.
+        Pointer or None
+            What it showed before.
 
         Raises
         ------
+        StaleUploadError
+            If a later upload is shown or about to be.
         ContendedPointerError
             If it kept changing under us.
         """
-        metadata = {
-            "version": original.version,
+        metadata = {"version": original.version}
+        return self._write(upload, original, picture, metadata, pointer)
+
+    def write_removal(
+        self, upload: Upload, original: Original, pointer: Pointer | None
+    ) -> Pointer | None:
+        """Show the default picture in the avatar's place, unless a later upload is shown.
+
+        Parameters, result and errors are those of `write_pointer`.
+        """
+        metadata = {"removed": original.uploaded.isoformat()}
+        picture = self._default_picture()
+        return self._write(upload, original, picture, metadata, pointer, Tagging=REMOVED_TAG)
+
+    def _default_picture(self) -> bytes:
+        try:
+            found = self._s3.get_object(Bucket=self._assets, Key=_pointer_key("_default"))
+        except ClientError as error:
+            if _code(error) == "NoSuchKey":
+                return b""  # a removal does not wait for an apply
+            raise
+        return found["Body"].read()
+
+    def _write(
+        self,
+        upload: Upload,
+        original: Original,
+        picture: bytes,
+        metadata: dict[str, str],
+        pointer: Pointer | None,
+        **more: Any,
+    ) -> Pointer | None:
+        metadata |= {
             "source-key": _source_key(upload.key),
             "uploaded": original.uploaded.isoformat(),
         }
+        if original.version_id:
+            metadata["version-id"] = original.version_id
         if upload.sequencer:
             metadata["sequencer"] = upload.sequencer
         body = _signed_with(picture, f"{original.version_id} {upload.sequencer}")
         for _ in range(_POINTER_ATTEMPTS):
             if not self._is_newer(upload, original, pointer):
-                return False
+                raise StaleUploadError
             condition: dict[str, Any] = (
                 {"IfMatch": pointer.etag} if pointer else {"IfNoneMatch": "*"}
             )
@@ -264,6 +315,7 @@ class Store:
                     CacheControl=POINTER_CACHE,
                     Metadata=metadata,
                     **condition,
+                    **more,
                 )
             except ClientError as error:
                 # 409 and 404 are S3's answers to a write or delete at the same moment
@@ -275,7 +327,7 @@ class Store:
                     raise
                 pointer = self.pointer(upload.name)
             else:
-                return True
+                return pointer
         raise ContendedPointerError(f"avatars/{upload.name}.jpg changed {_POINTER_ATTEMPTS} times")
 
     def write_rejection(self, upload: Upload, original: Original, code: str, message: str) -> None:
@@ -315,22 +367,16 @@ class Store:
         )
 
     def _is_newer(self, upload: Upload, original: Original, pointer: Pointer | None) -> bool:
-        if pointer is None:
-            return True
-        if _same_order(upload, pointer):
-            return not _is_known_stale(upload, pointer)
-        # A message of our own, or an avatar of the same name from another key: the one uploaded
-        # last counts, and within one second the newest version of the key. Two keys have no order
-        # then, so the one that is shown stays: were it to and fro, an ETag could come back.
-        if pointer.uploaded != original.uploaded:
-            return original.uploaded > pointer.uploaded
-        if pointer.source_key != _source_key(upload.key):
+        if _is_known_stale(upload, original.uploaded, pointer):
             return False
+        if pointer is None or _same_order(upload, pointer) or pointer.uploaded != original.uploaded:
+            return True
+        # With a message of our own, within one second: the newest version of the key counts
         try:
             newest = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
         except ClientError as error:
             if _code(error) in {"404", "NoSuchKey"}:
-                return False
+                return upload.removes
             raise
         return newest.get("VersionId") == original.version_id
 
@@ -370,13 +416,20 @@ def _same_order(upload: Upload, pointer: Pointer) -> bool:
     )
 
 
-def _is_known_stale(upload: Upload, pointer: Pointer | None) -> bool:
-    """Say, from the sequencers alone, whether the avatar shows this upload or a later one."""
-    return (
-        pointer is not None
-        and _same_order(upload, pointer)
-        and not is_later(upload.sequencer or "", pointer.sequencer or "")
-    )
+def _is_known_stale(upload: Upload, uploaded: datetime, pointer: Pointer | None) -> bool:
+    """Say whether the avatar shows this upload or a later one, as far as no call is needed.
+
+    Without sequencers of one key, as in a message of our own or with another key of the same name,
+    the one uploaded last counts. Two keys have no order within one second, so the one that is
+    shown stays: were it to and fro, an ETag could come back.
+    """
+    if pointer is None:
+        return False
+    if _same_order(upload, pointer):
+        return not is_later(upload.sequencer or "", pointer.sequencer or "")
+    if pointer.uploaded != uploaded:
+        return uploaded < pointer.uploaded
+    return pointer.source_key != _source_key(upload.key)
 
 
 def _source_key(key: str) -> str:

@@ -54,6 +54,10 @@ front_end_origins = ["https://example.com"]
 
 # ── Avatars ──────────────────────────────────────────────────────────────────────────────────
 
+# How long the images of a picture that was replaced or removed stay, in seconds, for pages that
+# show them: at least twice the resize function's timeout and 10, at most 900.
+# replaced_image_seconds = 900
+
 # Edge lengths in pixels, and the formats of each: jpg, webp, avif. PUTs are the largest item of
 # the bill, and each pair is one per upload. Front ends of before version 0.2 need 512.jpg.
 # avatar_variants = { "512" = ["jpg"], "128" = ["webp"] }
@@ -168,6 +172,10 @@ alarm_email = "operators@example.com"
 # Where CloudFront serves from: PriceClass_100 is Europe and North America, PriceClass_200 adds
 # Asia, the Middle East and Africa, PriceClass_All the rest.
 # price_class = "PriceClass_100"
+
+# How long CloudFront keeps an image before it asks S3 again, in seconds. A picture that was removed
+# or replaced is gone from all edge locations after this; shorter costs more requests to S3.
+# cdn_max_ttl_seconds = 86400
 
 # redirect-to-https, or https-only, which refuses instead.
 # viewer_protocol_policy = "redirect-to-https"

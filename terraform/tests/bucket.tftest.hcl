@@ -140,7 +140,7 @@ run "takes_uploads_from_the_front_ends_only" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).expose_headers == toset(["ETag"])
+    condition     = one(aws_s3_bucket_cors_configuration.this[0].cors_rule).expose_headers == toset(["ETag", "x-amz-version-id"])
     error_message = "A page needs to read the ETag of what it uploaded."
   }
 

@@ -35,6 +35,11 @@ run "serves_under_cloudfronts_own_name" {
   }
 
   assert {
+    condition     = aws_cloudfront_cache_policy.this.max_ttl == 86400
+    error_message = "What was removed should be gone from the edges after a day."
+  }
+
+  assert {
     condition     = one(aws_cloudfront_distribution.this.default_cache_behavior).viewer_protocol_policy == "redirect-to-https"
     error_message = "Plain HTTP should be redirected."
   }

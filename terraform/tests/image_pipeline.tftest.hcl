@@ -9,6 +9,10 @@ variables {
   maximum_concurrency = 2
   maximum_receives    = 8
 
+  cleanup_function_arn   = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-cleanup"
+  cleanup_timeout        = 30
+  replaced_image_seconds = 900
+
   uploads_bucket = {
     name = "uploads"
     arn  = "arn:aws:s3:::uploads"
@@ -82,8 +86,32 @@ run "hears_of_the_uploads_bucket_only" {
   }
 
   assert {
-    condition     = one(aws_s3_bucket_notification.uploads.queue).events == toset(["s3:ObjectCreated:*"])
-    error_message = "Each new upload, and nothing else, should be put on the queue."
+    condition     = one(aws_s3_bucket_notification.uploads.queue).events == toset(["s3:ObjectCreated:*", "s3:ObjectRemoved:DeleteMarkerCreated"])
+    error_message = "Each upload and each removal by its user, and nothing else, should be put on the queue."
+  }
+}
+
+run "cleans_up_later" {
+  module {
+    source = "./modules/image_pipeline"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.cleanup.delay_seconds == 900 && aws_sqs_queue.cleanup.visibility_timeout_seconds == 180
+    error_message = "Replaced images should be kept as long as asked for."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue.cleanup_dead_letters.redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:faces-test-cleanup"]
+    error_message = "Its dead-letter messages should come from the cleanup queue only."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_event_source_mapping.cleanup.function_response_types == toset(["ReportBatchItemFailures"]) &&
+      one(aws_lambda_event_source_mapping.cleanup.scaling_config).maximum_concurrency == 2
+    )
+    error_message = "One failure should not send its whole batch back, and cleaning should take few of the account's calls."
   }
 }
 

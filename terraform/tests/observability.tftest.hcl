@@ -8,6 +8,9 @@ variables {
   queue_name             = "faces-test-uploads"
   dead_letter_queue_name = "faces-test-uploads-dead-letters"
   topic_name             = "faces-test-avatars"
+
+  cleanup_dead_letter_queue_name = "faces-test-cleanup-dead-letters"
+
   api_id                 = "api123"
   distribution_id        = "E1EXAMPLE"
 
@@ -24,6 +27,7 @@ run "watches_everything_and_tells_nobody" {
   assert {
     condition = output.alarm_names == tolist([
       "faces-test-api-errors",
+      "faces-test-cleanup-dead-letters",
       "faces-test-dead-letters",
       "faces-test-notifications",
       "faces-test-queue-age",
@@ -40,6 +44,14 @@ run "watches_everything_and_tells_nobody" {
       aws_cloudwatch_metric_alarm.dead_letters.dimensions == tomap({ QueueName = "faces-test-uploads-dead-letters" })
     )
     error_message = "The first dead-letter message should raise the alarm."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.cleanup_dead_letters.threshold == 0 &&
+      aws_cloudwatch_metric_alarm.cleanup_dead_letters.dimensions == tomap({ QueueName = "faces-test-cleanup-dead-letters" })
+    )
+    error_message = "The first image that can't be deleted should raise the alarm."
   }
 
   assert {
@@ -85,6 +97,7 @@ run "tells_the_topics_of_every_alarm" {
       for alarm in concat(
         [
           aws_cloudwatch_metric_alarm.dead_letters,
+          aws_cloudwatch_metric_alarm.cleanup_dead_letters,
           aws_cloudwatch_metric_alarm.queue_age,
           aws_cloudwatch_metric_alarm.api_errors,
           aws_cloudwatch_metric_alarm.notifications,

@@ -47,7 +47,9 @@ run "stands_without_domain_database_and_webhook" {
   assert {
     condition = output.function_names == {
       authorizer = "avatar-ops-test-authorizer"
+      cleanup    = "avatar-ops-test-cleanup"
       presign    = "avatar-ops-test-presign"
+      remove     = "avatar-ops-test-remove"
       resize     = "avatar-ops-test-resize"
     }
     error_message = "Without a database there should be no function for profiles."
@@ -96,14 +98,38 @@ run "gives_each_role_what_it_needs" {
       if statement.Sid != "WriteLogs"
       } == {
       ConsumeQueue          = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
+      AnnounceLeftovers     = [["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
       ReadOriginals         = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::uploads/*"]]
       MarkRejectedOriginals = [["s3:PutObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]
+      MarkRemovedAvatars    = [["s3:PutObjectTagging"], ["arn:aws:s3:::assets/avatars/*"]]
       SeeCurrentAvatar      = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
       SeeMissingAvatar      = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
       SeeMissingOriginal    = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
     error_message = "resize may read originals, mark them, and write images; never touch banners."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.remove.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+    } == { MarkDeleted = [["s3:DeleteObject"], ["arn:aws:s3:::uploads/*"]] }
+    error_message = "remove may put delete markers, and nothing else: no version is deleted for good."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.cleanup.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ConsumeQueue     = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
+      SeeCurrentAvatar = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
+      ListImages       = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
+      DeleteLeftovers  = [["s3:DeleteObject"], ["arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
+      QueueAgain       = [["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
+    }
+    error_message = "cleanup may delete variants and rejections, never an avatar or an original."
   }
 
   assert {
@@ -484,4 +510,15 @@ run "refuses_wrong_periods_and_choices" {
     var.price_class,
     var.viewer_protocol_policy,
   ]
+}
+
+run "keeps_replaced_images_until_uploads_in_the_making_have_ended" {
+  command = plan
+
+  variables {
+    resize                 = { timeout = 60 }
+    replaced_image_seconds = 120
+  }
+
+  expect_failures = [var.replaced_image_seconds]
 }

@@ -79,6 +79,10 @@ def function(name: str, metric: str, unit: str, *statistics: str) -> Metric:
     )
 
 
+def cleanup_dead_letters(here: Deployment) -> str:
+    return here.queue_url.removesuffix("uploads") + "cleanup-dead-letters"
+
+
 def last(address: str) -> str:
     return address.replace(":", "/").rpartition("/")[2]
 
@@ -130,12 +134,18 @@ def two_calls_in_100_slower(name: str) -> Callable[[Deployment], Values]:
     return lambda here: {200.0: 98, near_timeout(name, here) + 1: 2}
 
 
-FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
 ALARMS: dict[str, Situation] = {
     "dead-letters": Situation(
         queue("ApproximateNumberOfMessagesVisible", "Count", lambda h: h.dead_letter_queue_url),
         worst=always(0),
         bad=a_dead_letter,
+        minutes=1,
+    ),
+    "cleanup-dead-letters": Situation(
+        queue("ApproximateNumberOfMessagesVisible", "Count", cleanup_dead_letters),
+        worst=always(0),
+        bad=always(1),
         minutes=1,
     ),
     "queue-age": Situation(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,14 @@ from console.operations.environments.deployment import Deployment
 from console.operations.uploads.test_users import SignIn
 from tests.integration.policies import DENIALS, Actors, DeniedError, account, policies
 from tests.integration.system import System, picture, wait_for_version, wait_until
-from tests.integration.test_least_privilege import FUNCTIONS, callable_by, execution_arn, notify
+from tests.integration.test_least_privilege import (
+    FUNCTIONS,
+    NOTHING,
+    callable_by,
+    cleanup_queue,
+    execution_arn,
+    notify,
+)
 from tests.integration.test_uploads import grant, send
 
 NAME = "forbidden"
@@ -76,18 +84,25 @@ ATTEMPTS = {
     "write an upload": attempt(
         "s3:PutObject", write_object("uploads_bucket", f"{NAME}/"), "presign"
     ),
-    "delete an upload": attempt("s3:DeleteObject", delete_object("uploads_bucket", Key=NAME)),
+    "delete an upload": attempt(
+        "s3:DeleteObject", delete_object("uploads_bucket", Key=f"{NAME}/none"), "remove"
+    ),
     "delete an upload's version": attempt(
         "s3:DeleteObjectVersion", delete_object("uploads_bucket", Key=NAME, VersionId="null")
     ),
     "list the avatars": attempt(
         "s3:ListBucket",
         lambda client, here, _: client("s3").list_objects_v2(Bucket=here.assets_bucket, MaxKeys=1),
+        "cleanup",
         "resize",
         "profiles",
     ),
     "read an avatar": attempt(
-        "s3:GetObject", read_object("assets_bucket", "avatars/_default.jpg"), "resize", "profiles"
+        "s3:GetObject",
+        read_object("assets_bucket", "avatars/_default.jpg"),
+        "cleanup",
+        "resize",
+        "profiles",
     ),
     "write an avatar": attempt(
         "s3:PutObject", write_object("assets_bucket", f"avatars/{NAME}"), "resize"
@@ -105,6 +120,15 @@ ATTEMPTS = {
     "read a variant": attempt("s3:GetObject", read_object("assets_bucket", f"variants/{NAME}")),
     "delete an avatar": attempt(
         "s3:DeleteObject", delete_object("assets_bucket", Key=f"avatars/{NAME}")
+    ),
+    "delete a variant": attempt(
+        "s3:DeleteObject", delete_object("assets_bucket", Key=f"variants/{NAME}"), "cleanup"
+    ),
+    "delete a rejection": attempt(
+        "s3:DeleteObject", delete_object("assets_bucket", Key=f"rejections/{NAME}"), "cleanup"
+    ),
+    "delete a banner": attempt(
+        "s3:DeleteObject", delete_object("assets_bucket", Key=f"banners/{NAME}")
     ),
     "open the uploads bucket": attempt(
         "s3:PutBucketPolicy",
@@ -128,8 +152,23 @@ ATTEMPTS = {
     "send to the queue": attempt(
         "sqs:SendMessage",
         lambda client, here, _: client("sqs").send_message(
-            QueueUrl=here.queue_url, MessageBody="{}"
+            QueueUrl=here.queue_url, MessageBody=NOTHING
         ),
+        "cleanup",
+    ),
+    "take from the cleanup queue": attempt(
+        "sqs:ReceiveMessage",
+        lambda client, here, _: client("sqs").receive_message(
+            QueueUrl=cleanup_queue(here), VisibilityTimeout=0
+        ),
+        "cleanup",
+    ),
+    "send to the cleanup queue": attempt(
+        "sqs:SendMessage",
+        lambda client, here, _: client("sqs").send_message(
+            QueueUrl=cleanup_queue(here), MessageBody=json.dumps({"name": NAME})
+        ),
+        "resize",
     ),
     "empty the queue": attempt(
         "sqs:PurgeQueue", lambda client, here, _: client("sqs").purge_queue(QueueUrl=here.queue_url)
@@ -245,9 +284,8 @@ def actors(system: System) -> Iterator[Actors]:
     # an upload that resize passes over, for its name is a folder's
     here.s3.put_object(Bucket=here.uploads_bucket, Key=f"{NAME}/", Body=b"")
     yield Actors(here)
-    for version in here.s3.list_object_versions(Bucket=here.uploads_bucket, Prefix=f"{NAME}/")[
-        "Versions"
-    ]:
+    stored = here.s3.list_object_versions(Bucket=here.uploads_bucket, Prefix=f"{NAME}/")
+    for version in [*stored["Versions"], *stored.get("DeleteMarkers", [])]:
         here.s3.delete_object(
             Bucket=here.uploads_bucket, Key=version["Key"], VersionId=version["VersionId"]
         )
@@ -304,6 +342,10 @@ def test_nobody_else_may_call_a_function(here: Deployment) -> None:
         ("presign", gateway, f"{elsewhere}/{upload}"),
         ("presign", gateway, f"{own}/{profile}"),
         ("presign", "sns.amazonaws.com", f"{own}/{upload}"),
+        ("remove", gateway, f"{own}/{upload}"),
+        ("remove", gateway, f"{elsewhere}/$default/DELETE/avatars"),
+        ("cleanup", gateway, f"{own}/{upload}"),
+        ("cleanup", "sns.amazonaws.com", topic),
         ("profiles", gateway, f"{own}/{upload}"),
         ("profiles", gateway, topic),
         ("profiles", "sns.amazonaws.com", f"{topic}-2"),

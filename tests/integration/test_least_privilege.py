@@ -35,6 +35,7 @@ from tests.integration.system import System, picture, wait_for_version, wait_unt
 from tests.integration.test_uploads import grant
 
 GOOD, BROKEN, CDN = "least-privilege", "least-privilege-broken", "least-privilege-cdn"
+REMOVED = "least-privilege-removed"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Scene:
     ada: SignIn
     good: Original
     broken: Original
+    marker: Original
 
 
 Probe = Callable[[Scene], None]
@@ -109,9 +111,14 @@ def call(here: Deployment, function: str, event: dict[str, Any]) -> None:
 def resize(here: Deployment, key: str, version_id: str | None) -> None:
     """Have an original processed again, by an event that names its version or, if None, none."""
     forget(here, key)
+    announce(here, "ObjectCreated:Put", key, version_id)
+
+
+def announce(here: Deployment, event: str, key: str, version_id: str | None) -> None:
+    """Call resize with an event of S3."""
     entity = {"key": key} | ({"versionId": version_id} if version_id else {})
     bucket = {"name": here.uploads_bucket}
-    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": entity}}
+    record = {"eventName": event, "s3": {"bucket": bucket, "object": entity}}
     call(here, "resize", {"Records": [record]})
 
 
@@ -132,6 +139,42 @@ def reconciled(scene: Scene) -> None:
     """Make an avatar of an upload that `make reconcile` found."""
     resize(scene.here, scene.good.key, None)
     assert outcomes.shown_version(scene.here, scene.good.key) == scene.good.version
+
+
+def replaced(scene: Scene) -> None:
+    """Make an avatar that replaces one, whose images are then to go."""
+    announce(scene.here, "ObjectCreated:Put", scene.good.key, scene.good.version_id)
+
+
+def marked(scene: Scene) -> None:
+    """Have an avatar removed, by S3's event of its delete marker."""
+    announce(
+        scene.here,
+        "ObjectRemoved:DeleteMarkerCreated",
+        scene.marker.key,
+        scene.marker.version_id,
+    )
+
+
+def removed_by_user(scene: Scene) -> None:
+    """Remove the avatar as a front end does."""
+    here = scene.here
+    headers = {"Authorization": f"Bearer {scene.ada.token}"}
+    answer = web.request("DELETE", f"{here.api_url}/avatars", headers)
+    if answer.status == 503:
+        raise DeniedError(answer.body)
+    assert answer.status == 202, answer.body
+
+
+def cleaned(scene: Scene) -> None:
+    """Delete what an avatar doesn't show, and the record of what it shows."""
+    here = scene.here
+    record = {"messageId": "1", "body": json.dumps({"name": scene.good.key})}
+    answer = here.functions.invoke(
+        FunctionName=here.function_names["cleanup"], Payload=json.dumps({"Records": [record]})
+    )
+    if json.loads(answer["Payload"].read())["batchItemFailures"]:
+        raise DeniedError("the message is to come again")
 
 
 def rejected(scene: Scene) -> None:
@@ -206,26 +249,52 @@ def lists(function: str, bucket: str, scene: Scene) -> None:
         scene.actors.client(function, "s3").head_bucket(Bucket=getattr(scene.here, bucket))
 
 
-def receives(scene: Scene) -> None:
+def queue_of(here: Deployment, function: str) -> str:
+    """Return the URL of the queue that the function consumes."""
+    return here.queue_url if function == "resize" else cleanup_queue(here)
+
+
+def cleanup_queue(here: Deployment) -> str:
+    """Return the URL of the queue of avatars that have left images behind."""
+    return here.queue_url.removesuffix("uploads") + "cleanup"
+
+
+def receives(function: str, scene: Scene) -> None:
     """Take messages from the queue, as Lambda's poller does."""
     with denials():
-        scene.actors.client("resize", "sqs").receive_message(
-            QueueUrl=scene.here.queue_url, VisibilityTimeout=0
+        scene.actors.client(function, "sqs").receive_message(
+            QueueUrl=queue_of(scene.here, function), VisibilityTimeout=0
         )
 
 
-def deletes(scene: Scene) -> None:
+def deletes(function: str, scene: Scene) -> None:
     """Delete a message, as Lambda's poller does after success."""
-    sqs = scene.actors.client("resize", "sqs")
+    sqs = scene.actors.client(function, "sqs")
     with denials(), contextlib.suppress(sqs.exceptions.ReceiptHandleIsInvalid):
-        sqs.delete_message(QueueUrl=scene.here.queue_url, ReceiptHandle="none")
+        sqs.delete_message(QueueUrl=queue_of(scene.here, function), ReceiptHandle="none")
 
 
-def measures(scene: Scene) -> None:
+def measures(function: str, scene: Scene) -> None:
     """Look at the queue, as Lambda's poller does to scale."""
     with denials():
-        scene.actors.client("resize", "sqs").get_queue_attributes(
-            QueueUrl=scene.here.queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        scene.actors.client(function, "sqs").get_queue_attributes(
+            QueueUrl=queue_of(scene.here, function), AttributeNames=["ApproximateNumberOfMessages"]
+        )
+
+
+def queues_again(scene: Scene) -> None:
+    """Send what changes nothing to the queue of uploads."""
+    with denials():
+        scene.actors.client("cleanup", "sqs").send_message(
+            QueueUrl=scene.here.queue_url, MessageBody=NOTHING
+        )
+
+
+def deletes_variant(scene: Scene) -> None:
+    """Delete a variant: what the function deletes itself must be older than a test takes."""
+    with denials():
+        scene.actors.client("cleanup", "s3").delete_object(
+            Bucket=scene.here.assets_bucket, Key=f"variants/{CDN}/none"
         )
 
 
@@ -312,8 +381,10 @@ def execution_arn(here: Deployment) -> str:
 
 # The table
 
-FUNCTIONS = ("authorizer", "presign", "profiles", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+NOTHING = json.dumps({"Event": "s3:TestEvent"})
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
+_CLEANUP = Proof("the images of replaced pictures stay public", "flow", cleaned)
 _REJECTION = Proof("a broken upload ends in the dead-letter queue", "flow", rejected)
 
 PROOFS = {
@@ -335,12 +406,43 @@ PROOFS = {
         "role",
         partial(lists, "resize", "uploads_bucket"),
     ),
-    "resize/ConsumeQueue sqs:ReceiveMessage": Proof("uploads stay on the queue", "role", receives),
+    "resize/ConsumeQueue sqs:ReceiveMessage": Proof(
+        "uploads stay on the queue", "role", partial(receives, "resize")
+    ),
     "resize/ConsumeQueue sqs:DeleteMessage": Proof(
-        "uploads are processed again and again, then dead", "role", deletes
+        "uploads are processed again and again, then dead", "role", partial(deletes, "resize")
     ),
     "resize/ConsumeQueue sqs:GetQueueAttributes": Proof(
-        "Lambda refuses the queue as event source", "role", measures
+        "Lambda refuses the queue as event source", "role", partial(measures, "resize")
+    ),
+    "resize/AnnounceLeftovers sqs:SendMessage": Proof(
+        "the images of replaced pictures stay public", "flow", replaced
+    ),
+    "resize/MarkRemovedAvatars s3:PutObjectTagging": Proof(
+        "a user's removal ends in the dead-letter queue", "flow", marked
+    ),
+    "remove/MarkDeleted s3:DeleteObject": Proof(
+        "users can't remove their avatar", "flow", removed_by_user
+    ),
+    "cleanup/SeeCurrentAvatar s3:GetObject": _CLEANUP,
+    "cleanup/ListImages s3:ListBucket": _CLEANUP,
+    "cleanup/DeleteLeftovers s3:DeleteObject variants/*": Proof(
+        "the images of replaced pictures stay public", "role", deletes_variant
+    ),
+    "cleanup/DeleteLeftovers s3:DeleteObject rejections/*": Proof(
+        "the record of a rejection outlives its reason", "flow", cleaned
+    ),
+    "cleanup/QueueAgain sqs:SendMessage": Proof(
+        "images that were deleted while they were sent again stay missing", "role", queues_again
+    ),
+    "cleanup/ConsumeQueue sqs:ReceiveMessage": Proof(
+        "the images of replaced pictures stay public", "role", partial(receives, "cleanup")
+    ),
+    "cleanup/ConsumeQueue sqs:DeleteMessage": Proof(
+        "avatars are cleaned up again and again, then dead", "role", partial(deletes, "cleanup")
+    ),
+    "cleanup/ConsumeQueue sqs:GetQueueAttributes": Proof(
+        "Lambda refuses the queue as event source", "role", partial(measures, "cleanup")
     ),
     "profiles/ReadDatabaseUrl ssm:GetParameter": Proof(
         "profiles answer 503 from the next start on", "flow", profile_read
@@ -380,6 +482,11 @@ PROOFS = {
         "asking for an upload address answers 500",
         "evaluated",
         partial(api_calls, "presign", "POST /avatars/key_upload"),
+    ),
+    "remove callers/CallForRouteDELETEAvatars lambda:InvokeFunction": Proof(
+        "removing one's avatar answers 500",
+        "evaluated",
+        partial(api_calls, "remove", "DELETE /avatars"),
     ),
     "profiles callers/CallForRouteGETApiActivitiesHandle lambda:InvokeFunction": Proof(
         "reading a profile answers 500",
@@ -486,8 +593,16 @@ def scene(system: System, ada: SignIn) -> Iterator[Scene]:
         lambda: here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=broken.key)["TagSet"],
         "the broken original's mark",
     )
-    yield Scene(here, Actors(here), ada, good, broken)
-    for name in (GOOD, BROKEN):
+    original(REMOVED, b"")
+    marker = here.s3.delete_object(Bucket=here.uploads_bucket, Key=REMOVED)["VersionId"]
+    mark = {"Bucket": here.assets_bucket, "Key": f"avatars/{REMOVED}.jpg"}
+    wait_until(
+        lambda: (outcomes.register(here, REMOVED) or {}).get("Metadata", {}).get("removed"),
+        "the removal",
+    )
+    yield Scene(here, Actors(here), ada, good, broken, Original(REMOVED, "", marker))
+    here.s3.delete_object(**mark)
+    for name in (GOOD, BROKEN, REMOVED):
         takedown.delete(here, takedown.objects_of(here, name), lambda event: None)
     for folder in ("variants", "rejections"):
         here.s3.delete_object(Bucket=here.assets_bucket, Key=f"{folder}/{CDN}/1.txt")

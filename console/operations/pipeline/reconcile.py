@@ -153,10 +153,14 @@ def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str,
 def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
     """Say whether the avatar shows this version, or a later one of the name, or was removed since.
 
-    A removal counts as later than all uploads of its second.
+    An operator's removal counts as later than all uploads of its second. One by a user is ordered
+    with the uploads of its key; the function can tell them apart, by what is newest.
     """
     if "removed" in shown:
-        return version["LastModified"] <= outcomes.uploaded_of(shown)
+        at = outcomes.uploaded_of(shown)
+        if names.source_key(shown.get("source-key", "")) == version["Key"]:
+            return version["LastModified"] < at
+        return version["LastModified"] <= at
     if _is_shown(version, shown):
         return True
     return (

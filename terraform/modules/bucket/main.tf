@@ -175,7 +175,7 @@ resource "aws_s3_bucket_cors_configuration" "this" {
       allowed_origins = var.upload_origins
       allowed_methods = ["PUT"]
       allowed_headers = ["*"]
-      expose_headers  = ["ETag"]
+      expose_headers  = ["ETag", "x-amz-version-id"]
       max_age_seconds = 3600
     }
   }

@@ -14,11 +14,11 @@ resource "aws_cloudfront_origin_access_control" "this" {
 
 resource "aws_cloudfront_cache_policy" "this" {
   name    = var.name
-  comment = "Keeps each object as long as its Cache-Control says."
+  comment = "Keeps each object as long as its Cache-Control says, at most for max_ttl."
 
   min_ttl     = 0
   default_ttl = 60
-  max_ttl     = 31536000
+  max_ttl     = var.max_ttl_seconds
 
   parameters_in_cache_key_and_forwarded_to_origin {
     enable_accept_encoding_brotli = true

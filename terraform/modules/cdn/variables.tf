@@ -50,6 +50,12 @@ variable "price_class" {
   default     = "PriceClass_100"
 }
 
+variable "max_ttl_seconds" {
+  description = "Seconds for which CloudFront keeps an object at most, whatever its Cache-Control says."
+  type        = number
+  default     = 86400
+}
+
 variable "wait_for_deployment" {
   description = "Return from an apply only once all edge locations know the distribution."
   type        = bool

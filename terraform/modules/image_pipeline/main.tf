@@ -1,4 +1,5 @@
 # uploads bucket ─► queue ─► resize function ─► assets bucket ─► topic ─► subscribers
+#                     │            └─► cleanup queue ─► cleanup function
 #                     └─► dead-letter queue
 
 data "aws_caller_identity" "this" {}
@@ -83,7 +84,7 @@ resource "aws_s3_bucket_notification" "uploads" {
   queue {
     id        = "uploads"
     queue_arn = aws_sqs_queue.this.arn
-    events    = ["s3:ObjectCreated:*"]
+    events    = ["s3:ObjectCreated:*", "s3:ObjectRemoved:DeleteMarkerCreated"]
   }
 }
 

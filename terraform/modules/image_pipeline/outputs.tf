@@ -32,3 +32,18 @@ output "topic_name" {
   description = "Name of that topic."
   value       = aws_sns_topic.this.name
 }
+
+output "cleanup_queue_url" {
+  description = "URL of the queue of avatars that have left images behind."
+  value       = aws_sqs_queue.cleanup.url
+}
+
+output "cleanup_queue_arn" {
+  description = "ARN of the queue of avatars that have left images behind."
+  value       = aws_sqs_queue.cleanup.arn
+}
+
+output "cleanup_dead_letter_queue_name" {
+  description = "Name of the queue of avatars whose cleanup failed each time."
+  value       = aws_sqs_queue.cleanup_dead_letters.name
+}

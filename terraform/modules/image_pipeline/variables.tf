@@ -45,6 +45,21 @@ variable "maximum_receives" {
   type        = number
 }
 
+variable "cleanup_function_arn" {
+  description = "ARN of the function that consumes the cleanup queue."
+  type        = string
+}
+
+variable "cleanup_timeout" {
+  description = "Timeout of that function, in seconds."
+  type        = number
+}
+
+variable "replaced_image_seconds" {
+  description = "Seconds by which the cleanup queue delays each message, up to 900."
+  type        = number
+}
+
 variable "subscriber_functions" {
   description = "Functions that are called for each new or removed avatar."
   type = map(object({

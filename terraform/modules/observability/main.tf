@@ -52,6 +52,22 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = var.alarm_actions
 }
 
+resource "aws_cloudwatch_metric_alarm" "cleanup_dead_letters" {
+  alarm_name          = "${var.name}-cleanup-dead-letters"
+  alarm_description   = "Images of a replaced or removed picture could not be deleted. See docs/runbook.md#cleanup-dead-letters."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.cleanup_dead_letter_queue_name }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
 resource "aws_cloudwatch_metric_alarm" "queue_age" {
   alarm_name          = "${var.name}-queue-age"
   alarm_description   = "An upload waits for longer than ${var.queue_age_seconds} s to be resized. See docs/runbook.md#queue-age."

@@ -8,6 +8,7 @@ output "alarm_names" {
   value = sort(concat(
     [
       aws_cloudwatch_metric_alarm.dead_letters.alarm_name,
+      aws_cloudwatch_metric_alarm.cleanup_dead_letters.alarm_name,
       aws_cloudwatch_metric_alarm.queue_age.alarm_name,
       aws_cloudwatch_metric_alarm.api_errors.alarm_name,
       aws_cloudwatch_metric_alarm.notifications.alarm_name,

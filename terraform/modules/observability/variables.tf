@@ -18,6 +18,11 @@ variable "dead_letter_queue_name" {
   type        = string
 }
 
+variable "cleanup_dead_letter_queue_name" {
+  description = "Name of the queue of avatars whose cleanup failed for good."
+  type        = string
+}
+
 variable "topic_name" {
   description = "Name of the topic of new and removed avatars."
   type        = string

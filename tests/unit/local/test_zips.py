@@ -10,8 +10,10 @@ from local import zips
 
 PACKAGES = {
     "authorizer": {"cffi", "cryptography", "jose", "_cffi_backend.so"},
+    "cleanup": set(),
     "presign": set(),
     "profiles": {"psycopg", "psycopg_binary", "psycopg_binary.libs"},
+    "remove": set(),
     "resize": {"PIL", "pillow.libs"},
 }
 
@@ -35,7 +37,7 @@ def top_level(zip_file: Path) -> set[str]:
 def test_a_zip_holds_its_function_and_what_that_needs(
     built: dict[zips.Target, Path], target: zips.Target, function: str
 ) -> None:
-    own = {function, "avatar_variants.py", "env_settings.py", "json_log.py"}
+    own = {function, *zips.SHARED}
     assert top_level(built[target] / f"{function}.zip") == own | PACKAGES[function]
 
 

@@ -21,6 +21,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "ASSETS_BUCKET_NAME": "assets",
+        "CLEANUP_QUEUE_URL": "https://sqs/cleanup",
         "AVATAR_VARIANTS": "512.jpg,512.webp",
         "MAX_UPLOAD_BYTES": "100000",
     }.items():
@@ -30,6 +31,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setattr(resize, "render", render)
     monkeypatch.setattr(resize.log, "disabled", True)
     monkeypatch.setattr(resize, "store", None)
+    monkeypatch.setattr(resize, "leftovers", None)
     monkeypatch.setattr(profiles, "_s3", None)
     monkeypatch.setattr(store, "ThreadPoolExecutor", Pool)
     for module in (store, reconcile, takedown):  # the machine is their clock

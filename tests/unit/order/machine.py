@@ -2,8 +2,10 @@
 
 The functions are the real ones, and so is Postgres; S3 is in memory, and making pictures is left
 out. Messages come twice, late and out of order; workers run at the same time, one call of S3
-after the other; calls fail, and workers die before any of them. At the end all that is
-outstanding is delivered, and the avatar must show the newest good upload.
+after the other; calls fail, and workers die before any of them, or when their time is up. Users
+remove their avatars, operators take them down, and what is no longer shown is cleaned up. At the
+end all that is outstanding is delivered, and the avatar must show the newest good upload, or none
+if it was removed since; nothing else is left of it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from hypothesis.stateful import (
 )
 
 from avatar_variants import Variant
+from cleanup.leftovers import Leftovers
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
@@ -34,7 +37,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
 from profiles import avatar
 from profiles.database import Connection
-from resize import store
+from resize import leftovers, store
 from resize.image import AvatarRejected
 from tests.unit.order.s3 import S3, START, Stored
 from tests.unit.order.workers import Client, Crashed, Ending, Pool, Worker, current, pause
@@ -43,9 +46,11 @@ NAME = "ada"
 KEYS = ("ada", "ada.png")
 PICTURES = (b"good 1", b"good 2", b"bad")
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
-RESIZING, RECORDING, REMOVING = 4, 3, 2
+RESIZING, RECORDING, REMOVING, CLEANING = 4, 3, 2, 2
 """How many workers may be at work at the same time; one more when all is delivered at the end."""
 
+RESIZE_SECONDS, CLEANUP_SECONDS, DELAY = 15, 30, 40
+"""After which the functions are stopped, and by which the cleanup queue delays its messages."""
 LISTED = "the prompt"
 SETTLED = 2
 """What a removal's wait is to the clock; who was at work when it began has ended when it is over.
@@ -87,12 +92,16 @@ class World:
     writes: int = 0
     marks: int = 0
     removals: int = 0
+    removals_by_users: int = 0
+    cleanups: int = 0
+    repairs: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
             f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
-            f"{self.marks} removals begun, {self.removals} completed"
+            f"{self.marks} removals by operators begun, {self.removals} completed, "
+            f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs"
         )
 
 
@@ -125,8 +134,13 @@ class Order(RuleBasedStateMachine):
     shown, newest_shown
         The upload that the avatar shows, and of each key the newest that it has shown since the
         last removal.
+    cleanups
+        When avatars may be cleaned up at the earliest, as announced.
+    swept
+        What was deleted so.
     removed, unfinished
-        The time of the last removal, and whether it was begun and has not been completed.
+        The time of the last removal by an operator, and whether it was begun and has not been
+        completed.
     cached
         The variants and rejections that the CDN holds.
     wrong
@@ -147,6 +161,9 @@ class Order(RuleBasedStateMachine):
         self.resizing: list[Worker] = []
         self.recording: list[Worker] = []
         self.removing: list[Worker] = []
+        self.cleaning: list[Worker] = []
+        self.cleanups: list[int] = []
+        self.swept: set[str] = set()
         self.removed = START - timedelta(seconds=1)
         self.unfinished = False
         self.cached: set[str] = set()
@@ -157,6 +174,8 @@ class Order(RuleBasedStateMachine):
         self.idle = list(self.world.connections)
         client = self.world.client(self.s3)
         self.world.resize.store = self.world.store(client)  # type: ignore[attr-defined]
+        queue = Client(SimpleNamespace(send_message=self._announced))
+        self.world.resize.leftovers = leftovers.Leftovers(lambda: queue, "")  # type: ignore[attr-defined]
         self.world.profiles._s3 = lambda: client  # type: ignore[attr-defined]
         store.time = reconcile.time = self  # type: ignore[assignment]
         takedown.time = SimpleNamespace(  # type: ignore[assignment]
@@ -164,6 +183,11 @@ class Order(RuleBasedStateMachine):
         )
         self.world.watcher.execute("UPDATE users SET avatar_version = NULL")
         self.world.runs += 1
+
+    @property
+    def due(self) -> list[int]:
+        """Cleanups whose delay is over."""
+        return [at for at in self.cleanups if at <= self.s3.seconds]
 
     @property
     def able_to_record(self) -> list[Worker]:
@@ -189,9 +213,20 @@ class Order(RuleBasedStateMachine):
     def upload(self, key: str, picture: bytes) -> None:
         self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
 
+    @precondition(lambda self: self.world.with_removals)
+    @rule(key=st.sampled_from(KEYS))
+    def remove(self, key: str) -> None:
+        self.s3.delete_object(Bucket="uploads", Key=key)
+
     @rule()
     def a_second_passes(self) -> None:
         self.s3.seconds += 1
+
+    @precondition(lambda self: self.cleanups)
+    @rule()
+    def minutes_pass(self) -> None:
+        """Let cleanups fall due; who is at work is stopped at its next call."""
+        self.s3.seconds += DELAY + 1
 
     @rule(everything=st.booleans())
     def reconcile(self, everything: bool) -> None:
@@ -236,6 +271,19 @@ class Order(RuleBasedStateMachine):
     @rule(message=chosen_from("delivered"), by_queue=st.booleans())
     def deliver_again(self, message: Message, by_queue: bool) -> None:
         self._resize([message], by_queue)
+
+    @precondition(lambda self: self.due and len(self.cleaning) < CLEANING)
+    @rule(calls=st.integers(0, 6))
+    def clean(self, calls: int) -> None:
+        worker = self._clean(self.due[0])
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
+
+    @precondition(lambda self: self.cleaning)
+    @rule(worker=chosen_from("cleaning"), ending=ENDINGS)
+    def clean_on(self, worker: Worker, ending: Ending) -> None:
+        self._step(worker, ending)
 
     @precondition(lambda self: self.notices and len(self.recording) < RECORDING)
     @rule(notice=chosen_from("notices"))
@@ -298,7 +346,9 @@ class Order(RuleBasedStateMachine):
                 self._check_the_end()
         finally:
             while left := [
-                item for item in [*self.resizing, *self.recording, *self.removing] if not item.done
+                item
+                for item in [*self.resizing, *self.recording, *self.removing, *self.cleaning]
+                if not item.done
             ]:
                 for worker in left:
                     worker.settle()
@@ -308,13 +358,19 @@ class Order(RuleBasedStateMachine):
     def _deliver_everything(self) -> None:
         """Let the last come first, and who began first end last: the worst order."""
         enough = self.world.calls + 10_000
-        while self.messages or self.resizing or self.removing:
+        while any((self.messages, self.resizing, self.removing, self.cleanups, self.cleaning)):
             if self.messages and len(self.resizing) <= RESIZING:
                 self._resize([self.messages[-1]], by_queue=True)
             elif self.removing:
                 self._step(self.removing[-1])
-            else:
+            elif self.resizing:
                 self._step(self.resizing[-1])
+            elif self.cleaning:
+                self._step(self.cleaning[-1])
+            elif self.due:
+                self._clean(self.due[-1])
+            else:
+                self.s3.seconds = min(self.cleanups)
             assert self.world.calls < enough, f"these never end: {self.messages}"
         while self.notices or self.recording:
             if self.notices and self.idle:
@@ -335,7 +391,7 @@ class Order(RuleBasedStateMachine):
         if self.shown not in allowed:
             raise OrderError(f"the avatar ends at {self.shown}, not at one of {allowed}")
         pointer = self.s3.newest("assets", f"avatars/{NAME}.jpg")
-        version = self.shown.version if self.shown else None
+        version = (self.shown.version or None) if self.shown else None
         if version != (pointer.metadata.get("version") if pointer else None):
             raise OrderError(f"the avatar shows {pointer}, not {version}")
         row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
@@ -346,11 +402,17 @@ class Order(RuleBasedStateMachine):
         for upload in uploads:
             later = self.newest_shown.get(upload.key, upload).number > upload.number
             record = self.s3.newest("assets", f"rejections/{NAME}/{upload.version}.json")
-            if not (is_good(upload) or later or (record and upload.tags)):
+            kept = record or f"rejections/{NAME}/{upload.version}.json" in self.swept
+            if not (is_good(upload) or later or (kept and upload.tags)):
                 raise OrderError(f"{upload} is lost: rejected without a record")
         for key in self._variants(self.shown) if self.shown else ():
             if not self.s3.newest("assets", key):
                 raise OrderError(f"{key} of the avatar is lost")
+        for key in self._made():
+            if key.startswith("variants/") and key.split("/")[2] != version:
+                raise OrderError(f"{key} is left, though nothing shows it")
+            if key.startswith("rejections/") and self.shown and self.shown.is_marker:
+                raise OrderError(f"{key} is left of a user whose avatar is removed")
         self._check_that_nothing_removed_is_left({item.version for item in uploads})
 
     def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
@@ -366,7 +428,7 @@ class Order(RuleBasedStateMachine):
         for key in made:
             if key.split("/")[2].removesuffix(".json") not in versions:
                 raise OrderError(f"{key} outlives the removal")
-        if self.cached - made:
+        if self.cached - made - self.swept:  # what was swept is gone within a day
             raise OrderError(f"the CDN still serves {self.cached - made}")
 
     def _made(self) -> set[str]:
@@ -376,7 +438,7 @@ class Order(RuleBasedStateMachine):
         return {key for key, kept in assets.items() if kept and key.startswith(folders)}
 
     def _variants(self, upload: Stored) -> Iterator[str]:
-        for image_format in ("jpg", "webp"):
+        for image_format in () if upload.is_marker else ("jpg", "webp"):
             yield f"variants/{NAME}/{upload.version}/512.{image_format}"
 
     def _put(self, bucket: str, stored: Stored) -> None:
@@ -386,11 +448,11 @@ class Order(RuleBasedStateMachine):
             self.messages.append(_event(stored))
         elif stored.key == f"avatars/{NAME}.jpg":
             self.notices.append(_notice("ObjectCreated:Put", stored))
-            if "removed" in stored.metadata:
+            if "removed" in stored.metadata and "source-key" not in stored.metadata:
                 self._check_mark(datetime.fromisoformat(stored.metadata["removed"]))
             else:
                 self.world.writes += 1
-                self._check_pointer()
+                self._check_pointer(stored.metadata["version-id"])
 
     def _check_mark(self, removed: datetime) -> None:
         self.world.marks += 1
@@ -404,10 +466,12 @@ class Order(RuleBasedStateMachine):
         self.removed, self.unfinished = removed, True
         self.shown, self.newest_shown = None, {}
 
-    def _check_pointer(self) -> None:
+    def _check_pointer(self, version_id: str) -> None:
         worker = current()
         assert worker
-        (upload,) = (item for item in self.uploads if item.version_id == worker.read)
+        (upload,) = (item for item in self.uploads if item.version_id == version_id)
+        assert upload.is_marker or worker.read == version_id
+        self.world.removals_by_users += upload.is_marker
         before = self.shown
         newest = self.newest_shown.setdefault(upload.key, upload)
         if upload.number < newest.number:
@@ -444,8 +508,41 @@ class Order(RuleBasedStateMachine):
             for message in failed:
                 _move(message, self.delivered, self.messages)
 
-        self.resizing.append(Worker(work, ended))
+        self.resizing.append(Worker(work, ended, ends_at=self.s3.seconds + RESIZE_SECONDS))
         self._tidy()
+
+    def _announced(self, **_: Any) -> dict[str, Any]:
+        self.cleanups.append(self.s3.seconds + DELAY)
+        return {}
+
+    def _clean(self, due: int) -> Worker:
+        self.cleanups.remove(due)
+        self.world.cleanups += 1
+        cleaner = Leftovers(
+            cast("Any", Sweeping(self.world.client(self.s3), self.swept)),
+            cast("Any", Client(SimpleNamespace(send_message=self._repaired))),
+            assets_bucket="assets",
+            uploads_bucket="uploads",
+            queue_url="",
+            variants=frozenset({"512.jpg", "512.webp"}),
+            resize_seconds=RESIZE_SECONDS,
+        )
+
+        def ended(result: Any) -> None:
+            if isinstance(result, BaseException):
+                self.cleanups.append(self.s3.seconds)
+
+        worker = Worker(
+            lambda: cleaner.delete(NAME), ended, ends_at=self.s3.seconds + CLEANUP_SECONDS
+        )
+        self.cleaning.append(worker)
+        self._tidy()
+        return worker
+
+    def _repaired(self, **message: str) -> dict[str, Any]:
+        self.world.repairs += 1
+        self.messages.append(json.loads(message["MessageBody"]))
+        return {}
 
     def _take_down(self) -> Worker:
         deployment = cast(
@@ -521,6 +618,8 @@ class Order(RuleBasedStateMachine):
         self._tidy()
 
     def _step(self, worker: Worker, ending: Ending = Ending.OK) -> None:
+        if worker.ends_at is not None and self.s3.seconds > worker.ends_at:
+            ending = Ending.CRASH  # its time is up
         self.world.calls += 1
         self.world.crashes += ending is Ending.CRASH
         if worker in self.removing and worker.call == "sleep":
@@ -533,10 +632,25 @@ class Order(RuleBasedStateMachine):
         self._tidy()
 
     def _tidy(self) -> None:
-        for workers in (self.resizing, self.recording, self.removing):
+        for workers in (self.resizing, self.recording, self.removing, self.cleaning):
             for worker in [item for item in workers if item.done]:
                 workers.remove(worker)
                 worker.close()
+
+
+class Sweeping:
+    """The cleaning workers' S3 client; keeps what they delete."""
+
+    def __init__(self, client: Client, swept: set[str]) -> None:
+        self._client = client
+        self._swept = swept
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._client, operation)
+
+    def delete_objects(self, **arguments: Any) -> Any:
+        self._swept |= {item["Key"] for item in arguments["Delete"]["Objects"]}
+        return self._client.delete_objects(**arguments)
 
 
 def _move(item: Any, source: list[Any], target: list[Any]) -> None:
@@ -546,7 +660,7 @@ def _move(item: Any, source: list[Any], target: list[Any]) -> None:
 
 
 def is_good(upload: Stored) -> bool:
-    """Whether a picture can be made of it."""
+    """Whether a picture can be made of it, or it removes the avatar."""
     return not upload.body.startswith(b"bad")
 
 
@@ -560,7 +674,9 @@ def _event(stored: Stored) -> Message:
         "Records": [
             {
                 "eventSource": "aws:s3",
-                "eventName": "ObjectCreated:Put",
+                "eventName": "ObjectRemoved:DeleteMarkerCreated"
+                if stored.is_marker
+                else "ObjectCreated:Put",
                 "eventTime": stored.uploaded.isoformat(),
                 "s3": {"bucket": {"name": "uploads"}, "object": described},
             }

@@ -41,10 +41,13 @@ class Stored:
     sequencer: str
     metadata: dict[str, str]
     tags: dict[str, str] = field(default_factory=dict)
+    is_marker: bool = False
 
     @property
     def version(self) -> str:
-        """The ETag without quotes."""
+        """The ETag without quotes; a delete marker has none."""
+        if self.is_marker:
+            return ""
         return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
 
@@ -72,9 +75,9 @@ class S3:
         self._count = 0
 
     def newest(self, bucket: str, key: str) -> Stored | None:
-        """Return the newest version, or None if there is none."""
+        """Return the newest version, or None if there is none, or it is a delete marker."""
         versions = self.buckets[bucket].get(key)
-        return versions[-1] if versions else None
+        return versions[-1] if versions and not versions[-1].is_marker else None
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
         there = self.newest(Bucket, Key)
@@ -84,21 +87,27 @@ class S3:
             "IfNoneMatch" in more and there
         ):
             raise error("PreconditionFailed", 412, "PutObject")
+        return _described(self._store(Bucket, Key, Body, dict(more.get("Metadata", {}))))
+
+    def _store(
+        self, bucket: str, key: str, body: bytes, metadata: dict[str, str], is_marker: bool = False
+    ) -> Stored:
         self._count += 1
-        versioned = Bucket == "uploads"
+        versioned = bucket == "uploads"
         stored = Stored(
-            key=Key,
-            body=Body,
+            key=key,
+            body=body,
             number=self._count,
             uploaded=START + timedelta(seconds=self.seconds),
             version_id=f"version-{self._count}" if versioned else None,
-            sequencer=sequencer_of(Key, self._count),
-            metadata=dict(more.get("Metadata", {})),
+            sequencer=sequencer_of(key, self._count),
+            metadata=metadata,
+            is_marker=is_marker,
         )
-        kept = self.buckets[Bucket].get(Key, []) if versioned else []
-        self.buckets[Bucket][Key] = [*kept, stored]
-        self.on_put(Bucket, stored)
-        return _described(stored)
+        kept = self.buckets[bucket].get(key, []) if versioned else []
+        self.buckets[bucket][key] = [*kept, stored]
+        self.on_put(bucket, stored)
+        return stored
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         stored = self.newest(Bucket, Key)
@@ -108,6 +117,7 @@ class S3:
             "LastModified": stored.uploaded,
             "Metadata": dict(stored.metadata),
             "ContentLength": len(stored.body),
+            "ResponseMetadata": {"HTTPHeaders": {"date": self._date()}},
         }
 
     def get_object(
@@ -118,6 +128,11 @@ class S3:
         VersionId: str | None = None,
     ) -> dict[str, Any]:
         stored = self._version(Bucket, Key, VersionId, "GetObject")
+        if stored.is_marker:
+            refused = error("MethodNotAllowed", 405, "GetObject")
+            headers = {"last-modified": format_datetime(stored.uploaded, usegmt=True)}
+            refused.response["ResponseMetadata"]["HTTPHeaders"] = headers
+            raise refused
         return _described(stored) | {
             "LastModified": stored.uploaded,
             "Metadata": dict(stored.metadata),
@@ -146,6 +161,8 @@ class S3:
         VersionId: str | None = None,
     ) -> dict[str, Any]:
         versions = self.buckets[Bucket].get(Key, [])
+        if Bucket == "uploads" and VersionId is None:
+            return {"VersionId": self._store(Bucket, Key, b"", {}, is_marker=True).version_id}
         for stored in [item for item in versions if item.version_id == VersionId]:
             versions.remove(stored)
         return {}
@@ -158,20 +175,26 @@ class S3:
     def get_paginator(self, operation: str) -> SimpleNamespace:
         return SimpleNamespace(paginate=getattr(self, operation))
 
-    def list_objects_v2(self, *, Bucket: str, StartAfter: str) -> list[dict[str, Any]]:
-        newest = [(key, self.newest(Bucket, key)) for key in sorted(self.buckets[Bucket])]
+    def list_objects_v2(
+        self, *, Bucket: str, StartAfter: str = "", Prefix: str = ""
+    ) -> list[dict[str, Any]]:
+        keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
+        newest = [(key, self.newest(Bucket, key)) for key in keys]
         return [{"Contents": [_listed(item) for key, item in newest if item and key > StartAfter]}]
+
+    def _date(self) -> str:
+        return format_datetime(START + timedelta(seconds=self.seconds), usegmt=True)
 
     def list_object_versions(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
         """Return the versions of each key, newest first."""
         keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
-        versions = [
-            _listed(item) | {"VersionId": item.version_id or "null", "IsLatest": not number}
-            for key in keys
-            for number, item in enumerate(reversed(self.buckets[Bucket][key]))
-        ]
-        date = format_datetime(START + timedelta(seconds=self.seconds), usegmt=True)
-        return [{"Versions": versions, "ResponseMetadata": {"HTTPHeaders": {"date": date}}}]
+        page: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {"date": self._date()}}}
+        for key in keys:
+            for number, item in enumerate(reversed(self.buckets[Bucket][key])):
+                kind = "DeleteMarkers" if item.is_marker else "Versions"
+                which = {"VersionId": item.version_id or "null", "IsLatest": not number}
+                page.setdefault(kind, []).append(_listed(item) | which)
+        return [page]
 
     def _version(self, bucket: str, key: str, version_id: str | None, operation: str) -> Stored:
         if version_id is None:

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from cleanup.leftovers import Leftovers
 from console.operations.avatars import takedown
 from profiles import avatar
-from resize import store
+from resize import events, store
+from resize.leftovers import Leftovers as Announcing
 from tests.conftest import ORDER
+from tests.unit.order import machine
 from tests.unit.order.machine import KEYS, PICTURES, Order, OrderError, World
 from tests.unit.order.s3 import sequencer_of
 from tests.unit.order.workers import THREAD, Client, Ending, Worker, current
@@ -228,6 +232,51 @@ def caches_not_dropped_without_objects(_: World, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(takedown.cdn, "invalidate", sparing)
 
 
+def user_removal_not_heard_of(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_REMOVED", "ObjectRemoved:Nothing")
+
+
+def user_removal_without_sequencer(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order it by time alone, as an operator's."""
+    write = store.Store._write
+
+    def careless(self: store.Store, upload: Any, *arguments: Any, **more: Any) -> Any:
+        if upload.removes:
+            upload = replace(upload, sequencer=None)
+        return write(self, upload, *arguments, **more)
+
+    monkeypatch.setattr(store.Store, "_write", careless)
+
+
+def user_removal_without_its_key(world: World, _: pytest.MonkeyPatch) -> None:
+    class Keyless(Client):
+        def call(self, operation: str, arguments: dict[str, Any]) -> Any:
+            if "removed" in arguments.get("Metadata", {}) and "Tagging" in arguments:
+                arguments["Metadata"].pop("sequencer", None)
+                arguments["Metadata"]["source-key"] = ""
+            return super().call(operation, arguments)
+
+    world.client = Keyless
+
+
+def cleaned_without_regard_to_the_young(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete what may be about to be shown."""
+    made = Leftovers.__init__
+
+    def careless(self: Leftovers, *arguments: Any, **named: Any) -> None:
+        made(self, *arguments, **named | {"resize_seconds": -10})
+
+    monkeypatch.setattr(Leftovers, "__init__", careless)
+
+
+def cleaned_at_once(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "DELAY", 0)
+
+
+def replaced_not_announced(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Announcing, "announce", lambda *_: None)
+
+
 BROKEN = {
     no_condition: "goes back",
     sequencers_as_numbers: "goes back",
@@ -247,6 +296,12 @@ REMOVALS_BROKEN = {
     listed_once: "outlives? the removal",
     not_waited_for_workers: "outlives? the removal",
     later_uploads_deleted_too: "is lost|ends at|CDN still serves",
+    user_removal_not_heard_of: "ends at",
+    user_removal_without_sequencer: "goes back|ends at",
+    user_removal_without_its_key: "goes back|ends at",
+    cleaned_without_regard_to_the_young: "before variants/|is lost",
+    cleaned_at_once: "is left|is lost|before variants/",
+    replaced_not_announced: "is left",
 }
 
 
@@ -409,6 +464,58 @@ def test_a_removal_that_died_before_the_caches_were_dropped_is_completed(
     order._step(removal, Ending.CRASH)
     assert order.cached
     ends(order, "the CDN still serves" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "not made again"])
+def test_what_is_cleaned_while_it_is_sent_again_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """Variants that nothing showed are written anew between their listing and their deletion."""
+    if broken:
+        monkeypatch.setattr(Leftovers, "_make_again", lambda *_: None)
+    order = type("Order", (Order,), {"world": world})()
+    for picture in PICTURES[:2]:
+        order.upload("ada", picture)
+        resize_all(order)
+        order.minutes_pass()
+    cleaner = order._clean(order.due[0])
+    until(order, cleaner, "delete_objects")
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    while not cleaner.done:
+        order._step(cleaner)
+    ends(order, "of the avatar is lost" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "only when shown"])
+def test_what_was_replaced_goes_although_the_worker_died(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """It dies when the new picture is shown, and before it has announced the old one."""
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    order.upload("ada", PICTURES[1])
+    order.deliver(order.messages[-1], by_queue=True)
+    (worker,) = order.resizing
+    until(order, worker, "send_message")
+    order._step(worker, Ending.CRASH)
+    if broken:
+        monkeypatch.setattr(Announcing, "announce", lambda *_: None)
+    ends(order, "is left" if broken else "")
+
+
+def test_a_late_upload_does_not_bring_a_removed_avatar_back(world: World) -> None:
+    """Nor does a first one that comes within the same second and is processed after it."""
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[0])
+    order.remove("ada")
+    order.deliver(order.messages[-1], by_queue=True)
+    while order.resizing:
+        order._step(order.resizing[0])
+    ends(order, "")
+    assert order.shown
+    assert order.shown.is_marker
 
 
 def test_what_was_removed_can_not_be_cached_again(world: World) -> None:

@@ -48,6 +48,8 @@ class Worker:
         To be called by the test, with what the work returned or raised.
     blocked
         Says whether the worker waits for a lock.
+    ends_at
+        The second after which it is stopped, if it is.
 
     Attributes
     ----------
@@ -66,7 +68,9 @@ class Worker:
         work: Callable[[], Any],
         ended: Callable[[Any], None],
         blocked: Callable[[], bool] | None = None,
+        ends_at: int | None = None,
     ) -> None:
+        self.ends_at = ends_at
         self.read: str | None = None
         self.call = ""
         self.removed: datetime | None = None

@@ -36,6 +36,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
         client.put_bucket_versioning(
             Bucket="uploads", VersioningConfiguration={"Status": "Enabled"}
         )
+        queue = boto3.client("sqs").create_queue(QueueName="cleanup")
+        monkeypatch.setenv("CLEANUP_QUEUE_URL", queue["QueueUrl"])
         yield client
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
@@ -68,6 +70,21 @@ def colour_of(s3: S3Client, key: str) -> tuple[int, ...]:
     pixel = Image.open(io.BytesIO(body)).convert("RGB").getpixel((5, 5))
     assert isinstance(pixel, tuple)
     return tuple(round(channel / 255) for channel in pixel)
+
+
+def removal(s3: S3Client, key: str, sequencer: str) -> dict[str, Any]:
+    """Put a delete marker, and return S3's event of it."""
+    marker = s3.delete_object(Bucket="uploads", Key=key)["VersionId"]
+    event = s3_event({"key": key, "versionId": marker, "eTag": ""}, sequencer)
+    event["Records"][0]["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
+    return event
+
+
+def announced() -> list[str]:
+    """Return the names that were announced for cleanup."""
+    sqs, url = boto3.client("sqs"), os.environ["CLEANUP_QUEUE_URL"]
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(message["Body"])["name"] for message in answer.get("Messages", [])]
 
 
 RED, GREEN, BLUE = (1, 0, 0), (0, 1, 0), (0, 0, 1)
@@ -503,3 +520,62 @@ def test_after_a_removal_only_a_later_upload_is_shown(
     metadata = s3.head_object(**avatar)["Metadata"]
     assert ("removed" not in metadata) == shown
     assert metadata.get("version") == (stored["eTag"] if shown else None)
+
+
+# Removals by users
+
+
+def test_a_removed_avatar_shows_the_default_picture_and_says_when(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=picture("blue"))
+    resize.handler(s3_event(upload(s3, "ada", picture("red")), "01"), CONTEXT)
+    resize.handler(removal(s3, "ada", "02"), CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+    metadata = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
+    assert metadata["removed"] == metadata["uploaded"]
+    assert "version" not in metadata
+    tags = s3.get_object_tagging(Bucket="assets", Key="avatars/ada.jpg")["TagSet"]
+    assert tags == [{"Key": "avatar-removed", "Value": "true"}]
+    assert announced() == ["ada"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["never shown", "shown before"])
+def test_an_older_upload_that_comes_late_does_not_bring_a_removed_avatar_back(
+    s3: S3Client, resize: ModuleType, first: bool
+) -> None:
+    if not first:
+        resize.handler(s3_event(upload(s3, "ada", picture("red")), "01"), CONTEXT)
+    late = s3_event(upload(s3, "ada", picture("blue")), "02")
+    resize.handler(removal(s3, "ada", "03"), CONTEXT)
+    resize.handler(late, CONTEXT)
+    metadata = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
+    assert "removed" in metadata
+
+
+def test_an_upload_after_a_removal_is_shown_whichever_comes_first(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    gone = removal(s3, "ada", "01")
+    resize.handler(s3_event(upload(s3, "ada", picture("red")), "02"), CONTEXT)
+    resize.handler(gone, CONTEXT)
+    assert colour_of(s3, "avatars/ada.jpg") == RED
+
+
+def test_the_default_avatar_can_not_be_removed(s3: S3Client, resize: ModuleType) -> None:
+    s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=picture("blue"))
+    resize.handler(removal(s3, "_default.jpg", "01"), CONTEXT)
+    metadata = s3.head_object(Bucket="assets", Key="avatars/_default.jpg")["Metadata"]
+    assert metadata == {}
+
+
+def test_what_was_replaced_is_announced_and_a_first_avatar_is_not(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    first = s3_event(upload(s3, "ada", picture("red")), "01")
+    resize.handler(first, CONTEXT)
+    assert announced() == []
+    resize.handler(s3_event(upload(s3, "ada", picture("blue")), "02"), CONTEXT)
+    assert announced() == ["ada"]
+    resize.handler(first, CONTEXT)  # once more: the worker before may have died too early
+    assert announced() == ["ada", "ada"]

@@ -79,7 +79,7 @@ def _uploads_told(subject: Examined) -> Iterator[Finding]:
     yield compare(
         AREA,
         "uploads notification",
-        f"s3:ObjectCreated:* to {subject.queue_arn}",
+        f"s3:ObjectCreated:*, s3:ObjectRemoved:DeleteMarkerCreated to {subject.queue_arn}",
         "; ".join(
             f"{', '.join(sorted(item['Events']))} to {item['QueueArn']}"
             for item in answer.get("QueueConfigurations", [])

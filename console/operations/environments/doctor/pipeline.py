@@ -18,7 +18,11 @@ def checks(subject: Examined) -> Iterator[Check]:
     """Yield the checks of what stands between the buckets and their listeners."""
     yield Check(AREA, _QUEUE, partial(_queue, subject))
     yield Check(AREA, "the dead-letter messages", partial(_dead_letters, subject))
-    yield Check(AREA, "the event source mapping", partial(_mapping, subject), (_QUEUE,))
+    for function in ("resize", "cleanup"):
+        yield Check(
+            AREA, f"the event source mapping of {function}", partial(_mapping, subject, function),
+            (_QUEUE,) if function == "resize" else (),
+        )  # fmt: skip
     subscriptions = [
         item
         for item in subject.managed("aws_sns_topic_subscription")
@@ -76,10 +80,14 @@ def _dead_letters(subject: Examined) -> Iterator[Finding]:
     )
 
 
-def _mapping(subject: Examined) -> Iterator[Finding]:
-    mappings = subject.here.functions.list_event_source_mappings(
-        FunctionName=subject.here.function_names["resize"], EventSourceArn=subject.queue_arn
-    )["EventSourceMappings"]
+def _mapping(subject: Examined, function: str) -> Iterator[Finding]:
+    mappings = [
+        mapping
+        for mapping in subject.here.functions.list_event_source_mappings(
+            FunctionName=subject.here.function_names[function]
+        )["EventSourceMappings"]
+        if function != "resize" or mapping.get("EventSourceArn") == subject.queue_arn
+    ]
     found = [
         ", ".join([mapping["State"], *mapping.get("FunctionResponseTypes", ["whole batches"])])
         for mapping in mappings
@@ -87,7 +95,7 @@ def _mapping(subject: Examined) -> Iterator[Finding]:
     changing = all(mapping["State"] in {"Creating", "Enabling", "Updating"} for mapping in mappings)
     yield compare(
         AREA,
-        "event source mapping to resize",
+        f"event source mapping to {function}",
         "Enabled, ReportBatchItemFailures",
         "; ".join(found) or "none",
         "Wait until the change has been made." if mappings and changing else subject.fix_by_apply,

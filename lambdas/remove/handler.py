@@ -1,0 +1,41 @@
+"""Remove the caller's avatar (API Gateway, payload 2.0).
+
+A delete marker is put on the original. S3 announces it on the queue of uploads, by which `resize`
+orders the removal with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+import env_settings
+import http_api
+import json_log
+
+LOG = json_log.logger("remove")
+_BUCKET = env_settings.text("UPLOADS_BUCKET_NAME")
+_s3 = boto3.client(
+    "s3",
+    config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}),
+)
+
+
+@json_log.with_request_id
+def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
+    """Answer 202: what is done now is in S3, the rest follows as with an upload."""
+    key = http_api.caller(event)
+    if key is None:
+        LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
+        return http_api.refusal(401, "unauthorized", "Sign in first.")
+    try:
+        marker = _s3.delete_object(Bucket=_BUCKET, Key=key)
+    except (BotoCoreError, ClientError):
+        LOG.exception("not removed", extra={"fields": {"key": key}})
+        sentence = "The picture could not be removed just now. Try again."
+        return http_api.refusal(503, "unavailable", sentence)
+    LOG.info("removed", extra={"fields": {"key": key, "version_id": marker.get("VersionId")}})
+    return http_api.answer(202, {"key": key})
