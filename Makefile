@@ -134,12 +134,18 @@ console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.
 	@.venv/bin/python -m console.serve
 
 ##@ Avatars
-.PHONY: upload clear invalidate redrive discard reconcile
+.PHONY: upload clear lock-user unlock-user invalidate redrive discard reconcile
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
 clear: .venv/product ## Take an avatar down, with its variants and originals NAME= [YES=1]
 	@$(OPS) clear
+
+lock-user: .venv/product ## Let a user send no more pictures NAME=<sub>
+	@$(OPS) lock-user
+
+unlock-user: .venv/product ## Let a locked user send pictures again NAME=<sub>
+	@$(OPS) unlock-user
 
 invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"
 	@$(OPS) invalidate

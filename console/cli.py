@@ -23,6 +23,8 @@ COMMANDS = {
     "logs": "logs",
     "upload": "avatars",
     "clear": "avatars",
+    "lock-user": "avatars",
+    "unlock-user": "avatars",
     "invalidate": "avatars",
     "redrive": "queue",
     "discard": "queue",

@@ -23,7 +23,15 @@ from local.settings import ROOT
 
 Target = Literal["aws", "local"]
 FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
-SHARED = ("avatar_variants.py", "env_settings.py", "http_api.py", "json_log.py")
+SHARED = (
+    "avatar_variants.py",
+    "dynamodb.py",
+    "env_settings.py",
+    "http_api.py",
+    "json_log.py",
+    "limits.py",
+    "sigv4.py",
+)
 LAMBDAS = ROOT / "lambdas"
 # Of an installed package, what a running function never reads
 _SKIPPED = ("__pycache__", "tests", "bin", "include", "py.typed")

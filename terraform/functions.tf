@@ -39,6 +39,14 @@ locals {
 
 data "aws_partition" "this" {}
 
+locals {
+  limits_environment = {
+    LIMITS_TABLE_NAME      = module.limits.name
+    UPLOADS_PER_10_MINUTES = var.upload_limits.per_10_minutes
+    UPLOADS_PER_DAY        = var.upload_limits.per_day
+  }
+}
+
 check "replaced_settings" {
   assert {
     condition     = !local.old_variants
@@ -80,17 +88,21 @@ module "presign" {
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
-  environment = {
+  environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
-  }
+  })
 
   permissions = {
     # The browser's PUT acts as this role.
     UploadOriginals = {
       actions   = ["s3:PutObject"]
       resources = ["${module.uploads.arn}/*"]
+    }
+    LookAtLimits = {
+      actions   = ["dynamodb:GetItem"]
+      resources = [module.limits.arn]
     }
   }
 }
@@ -175,18 +187,22 @@ module "resize" {
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
-  environment = {
+  environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
     ASSETS_BUCKET_NAME  = module.assets.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
     CLEANUP_QUEUE_URL   = module.image_pipeline.cleanup_queue_url
-  }
+  })
 
   permissions = {
     ConsumeQueue = {
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
       resources = [module.image_pipeline.queue_arn]
+    }
+    CountUploads = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [module.limits.arn]
     }
     AnnounceLeftovers = {
       actions   = ["sqs:SendMessage"]

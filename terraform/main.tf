@@ -99,6 +99,13 @@ module "uploads" {
   force_destroy           = var.force_destroy_buckets
 }
 
+# How many pictures a user may send, and who is locked out.
+module "limits" {
+  source = "./modules/limits"
+
+  name = "${local.name}-limits"
+}
+
 # From an upload to an avatar, and to the subscribers that are notified of it.
 module "image_pipeline" {
   source = "./modules/image_pipeline"
@@ -234,6 +241,11 @@ module "observability" {
       # Not yet stopped, but near it.
       slow_ms = 800 * function.timeout
     }
+  }
+
+  limiting_functions = {
+    presign = module.presign.name
+    resize  = module.resize.name
   }
 
   alarm_actions = concat(

@@ -67,6 +67,11 @@ output "topic_arn" {
   value       = module.image_pipeline.topic_arn
 }
 
+output "limits_table" {
+  description = "Name of the table of limits and locks."
+  value       = module.limits.name
+}
+
 output "function_names" {
   description = "Names of the functions by their short name; `profiles` only with a database."
   value       = { for key, function in local.functions : key => function.name }

@@ -150,6 +150,20 @@ variable "resize" {
 
 # Avatars
 
+variable "upload_limits" {
+  description = "Pictures that a user may send in each ten minutes, and in each day."
+  type = object({
+    per_10_minutes = optional(number, 20)
+    per_day        = optional(number, 100)
+  })
+  default = {}
+
+  validation {
+    condition     = var.upload_limits.per_10_minutes >= 1 && var.upload_limits.per_day >= var.upload_limits.per_10_minutes && var.upload_limits.per_day <= 10000
+    error_message = "A user may send 1 to 10000 pictures in ten minutes, and in a day at least as many."
+  }
+}
+
 variable "replaced_image_seconds" {
   description = "Seconds for which the images of a picture that was replaced or removed are kept, for pages that show them already."
   type        = number

@@ -14,7 +14,9 @@ from console.commands.context import AsJson, Yes, carry_out, command, commands, 
 from console.operations.avatars import cdn, takedown
 from console.operations.changes import Operation
 from console.operations.errors import OperationError
-from console.operations.uploads import send
+from console.operations.uploads import locks, send
+
+User = Annotated[str, typer.Option("--name", envvar="NAME", help="The user's id, its sub.")]
 
 app = commands()
 out = terminal.out
@@ -65,6 +67,24 @@ def clear(
     change = takedown.take_down(resolved(), deployed(), name)
     with terminal.Progress() as report:
         out.print(carry_out(change, report, yes=yes))
+
+
+@command(app)
+def lock_user(name: User = "") -> None:
+    """Let a user send no more pictures."""
+    _set_lock(name, locked=True)
+
+
+@command(app)
+def unlock_user(name: User = "") -> None:
+    """Let a locked user send pictures again."""
+    _set_lock(name, locked=False)
+
+
+def _set_lock(user: str, *, locked: bool) -> None:
+    change = locks.set_lock(resolved(), deployed(), user, locked=locked)
+    with terminal.Progress() as report:
+        out.print(carry_out(change, report))
 
 
 @command(app)

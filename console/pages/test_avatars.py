@@ -21,7 +21,7 @@ from console.operations.avatars.versions import Version
 from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import profiles, samples, send
+from console.operations.uploads import locks, profiles, samples, send
 from console.operations.uploads.send import UploadResult
 
 _EVENTS_SHOWN = 50
@@ -41,6 +41,11 @@ def _versions(_here: Deployment, name: str, ended: int) -> list[Version]:
 @session.cached(10)
 def _stored(_here: Deployment, name: str, ended: int) -> Listing:
     return takedown.list_stored(_here, name)
+
+
+@session.cached(10)
+def _locked(_here: Deployment, user: str, ended: int) -> datetime | None:
+    return locks.locked_since(_here, user)
 
 
 @session.cached(15)
@@ -160,6 +165,7 @@ def find(here: Deployment) -> None:
         found = _versions(here, name, _ended())
         if not found.value:
             widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
+            _lock(here, name)
             _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
             widgets.show_jobs("version", st.write)
             return
@@ -173,6 +179,7 @@ def find(here: Deployment) -> None:
                 _version(here, name, version, smallest.get(version.version))
         with widgets.show_errors():
             _timeline(here, name, found.value)
+        _lock(here, name)
         _take_down(here, name)
     widgets.show_jobs("version", st.write)
 
@@ -241,6 +248,25 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
         },
     )
     st.caption(f"Newest first · {widgets.age(found)}")
+
+
+def _lock(here: Deployment, name: str) -> None:
+    if not here.limits_table:  # applied before there was one
+        return
+    st.subheader("Lock its user", anchor=False)
+    with st.container(border=True), widgets.show_errors():
+        since = _locked(here, name, _ended()).value
+        st.markdown(
+            f"Locked since **{since.astimezone():%Y-%m-%d %H:%M}**: the user can send no pictures."
+            if since
+            else "The user can send no more pictures then. What is shown stays: take it down too."
+        )
+        widgets.change_button(
+            "Unlock" if since else "Lock",
+            "version",
+            lambda on: locks.set_lock(on, here, name, locked=not since),
+            key="lock",
+        )
 
 
 def _take_down(here: Deployment, name: str) -> None:

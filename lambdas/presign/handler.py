@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 import http_api
 import json_log
+from limits import Limits
 from presign import settings, upload_request
 from presign.sigv4 import presign_put
 
@@ -15,6 +17,10 @@ EXPIRES_IN = 300
 """Seconds in which the upload must begin."""
 
 LOG = json_log.logger("presign")
+LIMITS = Limits.from_environment(LOG)
+
+_TOO_MANY = "Too many pictures were sent. Wait {0} minutes, then send another."
+_LOCKED = "This account may not send pictures. Ask the operators of this service why."
 
 
 @json_log.with_request_id
@@ -28,6 +34,16 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
     except upload_request.RequestError as error:
         LOG.info("refused", extra={"fields": {"code": error.error["code"]}})
         return http_api.answer(error.status, {"error": error.error})
+    if LIMITS and (refusal := LIMITS.look(key)):
+        LOG.info("refused", extra={"fields": {"key": key, "code": refusal.code}})
+        if refusal.retry_after is None:
+            return http_api.refusal(403, "locked", _LOCKED)
+        sentence = _TOO_MANY.format(math.ceil(refusal.retry_after / 60))
+        answer = http_api.refusal(
+            429, "too_many_uploads", sentence, retry_after=refusal.retry_after
+        )
+        answer["headers"]["retry-after"] = str(refusal.retry_after)
+        return answer
     url = presign_put(
         SETTINGS.bucket_url,
         key,

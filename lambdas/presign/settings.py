@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import avatar_variants
 import env_settings
-from presign.sigv4 import Credentials
+from sigv4 import Credentials
 
 # Amazon's partitions whose S3 is not under amazonaws.com are left out.
 _REGION = r"(?!cn-)[a-z]{2}(-gov)?-[a-z]+-[0-9]{1,2}"
@@ -49,11 +49,7 @@ def from_environment() -> Settings:
         region=region,
         max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, 32 * 2**20),
         variants=tuple(map(str, avatar_variants.from_environment())),
-        credentials=Credentials(
-            env_settings.text("AWS_ACCESS_KEY_ID"),
-            env_settings.text("AWS_SECRET_ACCESS_KEY"),
-            env_settings.text("AWS_SESSION_TOKEN", "") or None,
-        ),
+        credentials=Credentials.from_environment(),
     )
 
 

@@ -6,21 +6,12 @@ compare each URL with botocore's.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-
-@dataclass(frozen=True)
-class Credentials:
-    """Who signs; the secrets stay out of its text form."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(repr=False)
+import sigv4
+from sigv4 import Credentials
 
 
 def presign_put(
@@ -54,8 +45,8 @@ def presign_put(
     host = address.netloc.removesuffix(":443" if address.scheme == "https" else ":80")
     signed = {**headers, "host": host}
     names = ";".join(sorted(signed))
-    time = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{time[:8]}/{region}/s3/aws4_request"
+    time = sigv4.timestamp(now)
+    scope = sigv4.scope(time, region, "s3")
     parameters = {  # in the order of their names, as the signature wants them
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{credentials.access_key}/{scope}",
@@ -77,10 +68,5 @@ def presign_put(
             "UNSIGNED-PAYLOAD",
         ]
     )
-    digest = hashlib.sha256(canonical_request.encode()).hexdigest()
-    signing_key = f"AWS4{credentials.secret_key}".encode()
-    for part in scope.split("/"):
-        signing_key = hmac.digest(signing_key, part.encode(), "sha256")
-    to_sign = f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}"
-    signature = hmac.digest(signing_key, to_sign.encode(), "sha256").hex()
+    signature = sigv4.signature(canonical_request, time, scope, credentials)
     return f"{url}?{query}&X-Amz-Signature={signature}"

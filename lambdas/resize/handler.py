@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +17,7 @@ import avatar_variants
 import env_settings
 import json_log
 from avatar_variants import FORMATS, Variant
+from limits import Limits, Refusal
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, render
@@ -69,6 +72,10 @@ store = Store(boto3.client("s3", config=config), settings.assets_bucket, setting
 leftovers = Leftovers(lambda: boto3.client("sqs", config=config), settings.cleanup_queue_url)
 
 
+limits = Limits.from_environment(log)
+counting = ThreadPoolExecutor(1)
+
+
 class OutOfTimeError(Exception):
     """A message was not begun: with a slow S3, it might not have ended before the timeout."""
 
@@ -117,6 +124,16 @@ def _milliseconds_since(event_time: str | None) -> int | None:
     return round(elapsed.total_seconds() * 1000)
 
 
+def _count(upload: Upload) -> Refusal | None:
+    """Count a user's upload; what operators send, or queue again, is not counted."""
+    if limits is None or upload.event_time is None or upload.removes:
+        return None
+    if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", upload.key):
+        return None
+    at = datetime.fromisoformat(upload.event_time).timestamp()
+    return limits.count(upload.key, f"{upload.version_id} {upload.sequencer}", at)
+
+
 def process(upload: Upload) -> None:
     """Turn one upload into an avatar, record why it can't be one, or remove the avatar.
 
@@ -135,11 +152,14 @@ def process(upload: Upload) -> None:
     facts["name"] = upload.name
     if upload.removes and (upload.is_reserved or upload.is_too_long):
         return say("no avatar to remove")
+    counted: Future[Refusal | None] = counting.submit(_count, upload)
     try:
         pointer, original = store.read(upload)
     except StaleUploadError:
         leftovers.announce(upload.name)
         return say("upload already shown or superseded")
+    finally:
+        counted.exception()  # no call outlives its message
     if original is None:
         return say("upload deleted before it was processed")
     if upload.removes:
@@ -154,6 +174,7 @@ def process(upload: Upload) -> None:
     # the avatar's own picture first: the others are made while it is being written
     variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
     picture = b""
+    refusal = counted.result()
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")
@@ -161,6 +182,8 @@ def process(upload: Upload) -> None:
             raise AvatarRejected("name_too_long")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
+        if refusal:
+            raise AvatarRejected(refusal.code)
         rendering = time.monotonic()
         with store.variants(upload.name, original.version) as write:
             for variant, rendered in render(original.data, variants):
@@ -170,6 +193,8 @@ def process(upload: Upload) -> None:
                     write(str(variant), FORMATS[variant.format], rendered)
             facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
     except AvatarRejected as rejection:
+        if refusal and refusal.is_flood:  # told often enough
+            return say("upload refused", code=refusal.code)
         store.write_rejection(upload, original, rejection.code, rejection.message)
         # the user is told the code; operators also see what the decoder said
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))

@@ -28,6 +28,8 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
         "reserved_name": (
             "Names that begin with _ are reserved. Give the file another name and send it again."
         ),
+        "too_many_uploads": "Too many pictures were sent. Wait a while, then send it again.",
+        "locked": "This account may not send pictures. Ask the operators of this service why.",
         "name_too_long": "The file's name is too long. Give it a shorter one and send it again.",
     }
 )

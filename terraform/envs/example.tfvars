@@ -54,6 +54,13 @@ front_end_origins = ["https://example.com"]
 
 # ── Avatars ──────────────────────────────────────────────────────────────────────────────────
 
+# How many pictures a user may send; above that, an address is refused and a picture that comes all
+# the same is rejected.
+# upload_limits = {
+#   per_10_minutes = 20
+#   per_day        = 100
+# }
+
 # How long the images of a picture that was replaced or removed stay, in seconds, for pages that
 # show them: at least twice the resize function's timeout and 10, at most 900.
 # replaced_image_seconds = 900

@@ -11,8 +11,10 @@ variables {
 
   cleanup_dead_letter_queue_name = "faces-test-cleanup-dead-letters"
 
-  api_id                 = "api123"
-  distribution_id        = "E1EXAMPLE"
+  api_id          = "api123"
+  distribution_id = "E1EXAMPLE"
+
+  limiting_functions = { resize = "faces-test-resize" }
 
   functions = {
     resize = { name = "faces-test-resize", slow_ms = 24000 }
@@ -33,6 +35,7 @@ run "watches_everything_and_tells_nobody" {
       "faces-test-queue-age",
       "faces-test-resize-duration",
       "faces-test-resize-errors",
+      "faces-test-resize-limits",
       "faces-test-resize-throttles",
     ])
     error_message = "An alarm is missing or too many."
@@ -73,6 +76,16 @@ run "watches_everything_and_tells_nobody" {
   }
 
   assert {
+    condition = (
+      aws_cloudwatch_log_metric_filter.limits["resize"].log_group_name == "/aws/lambda/faces-test-resize" &&
+      aws_cloudwatch_log_metric_filter.limits["resize"].pattern == "{ $.message = \"limits not asked\" }" &&
+      one(aws_cloudwatch_log_metric_filter.limits["resize"].metric_transformation).dimensions == tomap({ FunctionName = "$.function" }) &&
+      aws_cloudwatch_metric_alarm.limits["resize-limits"].dimensions == tomap({ FunctionName = "faces-test-resize" })
+    )
+    error_message = "Limits that were not asked for should raise the function's own alarm."
+  }
+
+  assert {
     condition     = length(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == 0
     error_message = "There is nobody to tell."
   }
@@ -103,6 +116,7 @@ run "tells_the_topics_of_every_alarm" {
           aws_cloudwatch_metric_alarm.notifications,
         ],
         values(aws_cloudwatch_metric_alarm.function),
+        values(aws_cloudwatch_metric_alarm.limits),
       ) : alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == toset(var.alarm_actions)
     ])
     error_message = "Every alarm should tell the region's topic when it goes on and off."

@@ -78,8 +78,11 @@ run "gives_each_role_what_it_needs" {
     condition = {
       for statement in jsondecode(module.presign.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if statement.Sid != "WriteLogs"
-    } == { UploadOriginals = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]] }
-    error_message = "presign may put originals, and nothing else."
+      } == {
+      UploadOriginals = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]]
+      LookAtLimits    = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+    }
+    error_message = "presign may put originals and look at a user's limits, and nothing else."
   }
 
   assert {
@@ -98,6 +101,7 @@ run "gives_each_role_what_it_needs" {
       if statement.Sid != "WriteLogs"
       } == {
       ConsumeQueue          = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
+      CountUploads          = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
       AnnounceLeftovers     = [["sqs:SendMessage"], ["arn:aws:sqs:eu-central-1:123456789012:queue"]]
       ReadOriginals         = [["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::uploads/*"]]
       MarkRejectedOriginals = [["s3:PutObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]

@@ -53,6 +53,8 @@ class Deployment:
         The deployed name of each function, by its folder in ``lambdas/``.
     database_url_parameter
         The SSM parameter with the profile function's database URL; empty without a database.
+    limits_table
+        The DynamoDB table of limits and locks.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Deployment:
     function_names: Mapping[str, str]
     access: Mapping[str, str]
     database_url_parameter: str = ""
+    limits_table: str = ""
 
     @property
     def s3(self) -> S3Client:
@@ -138,6 +141,11 @@ class Deployment:
     def iam(self) -> IAMClient:
         """The IAM client."""
         return self._client("iam")  # type: ignore[no-any-return]
+
+    @property
+    def dynamodb(self) -> Any:
+        """The DynamoDB client, whose types are not installed."""
+        return self._client("dynamodb")
 
     @property
     def route53(self) -> Route53Client:

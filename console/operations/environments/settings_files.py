@@ -34,6 +34,7 @@ _CONSOLE = (
     "queue_url",
     "dead_letter_queue_url",
     "topic_arn",
+    "limits_table",
     "function_names",
     "database_url_parameter",
 )

@@ -7,10 +7,11 @@ resource "aws_apigatewayv2_api" "this" {
   disable_execute_api_endpoint = var.disable_own_name
 
   cors_configuration {
-    allow_origins = var.allowed_origins
-    allow_methods = ["GET", "POST", "DELETE"]
-    allow_headers = var.allowed_headers
-    max_age       = 3600
+    allow_origins  = var.allowed_origins
+    allow_methods  = ["GET", "POST", "DELETE"]
+    allow_headers  = var.allowed_headers
+    expose_headers = ["retry-after"]
+    max_age        = 3600
   }
 }
 

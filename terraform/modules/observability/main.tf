@@ -103,6 +103,40 @@ resource "aws_cloudwatch_metric_alarm" "function" {
   ok_actions          = var.alarm_actions
 }
 
+# The functions go on without the table of limits, and log it.
+resource "aws_cloudwatch_log_metric_filter" "limits" {
+  for_each = var.limiting_functions
+
+  name           = "${each.value}-limits"
+  log_group_name = "/aws/lambda/${each.value}"
+  pattern        = "{ $.message = \"limits not asked\" }"
+
+  metric_transformation {
+    name       = "LimitsNotAsked"
+    namespace  = var.name
+    value      = "1"
+    dimensions = { FunctionName = "$.function" }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "limits" {
+  for_each = { for key, function in var.limiting_functions : "${key}-limits" => function }
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "${each.value} could not ask how many pictures a user has sent, and let them pass. See docs/runbook.md#function-limits."
+  namespace           = var.name
+  metric_name         = "LimitsNotAsked"
+  dimensions          = { FunctionName = each.value }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${var.name}-api-errors"
   alarm_description   = "The API answered with 5xx. See docs/runbook.md#api-errors."

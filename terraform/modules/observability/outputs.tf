@@ -14,5 +14,6 @@ output "alarm_names" {
       aws_cloudwatch_metric_alarm.notifications.alarm_name,
     ],
     [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.limits : alarm.alarm_name],
   ))
 }

@@ -42,6 +42,12 @@ variable "functions" {
   }))
 }
 
+variable "limiting_functions" {
+  description = "Names of the functions that ask how many pictures a user has sent, by their key in `functions`."
+  type        = map(string)
+  default     = {}
+}
+
 variable "api_id" {
   description = "Id of the API."
   type        = string

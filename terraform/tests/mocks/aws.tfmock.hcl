@@ -79,6 +79,12 @@ mock_resource "aws_cognito_user_pool_client" {
   }
 }
 
+mock_resource "aws_dynamodb_table" {
+  defaults = {
+    arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/limits"
+  }
+}
+
 mock_resource "aws_iam_role" {
   defaults = {
     arn = "arn:aws:iam::123456789012:role/one"

@@ -24,6 +24,12 @@ def make(directory: Path) -> Deployment:
     s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
     sqs = boto3.client("sqs", region_name=REGION)
     queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead")}
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName="limits",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "user", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "user", "KeyType": "HASH"}],
+    )
     boto3.client("logs", region_name=REGION).create_log_group(logGroupName=RESIZE_LOGS)
     write_settings(directory, queues["queue"], queues["dead"])
     return deployment.load("local")
@@ -43,6 +49,7 @@ def write_settings(directory: Path, queue_url: str, dead_letter_queue_url: str) 
         "QUEUE_URL": queue_url,
         "DEAD_LETTER_QUEUE_URL": dead_letter_queue_url,
         "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
+        "LIMITS_TABLE": "limits",
         "FUNCTION_NAMES": json.dumps({"resize": "resize"}),
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -83,3 +90,10 @@ def bury(here: Deployment, key: str) -> str:
     return here.sqs.send_message(
         QueueUrl=here.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]})
     )["MessageId"]
+
+
+def lock(here: Deployment, user: str) -> None:
+    """Lock a user out of sending pictures."""
+    here.dynamodb.put_item(
+        TableName="limits", Item={"user": {"S": user}, "locked": {"N": "1767323045"}}
+    )

@@ -103,6 +103,12 @@ def _find_and_type(world: World, app: AppTest) -> None:
     app.text_input(key="typed for take-down").set_value("local").run()
 
 
+def _find_locked(world: World, app: AppTest) -> None:
+    deployments.lock(world.here, "kept")
+    world.calls.clear()
+    _find(world, app)
+
+
 def _edit(world: World, app: AppTest) -> None:
     app.session_state["signed in as"] = [SignIn("sub-1", "ada", "token", 9e12)]
     app.run()
@@ -162,6 +168,8 @@ class Operation:
 OPERATIONS = [
     Operation("test_avatars", "Send", "send"),
     Operation("test_avatars", "Show again", "restore", _find),
+    Operation("test_avatars", "Lock", "lock", _find),
+    Operation("test_avatars", "Unlock", "unlock", _find_locked),
     Operation("test_avatars", "Take down", "clear", _find_and_type),
     Operation("failures", "Redrive all", "redrive"),
     Operation("failures", "Redrive 1", "redrive", _choose),

@@ -1,0 +1,174 @@
+"""How many pictures a user may send, and whether the user is locked out.
+
+One item of a table for each user. `resize` counts in it each upload that it is told of, by the time
+that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks before
+it gives an address. Where the table can't be asked, both go on without it, and log it: nobody's
+picture waits for a counter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import env_settings
+from dynamodb import ConditionFailedError, Table, TableError
+
+SHORT_SECONDS = 600
+DAY_SECONDS = 86_400
+_KEPT_SECONDS = 3 * DAY_SECONDS
+"""After the last upload, the item goes."""
+_OLD_COUNTS = 20
+"""So many counts of past times an item may hold before they are deleted."""
+NOT_ASKED = "limits not asked"
+"""What the alarm looks for in the log."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a user may not send a picture now.
+
+    Attributes
+    ----------
+    code
+        ``locked`` or ``too_many_uploads``.
+    retry_after
+        Seconds until it may be tried again; None if an operator must unlock the user.
+    is_flood
+        Whether as many have been refused already in the same ten minutes as may be sent.
+    """
+
+    code: str
+    retry_after: int | None = None
+    is_flood: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many uploads a user may send in each ten minutes and in each day, UTC."""
+
+    table: Table
+    short: int
+    long: int
+    log: logging.Logger
+
+    @classmethod
+    def from_environment(cls, log: logging.Logger) -> Limits | None:
+        """Read the settings; without a table there are no limits."""
+        if not os.environ.get("LIMITS_TABLE_NAME", "").strip():
+            return None
+        return cls(
+            Table.from_environment(env_settings.text("LIMITS_TABLE_NAME")),
+            env_settings.integer("UPLOADS_PER_10_MINUTES", 20, 1, 10_000),
+            env_settings.integer("UPLOADS_PER_DAY", 100, 1, 10_000),
+            log,
+        )
+
+    def look(self, user: str) -> Refusal | None:
+        """Say why the user may not send a picture now; None if it may."""
+        try:
+            answer = self.table.call("GetItem", Key=_key(user))
+        except TableError as error:
+            return self._not_asked(error)
+        return self._refusal(answer.get("Item", {}), time.time())
+
+    def count(self, user: str, upload: str, at: float) -> Refusal | None:
+        """Count an upload, once whatever happens, and say why it may not be; None if it may.
+
+        Parameters
+        ----------
+        upload
+            What tells it from the user's others.
+        at
+            When S3 stored it, in seconds since 1970.
+        """
+        short, day, refused = _names(at)
+        names = {"#s": short, "#d": day, "#l": "locked"}
+        identity = {"SS": [hashlib.sha256(upload.encode()).hexdigest()[:12]]}
+        try:
+            answer = self.table.call(
+                "UpdateItem",
+                Key=_key(user),
+                UpdateExpression="ADD #s :ids, #d :ids SET expires = :expires",
+                ConditionExpression="attribute_not_exists(#l)"
+                " AND (attribute_not_exists(#s) OR size(#s) < :short OR contains(#s, :id))"
+                " AND (attribute_not_exists(#d) OR size(#d) < :long OR contains(#d, :id))",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={
+                    ":ids": identity,
+                    ":id": {"S": identity["SS"][0]},
+                    ":short": {"N": str(self.short)},
+                    ":long": {"N": str(self.long)},
+                    ":expires": {"N": str(int(at) + _KEPT_SECONDS)},
+                },
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+            self._drop_old(user, answer["Attributes"], {short, day, refused})
+        except ConditionFailedError as failure:
+            return self._refused(user, failure.item, at)
+        except TableError as error:
+            return self._not_asked(error)
+        return None
+
+    def _refusal(self, item: dict[str, Any], at: float) -> Refusal | None:
+        short, day, _ = _names(at)
+        if "locked" in item:
+            return Refusal("locked")
+        if len(item.get(day, {}).get("SS", [])) >= self.long:
+            return Refusal("too_many_uploads", DAY_SECONDS - int(at) % DAY_SECONDS)
+        if len(item.get(short, {}).get("SS", [])) >= self.short:
+            return Refusal("too_many_uploads", SHORT_SECONDS - int(at) % SHORT_SECONDS)
+        return None
+
+    def _refused(self, user: str, item: dict[str, Any], at: float) -> Refusal | None:
+        """Return why, and count how often."""
+        code = "locked" if "locked" in item else "too_many_uploads"
+        refused = _names(at)[2]
+        try:
+            self.table.call(
+                "UpdateItem",
+                Key=_key(user),
+                UpdateExpression="ADD #r :one",
+                ConditionExpression="attribute_not_exists(#r) OR #r < :short",
+                ExpressionAttributeNames={"#r": refused},
+                ExpressionAttributeValues={":one": {"N": "1"}, ":short": {"N": str(self.short)}},
+            )
+        except ConditionFailedError:
+            return Refusal(code, is_flood=True)
+        except TableError as error:
+            self._not_asked(error)
+        return Refusal(code)
+
+    def _drop_old(self, user: str, item: dict[str, Any], current: set[str]) -> None:
+        old = [name for name in item if re.fullmatch("[sdr][0-9]+", name) and name not in current]
+        if len(old) <= _OLD_COUNTS:
+            return
+        names = {f"#{number}": name for number, name in enumerate(old[:100])}
+        self.table.call(
+            "UpdateItem",
+            Key=_key(user),
+            UpdateExpression=f"REMOVE {', '.join(names)}",
+            ExpressionAttributeNames=names,
+        )
+
+    def _not_asked(self, error: TableError) -> None:
+        self.log.warning(NOT_ASKED, extra={"fields": {"reason": str(error)}})
+
+
+def _key(user: str) -> dict[str, Any]:
+    return {"user": {"S": user}}
+
+
+def _names(at: float) -> tuple[str, str, str]:
+    """Return the attributes that count a time's ten minutes, its day, and what was refused."""
+    return f"s{int(at) // SHORT_SECONDS}", f"d{int(at) // DAY_SECONDS}", _refused_name(at)
+
+
+def _refused_name(at: float) -> str:
+    return f"r{int(at) // SHORT_SECONDS}"

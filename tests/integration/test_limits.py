@@ -1,0 +1,106 @@
+"""A user who sends too much, and one who is locked, on the running system."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from console.operations import web
+from console.operations.environments.deployment import Deployment
+from console.operations.progress import ignore
+from console.operations.uploads import locks, outcomes
+from console.operations.uploads.test_users import SignIn
+from tests.integration.system import NOWHERE, picture, wait_for_version, wait_until
+from tests.integration.test_uploads import ask, grant
+
+LIMIT = 20
+
+
+def forget(here: Deployment, user: SignIn) -> None:
+    """Let the user begin anew."""
+    here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": {"S": user.sub}})
+
+
+@pytest.fixture
+def grace_anew(here: Deployment, grace: SignIn) -> Iterator[SignIn]:
+    forget(here, grace)
+    yield grace
+    forget(here, grace)
+
+
+def put(granted: dict[str, Any], data: bytes) -> str:
+    stored = web.request("PUT", granted["url"], granted["headers"], data)
+    assert stored.status == 200, stored.body
+    return stored.headers["etag"].strip('"')
+
+
+def at_a_beginning() -> None:
+    """Wait if ten minutes are about to end: a test must not span two of them."""
+    left = 600 - time.time() % 600
+    if left < 60:
+        time.sleep(left + 1)
+
+
+def test_an_address_used_again_and_again_makes_no_more_pictures_than_allowed(
+    here: Deployment, grace_anew: SignIn
+) -> None:
+    at_a_beginning()
+    size = len(picture(300, (64, 64)))
+    pictures = [
+        data for seed in range(300, 400) if len(data := picture(seed, (64, 64))) <= size + 400
+    ][: LIMIT + 3]
+    longest = max(map(len, pictures))
+    pictures = [data + bytes(longest - len(data)) for data in pictures]
+    granted = grant(here, grace_anew, pictures[0])
+    versions = [put(granted, data) for data in pictures]
+    assert len(set(versions)) == LIMIT + 3
+
+    def refused() -> int:
+        return sum(
+            (found := outcomes.rejection(here, grace_anew.sub, version)) is not None
+            and found.code == "too_many_uploads"
+            for version in versions
+        )
+
+    wait_until(lambda: refused() == 3, "the rejections", 120)
+    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    assert answer.status == 429
+    error = (answer.json() or {})["error"]
+    assert error["code"] == "too_many_uploads"
+    assert 0 < error["retry_after"] <= 600
+    assert answer.headers["retry-after"] == str(error["retry_after"])
+
+
+def test_a_user_who_sends_too_much_is_told_when_to_go_on(
+    here: Deployment, grace_anew: SignIn, ada: SignIn
+) -> None:
+    at_a_beginning()
+    ids = [f"{number:012x}" for number in range(LIMIT)]
+    here.dynamodb.put_item(
+        TableName=here.limits_table,
+        Item={"user": {"S": grace_anew.sub}, f"s{int(time.time()) // 600}": {"SS": ids}},
+    )
+    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    assert answer.status == 429
+    assert "retry-after" in answer.headers
+    assert ask(here, ada.token, {"extension": "jpg", "size": 1000}).status == 200
+
+
+def test_a_locked_user_sends_nothing(here: Deployment, grace_anew: SignIn) -> None:
+    data = picture(401, (64, 64))
+    granted = grant(here, grace_anew, data)
+    locks.set_lock(NOWHERE, here, grace_anew.sub, locked=True).execute(ignore)
+    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    assert (answer.status, (answer.json() or {})["error"]["code"]) == (403, "locked")
+    version = put(granted, data)  # by the address from before
+    rejection = wait_until(
+        lambda: outcomes.rejection(here, grace_anew.sub, version), "the rejection"
+    )
+    assert rejection
+    assert rejection.code == "locked"
+    locks.set_lock(NOWHERE, here, grace_anew.sub, locked=False).execute(ignore)
+    again = put(grant(here, grace_anew, picture(402, (64, 64))), picture(402, (64, 64)))
+    wait_for_version(here, grace_anew.sub, again)
