@@ -1,6 +1,6 @@
 """How many pictures a user may send, and whether the user is locked out.
 
-One item of a table for each user. `resize` counts in it each upload that it is told of, by the time
+One item of a table for each user. `resize` counts in it each upload of which S3 notifies it, by the time
 that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks before
 it gives an address. Where the table can't be asked, both go on without it, and log it: nobody's
 picture waits for a counter.
@@ -74,7 +74,8 @@ class Limits:
         try:
             answer = self.table.call("GetItem", Key=_key(user))
         except TableError as error:
-            return self._not_asked(error)
+            self._not_asked(error)
+            return None
         return self._refusal(answer.get("Item", {}), time.time())
 
     def count(self, user: str, upload: str, at: float) -> Refusal | None:
@@ -113,7 +114,7 @@ class Limits:
         except ConditionFailedError as failure:
             return self._refused(user, failure.item, at)
         except TableError as error:
-            return self._not_asked(error)
+            self._not_asked(error)
         return None
 
     def _refusal(self, item: dict[str, Any], at: float) -> Refusal | None:

@@ -148,6 +148,21 @@ ALARMS: dict[str, Situation] = {
         bad=always(1),
         minutes=1,
     ),
+    **{
+        f"{name}-limits": Situation(
+            Metric(
+                "avatar-ops-local",
+                "LimitsNotAsked",
+                "Count",
+                ("Sum",),
+                lambda h, name=name: {"FunctionName": h.function_names[name]},  # type: ignore[misc]
+            ),
+            worst=always(0),
+            bad=always(1),
+            minutes=5,
+        )
+        for name in ("presign", "resize")
+    },
     "queue-age": Situation(
         queue("ApproximateAgeOfOldestMessage", "Seconds", lambda h: h.queue_url),
         worst=always(300),

@@ -185,6 +185,30 @@ ATTEMPTS = {
             QueueUrl=here.dead_letter_queue_url, VisibilityTimeout=0
         ),
     ),
+    "look at a user's limits": attempt(
+        "dynamodb:GetItem",
+        lambda client, here, _: client("dynamodb").get_item(
+            TableName=here.limits_table, Key={"user": {"S": NAME}}
+        ),
+        "presign",
+    ),
+    "count a user's uploads": attempt(
+        "dynamodb:UpdateItem",
+        lambda client, here, _: client("dynamodb").update_item(
+            TableName=here.limits_table, Key={"user": {"S": NAME}}
+        ),
+        "resize",
+    ),
+    "delete a user's limits": attempt(
+        "dynamodb:DeleteItem",
+        lambda client, here, _: client("dynamodb").delete_item(
+            TableName=here.limits_table, Key={"user": {"S": NAME}}
+        ),
+    ),
+    "list the users' limits": attempt(
+        "dynamodb:Scan",
+        lambda client, here, _: client("dynamodb").scan(TableName=here.limits_table),
+    ),
     "publish to the topic": attempt(
         "sns:Publish",
         lambda client, here, _: client("sns").publish(TopicArn=here.topic_arn, Message="{}"),

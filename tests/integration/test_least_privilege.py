@@ -32,7 +32,7 @@ from tests.integration.policies import (
     withdrawn,
 )
 from tests.integration.system import System, picture, wait_for_version, wait_until
-from tests.integration.test_uploads import grant
+from tests.integration.test_uploads import ask, grant
 
 GOOD, BROKEN, CDN = "least-privilege", "least-privilege-broken", "least-privilege-cdn"
 REMOVED = "least-privilege-removed"
@@ -114,11 +114,13 @@ def resize(here: Deployment, key: str, version_id: str | None) -> None:
     announce(here, "ObjectCreated:Put", key, version_id)
 
 
-def announce(here: Deployment, event: str, key: str, version_id: str | None) -> None:
+def announce(
+    here: Deployment, event: str, key: str, version_id: str | None, time: str | None = None
+) -> None:
     """Call resize with an event of S3."""
     entity = {"key": key} | ({"versionId": version_id} if version_id else {})
     bucket = {"name": here.uploads_bucket}
-    record = {"eventName": event, "s3": {"bucket": bucket, "object": entity}}
+    record = {"eventName": event, "eventTime": time, "s3": {"bucket": bucket, "object": entity}}
     call(here, "resize", {"Records": [record]})
 
 
@@ -175,6 +177,30 @@ def cleaned(scene: Scene) -> None:
     )
     if json.loads(answer["Payload"].read())["batchItemFailures"]:
         raise DeniedError("the message is to come again")
+
+
+def locked_out(scene: Scene) -> None:
+    """Refuse a locked user an address."""
+    here = scene.here
+    item = {"user": {"S": scene.ada.sub}, "locked": {"N": "1"}}
+    here.dynamodb.put_item(TableName=here.limits_table, Item=item)
+    try:
+        answer = ask(here, scene.ada.token, {"extension": "jpg", "size": 1000})
+    finally:
+        here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": item["user"]})
+    if answer.status == 200:
+        raise DeniedError("an address was given")
+    assert answer.status == 403, answer.body
+
+
+def counted(scene: Scene) -> None:
+    """Count a user's upload."""
+    here, good = scene.here, scene.good
+    announce(here, "ObjectCreated:Put", good.key, good.version_id, "2026-01-31T12:00:00.000Z")
+    key: Any = {"TableName": here.limits_table, "Key": {"user": {"S": good.key}}}
+    if "Item" not in here.dynamodb.get_item(**key, ConsistentRead=True):
+        raise DeniedError("the upload was not counted")
+    here.dynamodb.delete_item(**key)
 
 
 def rejected(scene: Scene) -> None:
@@ -414,6 +440,12 @@ PROOFS = {
     ),
     "resize/ConsumeQueue sqs:GetQueueAttributes": Proof(
         "Lambda refuses the queue as event source", "role", partial(measures, "resize")
+    ),
+    "presign/LookAtLimits dynamodb:GetItem": Proof(
+        "locked users, and who sends too much, are given addresses", "flow", locked_out
+    ),
+    "resize/CountUploads dynamodb:UpdateItem": Proof(
+        "an address that is used again makes pictures without limit", "flow", counted
     ),
     "resize/AnnounceLeftovers sqs:SendMessage": Proof(
         "the images of replaced pictures stay public", "flow", replaced

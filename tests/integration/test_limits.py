@@ -20,12 +20,12 @@ LIMIT = 20
 
 
 def forget(here: Deployment, user: SignIn) -> None:
-    """Let the user begin anew."""
+    """Let the user begin again."""
     here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": {"S": user.sub}})
 
 
 @pytest.fixture
-def grace_anew(here: Deployment, grace: SignIn) -> Iterator[SignIn]:
+def newcomer(here: Deployment, grace: SignIn) -> Iterator[SignIn]:
     forget(here, grace)
     yield grace
     forget(here, grace)
@@ -45,7 +45,7 @@ def at_a_beginning() -> None:
 
 
 def test_an_address_used_again_and_again_makes_no_more_pictures_than_allowed(
-    here: Deployment, grace_anew: SignIn
+    here: Deployment, newcomer: SignIn
 ) -> None:
     at_a_beginning()
     size = len(picture(300, (64, 64)))
@@ -54,19 +54,19 @@ def test_an_address_used_again_and_again_makes_no_more_pictures_than_allowed(
     ][: LIMIT + 3]
     longest = max(map(len, pictures))
     pictures = [data + bytes(longest - len(data)) for data in pictures]
-    granted = grant(here, grace_anew, pictures[0])
+    granted = grant(here, newcomer, pictures[0])
     versions = [put(granted, data) for data in pictures]
     assert len(set(versions)) == LIMIT + 3
 
     def refused() -> int:
         return sum(
-            (found := outcomes.rejection(here, grace_anew.sub, version)) is not None
+            (found := outcomes.rejection(here, newcomer.sub, version)) is not None
             and found.code == "too_many_uploads"
             for version in versions
         )
 
     wait_until(lambda: refused() == 3, "the rejections", 120)
-    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    answer = ask(here, newcomer.token, {"extension": "jpg", "size": 1000})
     assert answer.status == 429
     error = (answer.json() or {})["error"]
     assert error["code"] == "too_many_uploads"
@@ -75,32 +75,30 @@ def test_an_address_used_again_and_again_makes_no_more_pictures_than_allowed(
 
 
 def test_a_user_who_sends_too_much_is_told_when_to_go_on(
-    here: Deployment, grace_anew: SignIn, ada: SignIn
+    here: Deployment, newcomer: SignIn, ada: SignIn
 ) -> None:
     at_a_beginning()
     ids = [f"{number:012x}" for number in range(LIMIT)]
     here.dynamodb.put_item(
         TableName=here.limits_table,
-        Item={"user": {"S": grace_anew.sub}, f"s{int(time.time()) // 600}": {"SS": ids}},
+        Item={"user": {"S": newcomer.sub}, f"s{int(time.time()) // 600}": {"SS": ids}},
     )
-    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    answer = ask(here, newcomer.token, {"extension": "jpg", "size": 1000})
     assert answer.status == 429
     assert "retry-after" in answer.headers
     assert ask(here, ada.token, {"extension": "jpg", "size": 1000}).status == 200
 
 
-def test_a_locked_user_sends_nothing(here: Deployment, grace_anew: SignIn) -> None:
+def test_a_locked_user_sends_nothing(here: Deployment, newcomer: SignIn) -> None:
     data = picture(401, (64, 64))
-    granted = grant(here, grace_anew, data)
-    locks.set_lock(NOWHERE, here, grace_anew.sub, locked=True).execute(ignore)
-    answer = ask(here, grace_anew.token, {"extension": "jpg", "size": 1000})
+    granted = grant(here, newcomer, data)
+    locks.set_lock(NOWHERE, here, newcomer.sub, locked=True).execute(ignore)
+    answer = ask(here, newcomer.token, {"extension": "jpg", "size": 1000})
     assert (answer.status, (answer.json() or {})["error"]["code"]) == (403, "locked")
     version = put(granted, data)  # by the address from before
-    rejection = wait_until(
-        lambda: outcomes.rejection(here, grace_anew.sub, version), "the rejection"
-    )
+    rejection = wait_until(lambda: outcomes.rejection(here, newcomer.sub, version), "the rejection")
     assert rejection
     assert rejection.code == "locked"
-    locks.set_lock(NOWHERE, here, grace_anew.sub, locked=False).execute(ignore)
-    again = put(grant(here, grace_anew, picture(402, (64, 64))), picture(402, (64, 64)))
-    wait_for_version(here, grace_anew.sub, again)
+    locks.set_lock(NOWHERE, here, newcomer.sub, locked=False).execute(ignore)
+    again = put(grant(here, newcomer, picture(402, (64, 64))), picture(402, (64, 64)))
+    wait_for_version(here, newcomer.sub, again)

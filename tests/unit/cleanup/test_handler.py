@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +47,17 @@ def cleanup(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.reload(importlib.import_module("cleanup.handler"))
     rules = importlib.import_module("cleanup.leftovers")
     monkeypatch.setattr(module.leftovers, "_resize", -2 * rules._MARGIN)
+    dated(module)
     return module
+
+
+def dated(module: ModuleType) -> None:
+    """Let moto say the time, as S3 does with every answer."""
+
+    def date(parsed: Any, **_: Any) -> None:
+        parsed["ResponseMetadata"]["HTTPHeaders"]["date"] = format_datetime(datetime.now(UTC))
+
+    module.leftovers._s3.meta.events.register("after-call.s3.HeadObject", date)
 
 
 def store(s3: S3Client, name: str, *versions: str) -> None:
@@ -110,6 +122,7 @@ def test_names_that_begin_alike_or_lie_below_are_others(s3: S3Client, cleanup: M
 
 def test_what_may_be_about_to_be_shown_is_left(s3: S3Client, cleanup: ModuleType) -> None:
     module = importlib.reload(cleanup)  # as it is
+    dated(module)
     store(s3, "ada", "new")
     show(s3, "ada", version="shown")
     clean(module, "ada")

@@ -400,7 +400,12 @@ class Order(RuleBasedStateMachine):
         if self.unfinished:  # whoever runs it again completes it
             return
         for upload in uploads:
-            later = self.newest_shown.get(upload.key, upload).number > upload.number
+            later = any(
+                shown.number > upload.number
+                if shown.key == upload.key
+                else shown.uploaded >= upload.uploaded
+                for shown in self.newest_shown.values()
+            )
             record = self.s3.newest("assets", f"rejections/{NAME}/{upload.version}.json")
             kept = record or f"rejections/{NAME}/{upload.version}.json" in self.swept
             if not (is_good(upload) or later or (kept and upload.tags)):

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from datetime import UTC
+from email.utils import format_datetime
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 if TYPE_CHECKING:
@@ -44,5 +47,30 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 @pytest.fixture
 def resize(s3: S3Client) -> ModuleType:
     """The handler's module, started again with these settings."""
-    module = importlib.import_module("resize.handler")
-    return importlib.reload(module)
+    module = importlib.reload(importlib.import_module("resize.handler"))
+    module.store._s3 = Refusing(module.store._s3)
+    return module
+
+
+class Refusing:
+    """S3, with its own answer to who reads a delete marker; moto's is 404."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._s3, operation)
+
+    def get_object(self, **which: Any) -> Any:
+        try:
+            return self._s3.get_object(**which)
+        except ClientError as error:
+            for marker in self._s3.list_object_versions(Bucket=which["Bucket"]).get(
+                "DeleteMarkers", []
+            ):
+                if marker["VersionId"] == which.get("VersionId"):
+                    error.response["Error"]["Code"] = "MethodNotAllowed"
+                    error.response["ResponseMetadata"]["HTTPHeaders"]["last-modified"] = (
+                        format_datetime(marker["LastModified"].astimezone(UTC), usegmt=True)
+                    )
+            raise

@@ -74,8 +74,9 @@ def colour_of(s3: S3Client, key: str) -> tuple[int, ...]:
 
 def removal(s3: S3Client, key: str, sequencer: str) -> dict[str, Any]:
     """Put a delete marker, and return S3's event of it."""
-    marker = s3.delete_object(Bucket="uploads", Key=key)["VersionId"]
-    event = s3_event({"key": key, "versionId": marker, "eTag": ""}, sequencer)
+    s3.delete_object(Bucket="uploads", Key=key)
+    markers = s3.list_object_versions(Bucket="uploads", Prefix=key)["DeleteMarkers"]
+    event = s3_event({"key": key, "versionId": markers[0]["VersionId"], "eTag": ""}, sequencer)
     event["Records"][0]["eventName"] = "ObjectRemoved:DeleteMarkerCreated"
     return event
 
@@ -556,6 +557,7 @@ def test_an_older_upload_that_comes_late_does_not_bring_a_removed_avatar_back(
 def test_an_upload_after_a_removal_is_shown_whichever_comes_first(
     s3: S3Client, resize: ModuleType
 ) -> None:
+    upload(s3, "ada", picture("blue"))
     gone = removal(s3, "ada", "01")
     resize.handler(s3_event(upload(s3, "ada", picture("red")), "02"), CONTEXT)
     resize.handler(gone, CONTEXT)
@@ -564,6 +566,7 @@ def test_an_upload_after_a_removal_is_shown_whichever_comes_first(
 
 def test_the_default_avatar_can_not_be_removed(s3: S3Client, resize: ModuleType) -> None:
     s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=picture("blue"))
+    upload(s3, "_default.jpg", picture("red"))
     resize.handler(removal(s3, "_default.jpg", "01"), CONTEXT)
     metadata = s3.head_object(Bucket="assets", Key="avatars/_default.jpg")["Metadata"]
     assert metadata == {}
