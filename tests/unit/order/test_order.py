@@ -109,10 +109,13 @@ def version_read_before_the_lock(_: World, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 class UnconditionalRemoval(Client):
-    """Marks the avatar as removed whatever it shows by now."""
+    """Marks the avatar as removed, by an operator or by its user, whatever it shows by now."""
+
+    by_user = False
 
     def call(self, operation: str, arguments: dict[str, Any]) -> Any:
-        if "removed" in arguments.get("Metadata", {}):
+        metadata = arguments.get("Metadata", {})
+        if "removed" in metadata and ("source-key" in metadata) == self.by_user:
             arguments.pop("IfMatch", None)
             arguments.pop("IfNoneMatch", None)
         return super().call(operation, arguments)
@@ -122,11 +125,15 @@ def removal_without_condition(world: World, _: pytest.MonkeyPatch) -> None:
     world.client = UnconditionalRemoval
 
 
+def user_removal_without_condition(world: World, _: pytest.MonkeyPatch) -> None:
+    world.client = type("ByUser", (UnconditionalRemoval,), {"by_user": True})
+
+
 def removal_not_compared(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     is_newer = store.Store._is_newer
 
     def careless(self: store.Store, upload: Any, original: Any, pointer: Any) -> bool:
-        removed = pointer is not None and not pointer.version
+        removed = pointer is not None and not pointer.source_key
         return removed or is_newer(self, upload, original, pointer)
 
     monkeypatch.setattr(store.Store, "_is_newer", careless)
@@ -136,7 +143,7 @@ def removal_loses_its_second(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     is_newer = store.Store._is_newer
 
     def careless(self: store.Store, upload: Any, original: Any, pointer: Any) -> bool:
-        if pointer and not pointer.version and pointer.uploaded == original.uploaded:
+        if pointer and not pointer.source_key and pointer.uploaded == original.uploaded:
             return True
         return is_newer(self, upload, original, pointer)
 
@@ -198,7 +205,7 @@ def later_uploads_deleted_too(_: World, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(
         takedown.Listing,
         "until",
-        lambda self, _: [item for item in self.objects if item.version],
+        lambda self, _: [*self.originals, *(item for item in self.made if item.version)],
     )
 
 
@@ -259,16 +266,6 @@ def user_removal_without_its_key(world: World, _: pytest.MonkeyPatch) -> None:
     world.client = Keyless
 
 
-def cleaned_without_regard_to_the_young(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Delete what may be about to be shown."""
-    made = Leftovers.__init__
-
-    def careless(self: Leftovers, *arguments: Any, **named: Any) -> None:
-        made(self, *arguments, **named | {"resize_seconds": -10})
-
-    monkeypatch.setattr(Leftovers, "__init__", careless)
-
-
 def cleaned_at_once(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "DELAY", 0)
 
@@ -296,10 +293,10 @@ REMOVALS_BROKEN = {
     listed_once: "outlives? the removal",
     not_waited_for_workers: "outlives? the removal",
     later_uploads_deleted_too: "is lost|ends at|CDN still serves",
+    user_removal_without_condition: "goes back|ends at",
     user_removal_not_heard_of: "ends at",
     user_removal_without_sequencer: "goes back|ends at",
     user_removal_without_its_key: "goes back|ends at",
-    cleaned_without_regard_to_the_young: "before variants/|is lost",
     cleaned_at_once: "is left|is lost|before variants/",
     replaced_not_announced: "is left",
 }
@@ -487,6 +484,30 @@ def test_what_is_cleaned_while_it_is_sent_again_is_made_again(
     while not cleaner.done:
         order._step(cleaner)
     ends(order, "of the avatar is lost" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "whatever its age"])
+def test_what_is_about_to_be_shown_is_not_cleaned_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """Its variants are written, and its worker is about to show it."""
+    order = type("Order", (Order,), {"world": world})()
+    for picture in PICTURES[:2]:
+        order.upload("ada", picture)
+        resize_all(order)
+    order.minutes_pass()
+    with monkeypatch.context() as patch:
+        if broken:
+            patch.setattr(machine, "RESIZE_SECONDS", -10)
+        cleaner = order._clean(order.due[0])
+    order.upload("ada", PICTURES[0])
+    order.deliver(order.messages[0], by_queue=True)
+    (worker,) = order.resizing
+    until(order, worker, "put_object avatars/")
+    while not cleaner.done:
+        order._step(cleaner)
+    order._step(worker)
+    ends(order, "before variants/" if broken else "")
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "only when shown"])
