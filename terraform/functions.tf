@@ -40,6 +40,9 @@ locals {
 data "aws_partition" "this" {}
 
 locals {
+  # Apart from the function itself, whose role names its queue.
+  cleanup_timeout = 30
+
   limits_environment = {
     LIMITS_TABLE_NAME      = module.limits.name
     UPLOADS_PER_10_MINUTES = var.upload_limits.per_10_minutes
@@ -138,7 +141,7 @@ module "cleanup" {
   description        = "Deletes the pictures that avatars no longer show."
   zip_path           = "${var.artifacts_directory}/cleanup.zip"
   handler            = "cleanup.handler.handler"
-  timeout            = 30
+  timeout            = local.cleanup_timeout
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 

@@ -118,7 +118,7 @@ module "image_pipeline" {
   webhook_url         = var.webhook_url
 
   cleanup_function_arn   = module.cleanup.arn
-  cleanup_timeout        = module.cleanup.timeout
+  cleanup_timeout        = local.cleanup_timeout
   replaced_image_seconds = var.replaced_image_seconds
 
   uploads_bucket = {
