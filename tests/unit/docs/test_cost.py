@@ -46,6 +46,7 @@ def billed(processor_ms: float, memory: int = WHOLE_PROCESSOR) -> float:
 def upload_usd(processor_ms: float, puts: int) -> float:
     """Return the USD of a million uploads."""
     taken_in, kept = numbers("CloudWatch Logs")
+    counted, looked_up = numbers("DynamoDB")  # not consistently: half a unit
     return (
         numbers("API Gateway")[0]
         + 2 * lambda_usd(256, 50)
@@ -54,6 +55,8 @@ def upload_usd(processor_ms: float, puts: int) -> float:
         + 2 * GET
         + 3 * numbers("SQS")[0]
         + numbers("SNS")[0]
+        + counted
+        + looked_up / 2
         + 2.16 * (taken_in + kept)
     )
 

@@ -130,24 +130,36 @@ def user_removal_without_condition(world: World, _: pytest.MonkeyPatch) -> None:
 
 
 def removal_not_compared(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    is_newer = store.Store._is_newer
+    is_newer, is_known_stale = store.Store._is_newer, store._is_known_stale
 
     def careless(self: store.Store, upload: Any, original: Any, pointer: Any) -> bool:
         removed = pointer is not None and not pointer.source_key
         return removed or is_newer(self, upload, original, pointer)
 
+    def hasty(upload: Any, uploaded: Any, pointer: Any) -> bool:
+        removed = pointer is not None and not pointer.source_key
+        return not removed and is_known_stale(upload, uploaded, pointer)
+
     monkeypatch.setattr(store.Store, "_is_newer", careless)
+    monkeypatch.setattr(store, "_is_known_stale", hasty)
 
 
 def removal_loses_its_second(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    is_newer = store.Store._is_newer
+    is_known_stale = store._is_known_stale
 
-    def careless(self: store.Store, upload: Any, original: Any, pointer: Any) -> bool:
-        if pointer and not pointer.source_key and pointer.uploaded == original.uploaded:
-            return True
-        return is_newer(self, upload, original, pointer)
+    def careless(upload: Any, uploaded: Any, pointer: Any) -> bool:
+        if pointer and not pointer.source_key and pointer.uploaded == uploaded:
+            return False
+        return is_known_stale(upload, uploaded, pointer)
 
-    monkeypatch.setattr(store.Store, "_is_newer", careless)
+    monkeypatch.setattr(store, "_is_known_stale", careless)
+    monkeypatch.setattr(
+        store.Store,
+        "_is_newer",
+        lambda _, upload, original, pointer: (
+            not store._is_known_stale(upload, original.uploaded, pointer)
+        ),
+    )
 
 
 def removal_by_a_fast_clock(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
