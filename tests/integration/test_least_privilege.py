@@ -35,7 +35,6 @@ from tests.integration.system import System, picture, wait_for_version, wait_unt
 from tests.integration.test_uploads import ask, grant
 
 GOOD, BROKEN, CDN = "least-privilege", "least-privilege-broken", "least-privilege-cdn"
-REMOVED = "least-privilege-removed"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,6 @@ class Scene:
     ada: SignIn
     good: Original
     broken: Original
-    marker: Original
 
 
 Probe = Callable[[Scene], None]
@@ -146,16 +144,6 @@ def reconciled(scene: Scene) -> None:
 def replaced(scene: Scene) -> None:
     """Make an avatar that replaces one, whose images are then to go."""
     announce(scene.here, "ObjectCreated:Put", scene.good.key, scene.good.version_id)
-
-
-def marked(scene: Scene) -> None:
-    """Have an avatar removed, by S3's event of its delete marker."""
-    announce(
-        scene.here,
-        "ObjectRemoved:DeleteMarkerCreated",
-        scene.marker.key,
-        scene.marker.version_id,
-    )
 
 
 def removed_by_user(scene: Scene) -> None:
@@ -308,6 +296,16 @@ def measures(function: str, scene: Scene) -> None:
         )
 
 
+def marks(scene: Scene) -> None:
+    """Tag the mark of a removal: S3 asks that of who writes it with a tag."""
+    with denials():
+        scene.actors.client("resize", "s3").put_object_tagging(
+            Bucket=scene.here.assets_bucket,
+            Key=f"avatars/{CDN}.jpg",
+            Tagging={"TagSet": [{"Key": "avatar-removed", "Value": "true"}]},
+        )
+
+
 def queues_again(scene: Scene) -> None:
     """Send what changes nothing to the queue of uploads."""
     with denials():
@@ -451,7 +449,7 @@ PROOFS = {
         "the images of replaced pictures stay public", "flow", replaced
     ),
     "resize/MarkRemovedAvatars s3:PutObjectTagging": Proof(
-        "a user's removal ends in the dead-letter queue", "flow", marked
+        "a user's removal ends in the dead-letter queue", "role", marks
     ),
     "remove/MarkDeleted s3:DeleteObject": Proof(
         "users can't remove their avatar", "flow", removed_by_user
@@ -625,16 +623,11 @@ def scene(system: System, ada: SignIn) -> Iterator[Scene]:
         lambda: here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=broken.key)["TagSet"],
         "the broken original's mark",
     )
-    original(REMOVED, b"")
-    marker = here.s3.delete_object(Bucket=here.uploads_bucket, Key=REMOVED)["VersionId"]
-    mark = {"Bucket": here.assets_bucket, "Key": f"avatars/{REMOVED}.jpg"}
-    wait_until(
-        lambda: (outcomes.register(here, REMOVED) or {}).get("Metadata", {}).get("removed"),
-        "the removal",
-    )
-    yield Scene(here, Actors(here), ada, good, broken, Original(REMOVED, "", marker))
+    mark = {"Bucket": here.assets_bucket, "Key": f"avatars/{CDN}.jpg"}
+    here.s3.put_object(**mark)
+    yield Scene(here, Actors(here), ada, good, broken)
     here.s3.delete_object(**mark)
-    for name in (GOOD, BROKEN, REMOVED):
+    for name in (GOOD, BROKEN):
         takedown.delete(here, takedown.objects_of(here, name), lambda event: None)
     for folder in ("variants", "rejections"):
         here.s3.delete_object(Bucket=here.assets_bucket, Key=f"{folder}/{CDN}/1.txt")
