@@ -74,7 +74,7 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m tests.pgbouncer
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)

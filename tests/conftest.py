@@ -15,13 +15,14 @@ MACHINES = "Machines, and the seconds to a served avatar"
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Ask that all that works on the running system go to one worker.
+    """Ask that all that works on the running system go to two workers, a system for each.
 
-    Each worker that gets such a test brings up a system of its own: slower, but as right.
+    More would each wait for a system; one would work when all others are done.
     """
     for item in items:
         if "system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("system"))
+            half = "browser" if item.path.parent.name in ("browser", "faults") else "system"
+            item.add_marker(pytest.mark.xdist_group(half))
     return (yield)
 
 

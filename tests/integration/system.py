@@ -162,11 +162,12 @@ class System:
     def close(self) -> None:
         """Stop it and delete it; nothing of it may be left."""
         self.make("down")
+        ours = psutil.Process()  # whose children have its settings, as multiprocessing's tracker
         its = [
             process
             for process in psutil.process_iter(["cmdline", "environ"])
             if str(self.directory) in str((process.info["environ"] or {}).values())
-            and process.pid != os.getpid()
+            and process not in (ours, *ours.children(recursive=True))
         ]
         _, left = psutil.wait_procs(its, timeout=10)  # a worker ends with the emulator's pipe
         shutil.rmtree(self.directory)
