@@ -12,6 +12,7 @@ from tests.unit.resize.corpus import cases
 
 pytestmark = pytest.mark.xdist_group("pictures")  # which are painted once
 
+
 @pytest.fixture(scope="module")
 def outcomes(browser: Browser) -> list[Outcome]:
     with warnings.catch_warnings():  # Pillow's, of files that are made to be wrong
