@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import functools
+from collections.abc import Generator, Iterator
 
+import botocore.session
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.faults.ledger"]
 # The properties under which tests keep rows for the summary
 DOCTOR = "What was broken, and what doctor said"
 ORDER = "The order of uploads, replayed"
 MACHINES = "Machines, and the seconds to a served avatar"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _read_once() -> Iterator[None]:
+    """Read what doesn't change once: AWS's services for each session, packages for each page."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (botocore.session, "create_loader"),
+            (manifest_scanner, "scan_component_manifests"),
+        ):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
