@@ -93,7 +93,6 @@ module "uploads" {
   upload_origins          = local.origins
   storage_transition      = var.originals_storage
   deny_insecure_transport = var.deny_insecure_transport
-  force_destroy           = var.force_destroy_buckets
 }
 
 # From an upload to an avatar, and to the subscribers that are notified of it.
@@ -129,7 +128,6 @@ module "assets" {
   expiring_tags           = { avatar-removed = 30 } # days: longer than a message waits, redriven once
   read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport
-  force_destroy           = var.force_destroy_buckets
 
   service_readers = {
     ReadByDistribution = {
