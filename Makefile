@@ -70,7 +70,7 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
 
 ##@ Development
-.PHONY: test test-machines lint format docs bench lock
+.PHONY: test test-machines lint format docs screenshots bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m tests.pgbouncer
@@ -89,6 +89,10 @@ format: .venv/development ## Format Python and Terraform
 
 docs: .venv/development ## Write the tables that are made from the code
 	@.venv/bin/python -m tests.unit.docs.generated
+
+screenshots: .venv/development ## Renew docs/screenshots, on a system of its own (five minutes)
+	@.venv/bin/python -m tests.browser.chromium
+	@.venv/bin/python -m tests.browser.screenshots
 
 bench: .venv/development ## Measure against named peers (needs Node.js)
 	@.venv/bin/python -m tests.bench
