@@ -83,3 +83,11 @@ def bury(here: Deployment, key: str) -> str:
     return here.sqs.send_message(
         QueueUrl=here.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]})
     )["MessageId"]
+
+
+def waiting(here: Deployment, url: str) -> int:
+    """Return how many messages are in a queue."""
+    found = here.sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])

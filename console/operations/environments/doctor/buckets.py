@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from console.operations import web
-from console.operations.environments.doctor.examination import Check, error_code
+from console.operations.environments.aws_errors import suppressed
+from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
 
@@ -46,13 +45,10 @@ def _exists(subject: Examined, bucket: str) -> Iterator[Finding]:
 
 
 def _closed(subject: Examined, bucket: str) -> Iterator[Finding]:
-    try:
+    on: list[str] = []
+    with suppressed({"NoSuchPublicAccessBlockConfiguration"}):
         block = subject.here.s3.get_public_access_block(Bucket=bucket)
         on = [name for name, value in block["PublicAccessBlockConfiguration"].items() if value]
-    except ClientError as error:
-        if error_code(error) != "NoSuchPublicAccessBlockConfiguration":
-            raise
-        on = []
     wanted = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     missing = sorted(wanted - set(on))
     yield compare(
@@ -112,12 +108,9 @@ def _assets_told(subject: Examined) -> Iterator[Finding]:
 def _cors_rule(subject: Examined, made: dict[str, Any]) -> Iterator[Finding]:
     here = subject.here
     (wanted,) = made["cors_rule"]
-    try:
-        rules: Any = here.s3.get_bucket_cors(Bucket=here.uploads_bucket)["CORSRules"]
-    except ClientError as error:
-        if error_code(error) != "NoSuchCORSConfiguration":
-            raise
-        rules = []
+    rules: Any = []
+    with suppressed({"NoSuchCORSConfiguration"}):
+        rules = here.s3.get_bucket_cors(Bucket=here.uploads_bucket)["CORSRules"]
     expected = _rule(
         wanted["allowed_methods"],
         wanted["allowed_headers"],
