@@ -9,6 +9,7 @@ import typer
 
 from console import terminal
 from console.commands.context import AsJson, Yes, carry_out, command, commands, resolved
+from console.commands.preflight import before_plan
 from console.operations.environments import deployment, infrastructure, settings_files
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
@@ -25,8 +26,14 @@ def bootstrap() -> None:
 
 
 @command(app)
-def plan() -> None:
-    """Show what `apply` would change."""
+def plan(
+    force: Annotated[
+        bool, typer.Option("--force", envvar="FORCE", help="Although an apply would fail.")
+    ] = False,
+) -> None:
+    """Show what `apply` would change, and first what would stop it."""
+    with terminal.Progress() as report:
+        before_plan(report, force=force)
     workspace = Workspace(resolved())
     with (
         terminal.Progress() as report,

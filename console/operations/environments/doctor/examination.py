@@ -54,7 +54,7 @@ class _Outcome:
     broken_by: str = ""
 
 
-def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
+def run(checks: Sequence[Check], report: progress.Report, step: str = "Examine") -> list[Finding]:
     """Run the checks and return what they found.
 
     What was left out because of a broken prerequisite is said in one finding for each such
@@ -76,7 +76,7 @@ def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
         return _Outcome(findings, check.key if broken else "")
 
     with (
-        progress.timed(report, "Examine") as detail,
+        progress.timed(report, step) as detail,
         ThreadPoolExecutor(_WORKERS, thread_name_prefix="doctor") as pool,
     ):
         names: dict[Future[_Outcome], str] = {}
@@ -84,9 +84,7 @@ def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
             outcomes[check.key] = pool.submit(one, check)
             names[outcomes[check.key]] = check.key
         for done, future in enumerate(as_completed(names), 1):
-            report(
-                progress.Event("Examine", "advanced", names[future], done=done, total=len(checks))
-            )
+            report(progress.Event(step, "advanced", names[future], done=done, total=len(checks)))
         detail.append(f"{len(checks)} checks")
     found = [finding for future in outcomes.values() for finding in future.result().findings]
     return found + [not_checked(cause, names) for cause, names in skipped.items()]
