@@ -36,10 +36,7 @@ def accounts(here: Deployment) -> list[str]:
     """Return the test users that runs have left."""
     listed = here.cognito.list_users(UserPoolId=here.user_pool_id)["Users"]
     names = [
-        item["Value"]
-        for user in listed
-        for item in user["Attributes"]
-        if item["Name"] == "email"
+        item["Value"] for user in listed for item in user["Attributes"] if item["Name"] == "email"
     ]
     return [name for name in names if name.startswith("acceptance-")]
 
@@ -180,6 +177,10 @@ def test_a_viewer_may_not_run_it(system: System, here: Deployment) -> None:
 
     with pytest.raises(OperationError, match="may look at everything and change nothing"):
         changes.carry_out(
-            change, confirm, None, Actor("viewer", may_operate=False), ignore  # type: ignore[arg-type]
+            change,
+            confirm,
+            None,
+            Actor("viewer", may_operate=False),
+            ignore,  # type: ignore[arg-type]
         )
     assert test_users.email(change.subject_of_run.user) not in accounts(here)

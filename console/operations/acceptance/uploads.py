@@ -38,6 +38,7 @@ REPLACED, REJECTED, REDRIVEN = "a later picture", "a rejection", "redrive of a d
 INVALIDATED, REMOVED = "an invalidation", "a removal"
 _CACHED_SECONDS = 7  # the CDN keeps a 404 for 5
 _EXPIRY_SECONDS = 1
+_TAG_SECONDS = 10
 _FORMATS = {"jpg": "JPEG", "webp": "WEBP", "avif": "AVIF"}
 _TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
 _NO_PICTURE = b"This is not a picture, and must be refused. "
@@ -185,9 +186,10 @@ def _served(subject: Subject) -> Iterator[Finding]:
         if answer.status == 200:
             picture = Image.open(io.BytesIO(answer.body))
             found += f", {picture.format} {picture.width}x{picture.height}"
+        wanted = f"200 {_TYPES[extension]}, {_FORMATS[extension]} {side}x{side}"
         yield compare(
-            AREA, f"variant {variant}",
-            f"200 {_TYPES[extension]}, {_FORMATS[extension]} {side}x{side}", found, "S3 has it: check the assets bucket's policy and the distribution.",
+            AREA, f"variant {variant}", wanted, found,
+            "S3 has it: check the assets bucket's policy and the distribution.",
         )  # fmt: skip
         if answer.status == 200:
             yield from header_findings(
@@ -295,13 +297,11 @@ def _rejected(subject: Subject) -> Iterator[Finding]:
         AREA, REJECTED, "rejected: unsupported_format", f"rejected: {code}",
         "`make logs FUNCTION=resize` says why.",
     )  # fmt: skip
-    with aws_errors("read the original's tags"):
+    with aws_errors("look at the original"):
         newest = here.s3.head_object(Bucket=here.uploads_bucket, Key=sub)
-        subject.version_ids["rejected"] = newest["VersionId"]
-        tags = here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=sub)["TagSet"]
+    subject.version_ids["rejected"] = newest["VersionId"]
     yield compare(
-        AREA, "the original's tag", "avatar-rejection=unsupported_format",
-        ", ".join(f"{tag['Key']}={tag['Value']}" for tag in tags),
+        AREA, "the original's tag", "avatar-rejection=unsupported_format", _tags(subject),
         "The resize function's role must tag originals: `make doctor`.",
     )  # fmt: skip
     yield compare(
@@ -309,6 +309,17 @@ def _rejected(subject: Subject) -> Iterator[Finding]:
         "as before" if outcomes.shown_version(here, sub) == before else "another",
         "`make logs FUNCTION=resize` says why.",
     )  # fmt: skip
+
+
+def _tags(subject: Subject) -> str:
+    """Return the tags of the newest original; they are written after the record."""
+    here, deadline = subject.here, time.monotonic() + _TAG_SECONDS
+    while True:
+        with aws_errors("read the original's tags"):
+            found = here.s3.get_object_tagging(Bucket=here.uploads_bucket, Key=subject.sub)
+        if found["TagSet"] or time.monotonic() > deadline:
+            return ", ".join(f"{tag['Key']}={tag['Value']}" for tag in found["TagSet"])
+        time.sleep(0.2)
 
 
 def _rejection_served(subject: Subject) -> Iterator[Finding]:

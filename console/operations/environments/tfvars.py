@@ -42,7 +42,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def declared(path: Path = ROOT / "terraform/variables.tf") -> dict[str, frozenset[str]]:
     """Return the root module's variables, with the attributes of those that are objects."""
-    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r'^variable "(\w+)" \{\n(.*?)^\}', path.read_text(), re.MULTILINE | re.DOTALL
+    )
     found = {}
     for name, block in blocks:
         shape = re.search(r"^  type += object\(\{\n(.*?)^  \}\)", block, re.MULTILINE | re.DOTALL)
@@ -81,7 +83,7 @@ class _Parser:
     def _error(self, line: int) -> OperationError:
         return OperationError(
             f"Line {line} of {self._name} is not a setting.",
-            'Write name = value: a "text", a number, true, false, null, [a list] or { an = object }.',
+            'Write name = value: a "text", a number, true, false, null, [a list], { an = object }.',
         )
 
     def _next(self, *kinds: str) -> Any:

@@ -161,12 +161,12 @@ def _deciding(host: str) -> tuple[str, list[Any]]:
 
 def _excludes(records: list[Any]) -> str:
     """Return whom the records admit, if Amazon is not among them."""
-    found = [(record.flags, record.tag.decode().lower(), record.value.decode()) for record in records]
+    found = [
+        (record.flags, record.tag.decode().lower(), record.value.decode()) for record in records
+    ]
     if unknown := [tag for flags, tag, _ in found if flags & _CRITICAL and tag not in _TAGS]:
         return f"nobody who doesn't understand {unknown[0]}"
-    issuers = [
-        value.partition(";")[0].strip().lower() for _, tag, value in found if tag == "issue"
-    ]
+    issuers = [value.partition(";")[0].strip().lower() for _, tag, value in found if tag == "issue"]
     if not issuers or AMAZON & set(issuers):
         return ""
     return ", ".join(sorted(set(filter(None, issuers)))) or "nobody"

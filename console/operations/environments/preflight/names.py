@@ -47,7 +47,8 @@ def _compared(
         yield Finding(AREA, kind, "ok", "free, or made by Terraform", "free, or made by Terraform")
     else:
         yield Finding(
-            AREA, kind, "error", "free, or made by Terraform", f"there already: {', '.join(others)}",
+            AREA, kind, "error", "free, or made by Terraform",
+            f"there already: {', '.join(others)}",
             "Is this environment applied in another region, or from another state? If not, "
             "delete them, or set another `project`.",
         )  # fmt: skip
@@ -92,7 +93,9 @@ def _there(call: Callable[[], Any]) -> bool:
 def _functions(planned: Planned) -> Iterator[str]:
     client, made = planned.client("lambda"), _made(planned, "aws_lambda_function", "function_name")
     for name in planned.functions:
-        if name not in made and _there(partial(client.get_function_configuration, FunctionName=name)):
+        if name not in made and _there(
+            partial(client.get_function_configuration, FunctionName=name)
+        ):
             yield name
 
 
