@@ -90,7 +90,7 @@ def checks(subject: Subject) -> Iterator[Check]:
             name = f"preflight of {method} {path} from {origin}"
             yield _check(name, _preflight, subject, name, origin, method, path)
     yield Check(AREA, GRANT, partial(_grant, subject), (SIGN_IN,))
-    for name in ("not Bearer", "an ID token", "a changed signature", "no signature"):
+    for name in ("Basic authorization", "an ID token", "a changed signature", "no signature"):
         yield Check(
             AREA, f"{_UPLOAD} with {name}", partial(_refused_token, subject, name), (GRANT,)
         )
@@ -182,12 +182,12 @@ def _grant(subject: Subject) -> Iterator[Finding]:
     yield function_answers(subject, AREA, GRANT, "200", answer, "presign")
     members = {"url", "method", "headers", "key", "expires_in", "variants"}
     yield compare(
-        AREA, "its members", ", ".join(sorted(members)),
+        AREA, f"{GRANT}: members", ", ".join(sorted(members)),
         ", ".join(sorted(members & granted.keys())), "Deploy the functions again: `make apply`.",
     )  # fmt: skip
     own = "the caller's sub, 300 s"
     yield compare(
-        AREA, "its key and time", own,
+        AREA, f"{GRANT}: key and time", own,
         own if granted.get("key") == subject.sub and granted.get("expires_in") == 300
         else f"{'another' if granted.get('key') != subject.sub else own.split(',')[0]}, "
              f"{granted.get('expires_in')} s",
@@ -195,12 +195,12 @@ def _grant(subject: Subject) -> Iterator[Finding]:
     )  # fmt: skip
     if subject.state:
         yield compare(
-            AREA, "its variants", ", ".join(subject.state.outputs["avatar_variants"]),
+            AREA, f"{GRANT}: variants", ", ".join(subject.state.outputs["avatar_variants"]),
             ", ".join(granted.get("variants", [])), subject.fix_by_apply,
         )  # fmt: skip
     answer = subject.asks("POST", _UPLOAD, token=subject.token or "", body=_wish(), origin=FOREIGN)
     yield compare(
-        AREA, f"its answer to {FOREIGN}", "not readable by a page", read_by_page(answer, FOREIGN),
+        AREA, f"{GRANT}, from {FOREIGN}", "not readable by a page", read_by_page(answer, FOREIGN),
         subject.fix_by_apply,
     )  # fmt: skip
 
@@ -211,7 +211,7 @@ def _refused_token(subject: Subject, name: str) -> Iterator[Finding]:
     middle = len(signature) // 2
     changed = "A" if signature[middle] != "A" else "B"
     header = {
-        "not Bearer": f"Basic {base64.b64encode(b'acceptance:none').decode()}",
+        "Basic authorization": f"Basic {base64.b64encode(b'acceptance:none').decode()}",
         "an ID token": f"Bearer {subject.id_token}",
         "a changed signature": f"Bearer {head}.{payload}."
         f"{signature[:middle]}{changed}{signature[middle + 1 :]}",
@@ -230,7 +230,8 @@ def _refused(subject: Subject, name: str, body: bytes, wanted: str) -> Iterator[
     if answer.status == 413 and subject.state:
         told = (answer.json() or {}).get("error", {}).get("max_size")
         yield compare(
-            AREA, "its max_size", str(int(subject.state.outputs["max_upload_bytes"])), str(told),
+            AREA, f"{_UPLOAD}: max_size",
+            str(int(subject.state.outputs["max_upload_bytes"])), str(told),
             subject.fix_by_apply,
         )  # fmt: skip
 
@@ -297,7 +298,7 @@ def _update(subject: Subject) -> Iterator[Finding]:
     answer = _send_update(subject)
     yield function_answers(subject, AREA, name, "200", answer, "authorizer", "profiles")
     yield compare(
-        AREA, "the name that it returns", subject.user,
+        AREA, f"{name}: the name", subject.user,
         (answer.json() or {}).get("display_name"), "`make logs FUNCTION=profiles` says why.",
     )  # fmt: skip
 

@@ -123,7 +123,7 @@ def _missing(subject: Subject) -> Iterator[Finding]:
         yield from _page_findings(subject, name, answer)
     yield Answer(
         AREA, "X-Cache of a missing picture", "ok", "", answer.headers.get("x-cache", "none"),
-        embedded="Error from cloudfront",
+        embedded="Miss from cloudfront",
     )  # fmt: skip
     yield Answer(
         AREA, "Cache-Control of a missing picture", "ok", "",
@@ -168,7 +168,7 @@ def _preflight(subject: Subject, name: str, origin: str) -> Iterator[Finding]:
 def _direct(subject: Subject, bucket: str) -> Iterator[Finding]:
     address = f"{subject.here.s3.meta.endpoint_url}/{bucket}"
     for name, url in (
-        ("its list", f"{address}?list-type=2"),
+        ("the list", f"{address}?list-type=2"),
         ("an object", f"{address}/avatars/_default.jpg"),
     ):
         answer = web.request("GET", url)

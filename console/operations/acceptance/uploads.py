@@ -49,13 +49,7 @@ def checks(subject: Subject) -> Iterator[Check]:
     for origin in [*subject.origins, FOREIGN]:
         name = f"preflight of PUT from {origin}"
         yield Check(AREA, name, partial(_preflight, subject, name, origin), (GRANT,))
-    for name in (
-        "another type",
-        "another length",
-        "another key",
-        "another method",
-        "an Authorization header",
-    ):
+    for name in ("another type", "another length", "another key", "another method"):
         yield Check(AREA, f"PUT with {name}", partial(_refused, subject, name), (GRANT,))
     yield Check(AREA, "PUT after the address has expired", partial(_expired, subject), (SIGN_IN,))
     yield Check(AREA, PUT, partial(_put_picture, subject), (GRANT,))
@@ -109,19 +103,17 @@ def _refused(subject: Subject, name: str) -> Iterator[Finding]:
             data += b"x"
         case "another key":
             url = url.replace(f"/{subject.sub}?", f"/{subject.sub}-other?")
-        case "another method":
-            method, data = "DELETE", b""
         case _:
-            headers["Authorization"] = "Bearer none"
+            method, data = "DELETE", b""
     answer = web.request(method, url, headers | {"Origin": subject.origin}, data)
     code, _ = refusals.code_and_message(answer.body.decode(errors="replace"))
-    wanted = "403 SignatureDoesNotMatch"
-    if name == "an Authorization header":
-        wanted = "400 InvalidArgument"
-    yield compare(
-        AREA, f"PUT with {name}", wanted, f"{answer.status} {code}",
-        "Only what was signed may be stored: check the presign function.",
-    )  # fmt: skip
+    remedy = "Only what was signed may be stored: check the presign function."
+    if method == "PUT":
+        wanted, found = "403 SignatureDoesNotMatch", f"{answer.status} {code}"
+        yield compare(AREA, f"PUT with {name}", wanted, found, remedy)
+        return
+    yield compare(AREA, f"PUT with {name}", "403", str(answer.status), remedy)
+    yield Answer(AREA, "the code for another method", "ok", "", code, embedded="AccessDenied")
 
 
 def _expired(subject: Subject) -> Iterator[Finding]:
