@@ -9,7 +9,6 @@ import typer
 
 from console import terminal
 from console.commands.context import AsJson, Yes, carry_out, command, commands, resolved
-from console.commands.preflight import before_plan
 from console.operations.environments import deployment, infrastructure, settings_files
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
@@ -32,6 +31,8 @@ def plan(
     ] = False,
 ) -> None:
     """Show what `apply` would change, and first what would stop it."""
+    from console.commands.preflight import before_plan  # loads what doctor needs
+
     with terminal.Progress() as report:
         before_plan(report, force=force)
     workspace = Workspace(resolved())

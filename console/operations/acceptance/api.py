@@ -16,9 +16,9 @@ from console.operations.acceptance.subject import (
     SIGN_IN,
     Answer,
     Subject,
-    explained,
     function_answers,
     read_by_page,
+    reason_for,
 )
 from console.operations.environments.doctor.buckets import FOREIGN, preflight
 from console.operations.environments.doctor.examination import Check
@@ -67,7 +67,7 @@ _UPDATES: dict[str, tuple[object, str]] = {
     "a blank name": ({"display_name": "\u2800"}, "422 display_name_blank"),
     "a name with a line break": ({"display_name": "Ada\nLovelace"}, "422 display_name_invalid"),
     "a name of 65 characters": ({"display_name": "a" * 65}, "422 display_name_too_long"),
-    "a bio that is no text": ({"display_name": "Ada", "bio": 1}, "422 bio_invalid"),
+    "a bio that is a number": ({"display_name": "Ada", "bio": 1}, "422 bio_invalid"),
     "a bio of 1,001 characters": ({"display_name": "Ada", "bio": "a" * 1001}, "422 bio_too_long"),
 }
 
@@ -176,7 +176,7 @@ def _grant(subject: Subject) -> Iterator[Finding]:
     answer = subject.asks("POST", _UPLOAD, token=subject.token or "", body=_wish())
     granted = answer.json()
     if answer.status != 200 or not isinstance(granted, dict):
-        why, remedy = explained(subject, answer, ("authorizer", "presign"), since)
+        why, remedy = reason_for(subject, answer, ("authorizer", "presign"), since)
         yield Finding(AREA, GRANT, "error", "200", f"{answer.status}{why}", remedy)
         return
     yield function_answers(subject, AREA, GRANT, "200", answer, "presign")

@@ -45,7 +45,7 @@ def checks(subject: Subject) -> Iterator[Check]:
 def header_findings(
     subject: Subject, name: str, answer: web.Response, caching: str
 ) -> Iterator[Finding]:
-    """Compare what browsers are told of a picture, for a page and for any other."""
+    """Compare what a picture's headers allow, to a page and to any other."""
     yield compare(
         AREA, f"{name}: caching", caching, answer.headers.get("cache-control"),
         "The object's metadata say so: `make reconcile ALL=1` writes them again.",

@@ -144,11 +144,11 @@ def function_answers(
         treated += f", Cache-Control: {caching}"
     why, remedy = "", subject.fix_by_apply
     if found != wanted:
-        why, remedy = explained(subject, answer, functions)
+        why, remedy = reason_for(subject, answer, functions)
     return compare(area, name, f"{wanted}, readable by a page", f"{found}, {treated}{why}", remedy)
 
 
-def explained(
+def reason_for(
     subject: Subject, answer: web.Response, functions: tuple[str, ...], since: float | None = None
 ) -> tuple[str, str]:
     """Return why the API answers so, as an addition to the answer, and a remedy."""

@@ -19,8 +19,8 @@ from console.operations.acceptance.subject import (
     TRACING,
     Answer,
     Subject,
-    explained,
     read_by_page,
+    reason_for,
 )
 from console.operations.avatars import cdn, takedown
 from console.operations.environments.aws_errors import aws_errors
@@ -87,7 +87,7 @@ def _grant(subject: Subject, size: int, extension: str = "jpg") -> dict[str, Any
     answer = subject.asks("POST", "/avatars/key_upload", token=subject.token or "", body=body)
     granted = answer.json()
     if answer.status != 200 or not isinstance(granted, dict):
-        why, remedy = explained(subject, answer, ("authorizer", "presign"))
+        why, remedy = reason_for(subject, answer, ("authorizer", "presign"))
         raise OperationError(f"The API gave no address: {answer.status}{why}.", remedy)
     return granted
 
