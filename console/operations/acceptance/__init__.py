@@ -44,6 +44,8 @@ _STATES: dict[str, State] = {
     "error": "failed",
     "unknown": "not asked",
 }
+_WORKERS = 4
+"""A new account runs ten functions at a time, and has users."""
 # What the contract has, and nobody should try on an environment with users
 _UNTRIED = {
     "429 above api_throttling": "it takes more requests a second than users should notice",
@@ -110,7 +112,7 @@ class Accept:
         subject = self.subject_of_run
         findings: list[Finding] = []
         try:
-            findings += examination.run(checks(subject), report, "Try the contract")
+            findings += examination.run(checks(subject), report, "Try the contract", _WORKERS)
         finally:
             findings += _clean_up(subject, report)
             self.results.extend(_results(findings))

@@ -596,8 +596,6 @@ def test_an_existing_pool_that_is_not_there_is_named(tmp_path: Path) -> None:
          {"log_kms_key_arn": "in us-west-2"}),
         ({"alarm_topic_arns": [f"arn:aws:sns:{REGION}:999999999999:ops"]},
          {"alarm_topic_arns": "of 999999999999"}),
-        ({"force_destroy_buckets": True},
-         {"force_destroy_buckets": "a destroy deletes every picture, but no user"}),
     ],
 )  # fmt: skip
 def test_settings_that_contradict_each_other_are_named(

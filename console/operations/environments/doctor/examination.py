@@ -54,8 +54,13 @@ class _Outcome:
     broken_by: str = ""
 
 
-def run(checks: Sequence[Check], report: progress.Report, step: str = "Examine") -> list[Finding]:
-    """Run the checks and return what they found.
+def run(
+    checks: Sequence[Check],
+    report: progress.Report,
+    step: str = "Examine",
+    workers: int = _WORKERS,
+) -> list[Finding]:
+    """Run the checks, so many at a time, and return what they found.
 
     What was left out because of a broken prerequisite is said in one finding for each such
     prerequisite.
@@ -77,7 +82,7 @@ def run(checks: Sequence[Check], report: progress.Report, step: str = "Examine")
 
     with (
         progress.timed(report, step) as detail,
-        ThreadPoolExecutor(_WORKERS, thread_name_prefix="doctor") as pool,
+        ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool,
     ):
         names: dict[Future[_Outcome], str] = {}
         for check in checks:

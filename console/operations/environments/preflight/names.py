@@ -50,7 +50,7 @@ def _compared(
             AREA, kind, "error", "free, or made by Terraform",
             f"there already: {', '.join(others)}",
             "Is this environment applied in another region, or from another state? If not, "
-            "delete them, or set another `project`.",
+            "delete them, or set another `project` or domain_name.",
         )  # fmt: skip
 
 

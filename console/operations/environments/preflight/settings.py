@@ -93,12 +93,6 @@ def _found(planned: Planned) -> Iterator[Finding]:
     yield from _elsewhere("user_pool_email", pool_email, {region, *_SES_REGIONS}, planned)
     for arn in settings.get("alarm_topic_arns") or []:
         yield from _elsewhere("alarm_topic_arns", arn, {region, CDN_REGION}, planned)
-    protected = settings.get("user_pool_deletion_protection", True)
-    if settings.get("force_destroy_buckets") and protected and not planned.emulated:
-        yield _warning(
-            "force_destroy_buckets", "false", "a destroy deletes every picture, but no user",
-            "Leave force_destroy_buckets out: `make destroy FORCE=1` does the same when asked.",
-        )  # fmt: skip
 
 
 def _warning(name: str, expected: str, found: str, remedy: str) -> Finding:
