@@ -75,12 +75,15 @@ _UPDATES: dict[str, tuple[object, str]] = {
 def checks(subject: Subject) -> Iterator[Check]:
     """Yield the attempts; those with a token need the test user's sign-in."""
     yield Check("Users", SIGN_IN, partial(_sign_in, subject))
+    yield Check(AREA, GRANT, partial(_grant, subject), (SIGN_IN,))
     profiles = "profiles" in subject.here.function_names
     closed = [("POST", _UPLOAD), *([("POST", _UPDATE)] if profiles else [])]
     for method, path in closed:
         yield _check(f"{method} {path} without a token", _gateway, subject, method, path, "", 401)
-        yield _check(f"{method} {path} with a wrong token", _gateway, subject, method, path,
-                     "Bearer not-a-token", 403)  # fmt: skip
+        # later, so that the authorizer's log has the reason for a refused token alone
+        name = f"{method} {path} with a wrong token"
+        wrong = partial(_gateway, subject, method, path, "Bearer not-a-token", 403)
+        yield Check(AREA, name, wrong, after=(GRANT,))
     yield _check("a route that isn't there", _gateway, subject, "GET", "/acceptance", "", 404)
     yield _check("a method that isn't there", _gateway, subject, "PUT", _UPLOAD, "", 404)
     yield _check("the API's own refusals", _readable, subject)
@@ -89,7 +92,6 @@ def checks(subject: Subject) -> Iterator[Check]:
         for method, path in routes:
             name = f"preflight of {method} {path} from {origin}"
             yield _check(name, _preflight, subject, name, origin, method, path)
-    yield Check(AREA, GRANT, partial(_grant, subject), (SIGN_IN,))
     for name in ("Basic authorization", "an ID token", "a changed signature", "no signature"):
         yield Check(
             AREA, f"{_UPLOAD} with {name}", partial(_refused_token, subject, name), (GRANT,)

@@ -234,6 +234,21 @@ def test_of_two_zones_of_one_name_the_setting_decides(
 
 
 @pytest.mark.usefixtures("cloud")
+def test_a_private_zone_of_the_same_name_is_another_matter(
+    tmp_path: Path, name_server: NameServer
+) -> None:
+    made_client("route53", REGION).create_hosted_zone(
+        Name="example.com",
+        CallerReference="private",
+        VPC={"VPCRegion": REGION, "VPCId": "vpc-0123456789abcdef0"},
+        HostedZoneConfig={"PrivateZone": True},
+    )
+    assert wrong(look(tmp_path, domain_name="example.com")) == {"zone": "none in this account"}
+    delegate(name_server, "example.com", zone()[1])
+    assert wrong(look(tmp_path, domain_name="example.com")) == {}
+
+
+@pytest.mark.usefixtures("cloud")
 def test_a_zone_that_the_world_does_not_know_is_named(
     tmp_path: Path, name_server: NameServer
 ) -> None:
