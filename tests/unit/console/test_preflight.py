@@ -22,14 +22,16 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from console.commands import preflight as command
 from console.operations.environments import clients, preflight, tfvars
 from console.operations.environments import target as targets
-from console.operations.environments.doctor import Finding
+from console.operations.environments.doctor import Finding, State
 from console.operations.environments.preflight import account, public_dns, settings
 from console.operations.environments.preflight.planned import Planned
 from console.operations.environments.target import Target
 from console.operations.environments.terraform_state import NothingAppliedError, TerraformState
 from console.operations.errors import OperationError
+from console.operations.progress import ignore
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 NAME = "avatar-ops-prod"
@@ -682,3 +684,41 @@ def test_settings_that_cannot_be_read_stop_the_rest(tmp_path: Path) -> None:
     assert (found.area, found.state) == ("Settings", "error")
     (found,) = preflight.examine("other", resolved)
     assert "Copy example.tfvars" in found.remedy
+
+
+# The commands
+
+
+def test_a_plan_ends_where_an_apply_would_fail_unless_it_is_wanted_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        Finding("Domain", "zone", "error", "one public zone", "none", "Make one."),
+        Finding("Settings", "colour", "warning", "", "nothing reads it", "Delete it."),
+        Finding("Account", "credentials", "ok", "", ""),
+    ]
+    monkeypatch.setattr(preflight, "examine", lambda *_, **__: found)
+    with pytest.raises(OperationError, match="FORCE=1"):
+        command.before_plan(ignore, force=False)
+    command.before_plan(ignore, force=True)
+    shown = capsys.readouterr().out
+    assert "Make one." in shown
+    assert "Delete it." in shown
+    assert "credentials" not in shown
+    found.pop(0)
+    command.before_plan(ignore, force=False)
+
+
+@pytest.mark.parametrize(("state", "status"), [("error", 1), ("warning", 0), ("unknown", 0)])
+def test_the_command_ends_with_1_only_where_an_apply_would_fail(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    state: State,
+    status: int,
+) -> None:
+    found = [Finding("Domain", "zone", state, "one", "none", "Make one.")]
+    monkeypatch.setattr(preflight, "examine", lambda *_, **__: found)
+    with pytest.raises(SystemExit) as ended:
+        command.preflight(as_json=True)
+    assert ended.value.code == status
+    assert json.loads(capsys.readouterr().out)[0]["remedy"] == "Make one."
