@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,7 +24,7 @@ from console.operations.environments import terraform_state
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor import examination
-from console.operations.environments.doctor.examination import Check
+from console.operations.environments.doctor.examination import Check, error_code
 from console.operations.environments.doctor.finding import Finding
 from console.operations.environments.target import Target
 from console.operations.environments.terraform import Workspace
@@ -44,6 +45,7 @@ _STATES: dict[str, State] = {
     "error": "failed",
     "unknown": "not asked",
 }
+_FORBIDDEN = {"403", "AccessDenied", "AccessDeniedException", "AuthorizationError"}
 _WORKERS = 4
 """A new account runs ten functions at a time, and has users."""
 # What the contract has, and nobody should try on an environment with users
@@ -141,7 +143,8 @@ def checks(subject: Subject) -> list[Check]:
     """Return every attempt, each after those that it needs."""
     found: list[Check] = [*cdn.checks(subject), *api.checks(subject), *uploads.checks(subject),
                           *alarms.checks(subject)]  # fmt: skip
-    return [*found, Check("Not asked", "what is not tried", _untried)]
+    found.append(Check("Not asked", "what is not tried", _untried))
+    return [replace(check, run=partial(_tried, check)) for check in found]
 
 
 def failed(results: list[Result]) -> list[Result]:
@@ -170,6 +173,16 @@ def as_json(change: Accept, now: datetime) -> dict[str, Any]:
         "at": now.isoformat(timespec="seconds"),
         "results": [asdict(result) for result in change.results],
     }
+
+
+def _tried(check: Check) -> Iterator[Finding]:
+    """Make an attempt; what AWS refuses for want of a permission alone is not asked."""
+    try:
+        yield from check.run()
+    except OperationError as error:
+        if error_code(error.__cause__) in _FORBIDDEN:
+            raise
+        yield Finding(check.area, check.key, "error", "", error.message, error.remedy)
 
 
 def _untried() -> Iterator[Finding]:

@@ -25,11 +25,11 @@ from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.finding import Finding, compare
 from console.operations.errors import OperationError
 from console.operations.migrations.seed import add_user
-from console.operations.uploads import outcomes, test_users
+from console.operations.uploads import outcomes, refusals, test_users
 
 AREA = "API"
 GRANT = "POST /avatars/key_upload with a token"
-ROW = "a profile for the test user"
+UNKNOWN, ROW = "a profile that isn't there", "a profile for the test user"
 _UPLOAD = "/avatars/key_upload"
 _UPDATE = "/api/profile/update"
 _UNSIGNED = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
@@ -76,6 +76,7 @@ def checks(subject: Subject) -> Iterator[Check]:
     """Yield the attempts; those with a token need the test user's sign-in."""
     yield Check("Users", SIGN_IN, partial(_sign_in, subject))
     yield Check(AREA, GRANT, partial(_grant, subject), (SIGN_IN,))
+    yield Check(AREA, f"{GRANT}: its answer", partial(_granted, subject), (GRANT,))
     profiles = "profiles" in subject.here.function_names
     closed = [("POST", _UPLOAD), *([("POST", _UPDATE)] if profiles else [])]
     for method, path in closed:
@@ -107,18 +108,20 @@ def checks(subject: Subject) -> Iterator[Check]:
 
 
 def _profile_checks(subject: Subject) -> Iterator[Check]:
-    yield _check("a profile that isn't there", _unknown_profile, subject)
-    yield _check("a cursor that is none", _wrong_cursor, subject)
+    yield _check(UNKNOWN, _unknown_profile, subject)
+    cursor = "a cursor that is none"
+    yield Check(AREA, cursor, partial(_wrong_cursor, subject, cursor), (UNKNOWN,))
     for name, (body, wanted) in _UPDATES.items():
-        yield Check(AREA, f"{_UPDATE} with {name}",
-                    partial(_refused_update, subject, name, body, wanted), (GRANT,))  # fmt: skip
+        name = f"{_UPDATE} with {name}"
+        refused = partial(_refused_update, subject, name, body, wanted)
+        yield Check(AREA, name, refused, (UNKNOWN, GRANT))
     none = f"{_UPDATE} of an account without a profile"
-    yield Check(AREA, none, partial(_no_profile, subject, none), (GRANT,))
-    yield Check(AREA, ROW, partial(_row, subject), (SIGN_IN,), (none,))
+    yield Check(AREA, none, partial(_no_profile, subject, none), (UNKNOWN, GRANT))
+    yield Check(AREA, ROW, partial(_row, subject), (UNKNOWN, SIGN_IN), (none,))
     yield Check(AREA, f"{_UPDATE} with a token", partial(_update, subject), (ROW, GRANT))
     for handle in (subject.user, f"@{subject.user}", quote(f"@{subject.user}", safe="")):
-        yield Check(AREA, f"GET /api/activities/{handle}",
-                    partial(_profile, subject, handle), (ROW,))  # fmt: skip
+        name = f"GET /api/activities/{handle}"
+        yield Check(AREA, name, partial(_profile, subject, name, handle), (ROW,))
 
 
 def _check(name: str, run: Any, *arguments: Any) -> Check:
@@ -127,7 +130,11 @@ def _check(name: str, run: Any, *arguments: Any) -> Check:
 
 def _sign_in(subject: Subject) -> Iterator[Finding]:
     subject.touched.add("user")
-    signed_in = test_users.sign_in(subject.here, subject.user)
+    try:
+        signed_in = test_users.sign_in(subject.here, subject.user)
+    except OperationError as error:
+        yield Finding("Users", SIGN_IN, "error", "a token", error.message, error.remedy)
+        return
     subject.token, subject.id_token = signed_in.token, signed_in.id_token
     subject.sub = signed_in.sub
     yield Finding("Users", SIGN_IN, "ok", "a token", "a token")
@@ -141,11 +148,13 @@ def _gateway(
         method, path, headers={"Authorization": header} if header else {}, body=_wish()
     )
     said = answer.json()
-    form = "in the API's form" if isinstance(said, dict) and "message" in said else "no message"
+    by = "by the API itself"
+    if not isinstance(said, dict) or "message" not in said:
+        by = f"by a function ({refusals.code_and_message(answer.body.decode())[0]})"
     name = {401: "without a token", 403: "with a wrong token"}.get(wanted, "")
     yield compare(
-        AREA, f"{method} {path} {name}".strip(), f"{wanted} in the API's form",
-        f"{answer.status} {form}", subject.fix_by_apply,
+        AREA, f"{method} {path} {name}".strip(), f"{wanted} by the API itself",
+        f"{answer.status} {by}", f"Is the authorizer on this route? {subject.fix_by_apply}",
     )  # fmt: skip
 
 
@@ -181,7 +190,13 @@ def _grant(subject: Subject) -> Iterator[Finding]:
         why, remedy = reason_for(subject, answer, ("authorizer", "presign"), since)
         yield Finding(AREA, GRANT, "error", "200", f"{answer.status}{why}", remedy)
         return
-    yield function_answers(subject, AREA, GRANT, "200", answer, "presign")
+    yield Finding(AREA, GRANT, "ok", "200", "200")
+
+
+def _granted(subject: Subject) -> Iterator[Finding]:
+    answer = subject.asks("POST", _UPLOAD, token=subject.token or "", body=_wish())
+    granted = answer.json() or {}
+    yield function_answers(subject, AREA, f"{GRANT}: for a page", "200", answer, "presign")
     members = {"url", "method", "headers", "key", "expires_in", "variants"}
     yield compare(
         AREA, f"{GRANT}: members", ", ".join(sorted(members)),
@@ -194,6 +209,16 @@ def _grant(subject: Subject) -> Iterator[Finding]:
         else f"{'another' if granted.get('key') != subject.sub else own.split(',')[0]}, "
              f"{granted.get('expires_in')} s",
         "Deploy the functions again: `make apply`.",
+    )  # fmt: skip
+    here = subject.here
+    own_host = f"https://{here.uploads_bucket}.s3.{here.region}.amazonaws.com/"
+    if endpoint := here.access.get("AWS_ENDPOINT_URL"):
+        own_host = f"{endpoint}/{here.uploads_bucket}/"
+    url = str(granted.get("url", ""))
+    yield compare(
+        AREA, f"{GRANT}: address", own_host,
+        own_host if url.startswith(own_host) else url.partition("?")[0],
+        f"The global host redirects from a young bucket. {subject.fix_by_apply}",
     )  # fmt: skip
     if subject.state:
         yield compare(
@@ -251,23 +276,19 @@ def _taken(subject: Subject, name: str, wish: dict[str, Any], kind: str) -> Iter
 
 def _unknown_profile(subject: Subject) -> Iterator[Finding]:
     answer = subject.asks("GET", f"/api/activities/acceptance-{secrets.token_hex(6)}")
-    yield function_answers(
-        subject, AREA, "a profile that isn't there", "404 not_found", answer, "profiles"
-    )
+    yield function_answers(subject, AREA, UNKNOWN, "404 not_found", answer, "profiles")
 
 
-def _wrong_cursor(subject: Subject) -> Iterator[Finding]:
+def _wrong_cursor(subject: Subject, name: str) -> Iterator[Finding]:
     answer = subject.asks("GET", "/api/activities/acceptance?cursor=none")
-    yield function_answers(
-        subject, AREA, "a cursor that is none", "400 invalid_request", answer, "profiles"
-    )
+    yield function_answers(subject, AREA, name, "400 invalid_request", answer, "profiles")
 
 
 def _refused_update(subject: Subject, name: str, body: object, wanted: str) -> Iterator[Finding]:
     answer = subject.asks(
         "POST", _UPDATE, token=subject.token or "", body=json.dumps(body).encode()
     )
-    yield function_answers(subject, AREA, f"{_UPDATE} with {name}", wanted, answer, "profiles")
+    yield function_answers(subject, AREA, name, wanted, answer, "profiles")
 
 
 def _no_profile(subject: Subject, name: str) -> Iterator[Finding]:
@@ -305,11 +326,10 @@ def _update(subject: Subject) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _profile(subject: Subject, handle: str) -> Iterator[Finding]:
+def _profile(subject: Subject, name: str, handle: str) -> Iterator[Finding]:
     if not subject.handle:
         return
     answer = subject.asks("GET", f"/api/activities/{handle}")
-    name = f"GET /api/activities/{handle}"
     yield function_answers(subject, AREA, name, "200", answer, "profiles")
     found = (answer.json() or {}).get("profile", {})
     if answer.status == 200 and not found.get("avatar_variants"):

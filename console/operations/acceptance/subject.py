@@ -53,6 +53,8 @@ class Subject(Examined):
         The ETags of the pictures that were sent, by what they are.
     version_ids
         S3's version ids of the same.
+    stored
+        S3's answer to the first picture.
     message_id
         The dead-letter message's id, while there is one.
     touched
@@ -67,6 +69,7 @@ class Subject(Examined):
     granted: dict[str, Any] = field(default_factory=dict, repr=False)
     versions: dict[str, str] = field(default_factory=dict)
     version_ids: dict[str, str] = field(default_factory=dict)
+    stored: web.Response = field(default=web.Response(0, {}, b""), repr=False)
     message_id: str = ""
     touched: set[str] = field(default_factory=set)
 
@@ -151,7 +154,13 @@ def function_answers(
 def reason_for(
     subject: Subject, answer: web.Response, functions: tuple[str, ...], since: float | None = None
 ) -> tuple[str, str]:
-    """Return why the API answers so, as an addition to the answer, and a remedy."""
+    """Return why the API answers so, as an addition to the answer, and a remedy.
+
+    Parameters
+    ----------
+    since
+        Look into the functions' logs from then on, in seconds since 1970; None doesn't.
+    """
     if answer.status >= 429:
         for function in functions:
             reserved = subject.here.functions.get_function_concurrency(
@@ -162,24 +171,36 @@ def reason_for(
                     f": the function {function} is throttled, its reserved concurrency is 0",
                     f"Give it concurrency again: {subject.fix_by_apply}",
                 )
-    if answer.status == 403 and since is not None and (reasons := _refusals(subject, since)):
-        told = f": the authorizer refused the token ({', '.join(reasons)})"
-        return told, "docs/contract.md says what the reason means; `make doctor` compares settings."
-    asked = " and ".join(f"`make logs FUNCTION={function}`" for function in functions)
+    if answer.status == 403 and (found := _logged(subject, ("authorizer",), "refused", since)):
+        return (
+            f": the authorizer refused the token ({found})",
+            "docs/contract.md says what the reason means; `make doctor` compares settings.",
+        )
+    if answer.status >= 500 and (found := _logged(subject, functions, "ERROR", since)):
+        return f": {found}", f"`make logs FUNCTION={functions[0]}` says more."
+    asked = ", ".join(f"`make logs FUNCTION={function}`" for function in functions)
     message = refusals.code_and_message(answer.body.decode(errors="replace"))[1]
-    return f": {message}" if message and answer.status >= 400 else "", f"{asked} says why."
+    return f": {message}" if message and answer.status >= 400 else "", f"Look there: {asked}."
 
 
-def _refusals(subject: Subject, since: float) -> list[str]:
-    """Return why the authorizer refused tokens since then; CloudWatch takes lines in late."""
+def _logged(
+    subject: Subject, functions: tuple[str, ...], containing: str, since: float | None
+) -> str:
+    """Return what functions have logged since then; CloudWatch takes lines in late."""
+    if since is None:
+        return ""
     deadline = time.monotonic() + _LOG_SECONDS
     while time.monotonic() < deadline:
         try:
-            lines = logs.read(subject.here, ["authorizer"], since - 1, "refused", 2)
+            lines = logs.read(subject.here, list(functions), since - 1, containing, 2)
         except OperationError:
-            return []
-        reasons = {str(line.fields["reason"]) for line in lines if "reason" in line.fields}
-        if reasons:
-            return sorted(reasons)
+            return ""
+        found = {
+            str(line.fields.get("reason") or f"{line.function} logged: {line.fields['message']}")
+            for line in lines
+            if "message" in line.fields
+        }
+        if found:
+            return ", ".join(sorted(found))
         time.sleep(0.5)
-    return []
+    return ""

@@ -23,6 +23,7 @@ from console.operations.acceptance.subject import (
     reason_for,
 )
 from console.operations.avatars import cdn, takedown
+from console.operations.environments import logs
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.doctor.buckets import FOREIGN, preflight
 from console.operations.environments.doctor.examination import Check
@@ -39,6 +40,7 @@ INVALIDATED, REMOVED = "an invalidation", "a removal"
 _CACHED_SECONDS = 7  # the CDN keeps a 404 for 5
 _EXPIRY_SECONDS = 1
 _TAG_SECONDS = 10
+_LOOK = "`make doctor` compares the functions' variants, the bucket's policy and the distribution."
 _FORMATS = {"jpg": "JPEG", "webp": "WEBP", "avif": "AVIF"}
 _TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
 _NO_PICTURE = b"This is not a picture, and must be refused. "
@@ -53,6 +55,8 @@ def checks(subject: Subject) -> Iterator[Check]:
         yield Check(AREA, f"PUT with {name}", partial(_refused, subject, name), (GRANT,))
     yield Check(AREA, "PUT after the address has expired", partial(_expired, subject), (SIGN_IN,))
     yield Check(AREA, PUT, partial(_put_picture, subject), (GRANT,))
+    for_page = f"{PUT}: for a page"
+    yield Check(AREA, for_page, partial(_put_for_page, subject, for_page), (PUT,))
     yield Check(AREA, ARRIVAL, partial(_arrives, subject), (PUT,))
     yield Check(AREA, SERVED, partial(_served, subject), (ARRIVAL, BANNER))
     profile = "the profile after an upload"
@@ -147,21 +151,32 @@ def _put(subject: Subject, data: bytes, extension: str = "jpg") -> web.Response:
 
 
 def _put_picture(subject: Subject) -> Iterator[Finding]:
-    stored = _put(subject, samples.generated(secrets.randbits(64)))
-    subject.versions["picture"] = stored.headers.get("etag", "").strip('"')
-    shown = stored.headers.get("access-control-expose-headers", "").lower()
+    subject.stored = _put(subject, samples.generated(secrets.randbits(64)))
+    subject.versions["picture"] = subject.stored.headers.get("etag", "").strip('"')
+    yield Finding(AREA, PUT, "ok", "200", "200")
+
+
+def _put_for_page(subject: Subject, name: str) -> Iterator[Finding]:
+    shown = subject.stored.headers.get("access-control-expose-headers", "").lower()
     yield compare(
-        AREA, PUT, "200, readable by a page, ETag shown",
-        f"{stored.status}, {read_by_page(stored, subject.origin)}, "
+        AREA, name, "readable by a page, ETag shown",
+        f"{read_by_page(subject.stored, subject.origin)}, "
         f"ETag {'shown' if 'etag' in shown else 'hidden'}",
         f"The uploads bucket's CORS rule: {subject.fix_by_apply}",
     )  # fmt: skip
 
 
 def _arrives(subject: Subject) -> Iterator[Finding]:
-    started = time.monotonic()
-    sub = subject.sub
-    outcomes.wait_for_resize(subject.here, sub, sub, subject.versions["picture"])
+    sub, started, since = subject.sub, time.monotonic(), time.time()
+    try:
+        outcomes.wait_for_resize(subject.here, sub, sub, subject.versions["picture"])
+    except OperationError as error:
+        lines = logs.read(subject.here, ["resize"], since, "message failed", 2)
+        own = [line for line in lines if sub in line.text] or lines
+        why = sorted({str(line.fields.get("reason", "")) for line in own})
+        found = f"{error.message} {'; '.join(why)}".strip()
+        yield Finding(AREA, ARRIVAL, "error", "within 90 s", found, error.remedy)
+        return
     yield Finding(AREA, ARRIVAL, "ok", "within 90 s", f"after {time.monotonic() - started:.1f} s")
 
 
@@ -181,7 +196,7 @@ def _served(subject: Subject) -> Iterator[Finding]:
         wanted = f"200 {_TYPES[extension]}, {_FORMATS[extension]} {side}x{side}"
         yield compare(
             AREA, f"variant {variant}", wanted, found,
-            "S3 has it: check the assets bucket's policy and the distribution.",
+            _LOOK,
         )  # fmt: skip
         if answer.status == 200:
             yield from header_findings(
@@ -197,15 +212,16 @@ def _served(subject: Subject) -> Iterator[Finding]:
         AREA, "Vary of a variant's second request", "ok", "",
         again.headers.get("vary", "none"), embedded="none",
     )  # fmt: skip
-    yield from header_findings(
-        subject, "a variant's second request", again, "public, max-age=31536000, immutable"
-    )
+    if again.status == 200:
+        yield from header_findings(
+            subject, "a variant's second request", again, "public, max-age=31536000, immutable"
+        )
     avatar = f"{subject.here.assets_url}/avatars/{subject.sub}.jpg"
     answer, _ = _once_there(avatar, subject.origin)
     yield compare(
         AREA, "the avatar", "200 image/jpeg",
         f"{answer.status} {answer.headers.get('content-type')}",
-        "S3 has it: check the assets bucket's policy and the distribution.",
+        _LOOK,
     )  # fmt: skip
     if answer.status == 200:
         yield from header_findings(subject, "the avatar", answer, "public, max-age=60")
@@ -323,7 +339,7 @@ def _rejection_served(subject: Subject) -> Iterator[Finding]:
     yield compare(
         AREA, "a rejection from the CDN", "200 unsupported_format with a sentence",
         f"{answer.status} {record.get('code')} with {sentence}",
-        "S3 has it: check the assets bucket's policy and the distribution.",
+        _LOOK,
     )  # fmt: skip
     yield from header_findings(subject, "a rejection", answer, "public, max-age=60")
 

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from console.commands import acceptance as command
-from console.operations.acceptance import Result, alarms, failed
+from console.operations.acceptance import Result, _results, _tried, alarms, api, failed
 from console.operations.acceptance.subject import Subject
 from console.operations.environments import clients
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.doctor import Finding, examination
+from console.operations.environments.doctor.examination import Check
 from console.operations.environments.terraform_state import TerraformState
 from tests.integration.system import NOWHERE
 from tests.unit.console.test_doctor_checks import here
@@ -36,6 +40,33 @@ def test_the_table_says_what_failed_and_on_aws_what_only_aws_can_tell(
     assert ("It answers" in shown) != emulated
     assert ("Miss from cloudfront" in shown) != emulated
     assert [result.name for result in failed(RESULTS)] == ["an upload"]
+
+
+def attempt(code: str) -> Iterator[Finding]:
+    with aws_errors("look"):
+        raise ClientError({"Error": {"Code": code, "Message": "No."}}, "Look")
+    yield
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [("AccessDenied", "not asked"), ("InvalidParameterException", "failed")]
+)
+def test_only_what_may_not_be_asked_is_not_asked(code: str, state: str) -> None:
+    check = Check("API", "an attempt", lambda: attempt(code))
+    tried = examination.run([Check("API", "x", lambda: _tried(check))], lambda _: None)
+    (result,) = _results(tried)
+    assert (result.state, result.answered) == (state, "Could not look: No.")
+    assert result.remedy
+
+
+def test_nothing_is_asked_as_a_user_who_could_not_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        with aws_errors("sign in"):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "SignIn")
+
+    monkeypatch.setattr(api.test_users, "sign_in", refuse)
+    (found,) = api._sign_in(Subject(here(), None, target=NOWHERE))
+    assert found.state == "error"
 
 
 ALARM = {
