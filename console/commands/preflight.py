@@ -14,7 +14,6 @@ from console.commands.doctor import show
 from console.operations import progress
 from console.operations.environments import preflight as operation
 from console.operations.environments import target
-from console.operations.environments.doctor import Finding
 from console.operations.errors import OperationError
 
 app = commands()
@@ -42,11 +41,12 @@ def before_plan(report: progress.Report, *, force: bool) -> None:
     OperationError
         If it would, and nobody asked for the plan all the same.
     """
-    found: list[Finding] = operation.examine(target.chosen_env(), resolved, report=report)
-    problems = operation.problems(found)
+    problems = operation.problems(operation.examine(target.chosen_env(), resolved, report=report))
     if problems:
         show(problems)
-    if operation.stops(found) and not force:
+    first = next((found for found in problems if found.state == "error"), None)
+    if first and not force:
         raise OperationError(
-            "An apply would fail.", "Repair what is named above, or plan all the same: FORCE=1."
+            f"An apply would fail: {first.area}, {first.name}: {first.found.rstrip('.')}.",
+            f"{first.remedy} To plan all the same: FORCE=1.",
         )

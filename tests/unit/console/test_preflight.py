@@ -28,7 +28,7 @@ from console.operations.environments import target as targets
 from console.operations.environments.doctor import Finding, State
 from console.operations.environments.preflight import account, public_dns, settings
 from console.operations.environments.preflight.planned import Planned
-from console.operations.environments.target import Target
+from console.operations.environments.target import MismatchError, Target
 from console.operations.environments.terraform_state import NothingAppliedError, TerraformState
 from console.operations.errors import OperationError
 from console.operations.progress import ignore
@@ -686,6 +686,17 @@ def test_settings_that_cannot_be_read_stop_the_rest(tmp_path: Path) -> None:
     assert "Copy example.tfvars" in found.remedy
 
 
+@pytest.mark.usefixtures("cloud")
+def test_an_environment_whose_parts_disagree_is_named_as_that(tmp_path: Path) -> None:
+    (tmp_path / "prod.tfvars").write_text(f'environment = "staging"\nregion = "{REGION}"\n')
+
+    def resolved() -> Target:
+        raise MismatchError("ENV is prod, but prod.tfvars is of 'staging'.", "Set it.")
+
+    (found,) = preflight.examine("prod", resolved)
+    assert (found.name, found.state, found.remedy) == ("environment", "error", "Set it.")
+
+
 # The commands
 
 
@@ -698,7 +709,7 @@ def test_a_plan_ends_where_an_apply_would_fail_unless_it_is_wanted_all_the_same(
         Finding("Account", "credentials", "ok", "", ""),
     ]
     monkeypatch.setattr(preflight, "examine", lambda *_, **__: found)
-    with pytest.raises(OperationError, match="FORCE=1"):
+    with pytest.raises(OperationError, match=r"Domain, zone: none.*Make one.*FORCE=1"):
         command.before_plan(ignore, force=False)
     command.before_plan(ignore, force=True)
     shown = capsys.readouterr().out

@@ -20,6 +20,7 @@ from console.operations.environments.doctor.examination import (
 )
 from console.operations.environments.doctor.finding import Finding
 from console.operations.environments.preflight.planned import CDN_REGION, Planned
+from console.operations.environments.target import MismatchError
 from console.operations.errors import OperationError
 
 AREA = "Account"
@@ -81,7 +82,8 @@ def refused(region: str, error: OperationError) -> Finding:
                 f"Enable {region} for the account (Account, AWS Regions), which takes some "
                 "minutes, or choose another.",
             )  # fmt: skip
-    return Finding(AREA, _CREDENTIALS, "error", "valid", error.message, error.remedy)
+    name = "environment" if isinstance(error, MismatchError) else _CREDENTIALS
+    return Finding(AREA, name, "error", "", error.message, error.remedy)
 
 
 def _credentials(planned: Planned) -> Iterator[Finding]:

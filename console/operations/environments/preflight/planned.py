@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.operations.environments import clients
+from console.operations.environments.deployment import ROOT
 from console.operations.environments.target import Target
 from console.operations.environments.terraform_state import TerraformState
 
@@ -51,12 +52,10 @@ class Planned:
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The functions' names."""
-        some = ("authorizer", "presign", "resize")
-        return tuple(
-            f"{self.name}-{function}"
-            for function in (*some, *(["profiles"] if self.settings.get("database") else []))
-        )
+        """The functions' names; each has a role of the same name."""
+        folders = sorted(path.parent.name for path in ROOT.glob("lambdas/*/handler.py"))
+        database = bool(self.settings.get("database"))
+        return tuple(f"{self.name}-{name}" for name in folders if database or name != "profiles")
 
     @property
     def waits_for_certificates(self) -> bool:
