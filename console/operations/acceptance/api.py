@@ -30,6 +30,7 @@ from console.operations.uploads import outcomes, refusals, test_users
 AREA = "API"
 GRANT = "POST /avatars/key_upload with a token"
 UNKNOWN, ROW = "a profile that isn't there", "a profile for the test user"
+REMOVE = "/avatars"
 _UPLOAD = "/avatars/key_upload"
 _UPDATE = "/api/profile/update"
 _UNSIGNED = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
@@ -79,6 +80,8 @@ def checks(subject: Subject) -> Iterator[Check]:
     yield Check(AREA, f"{GRANT}: its answer", partial(_granted, subject), (GRANT,))
     profiles = "profiles" in subject.here.function_names
     closed = [("POST", _UPLOAD), *([("POST", _UPDATE)] if profiles else [])]
+    if "remove" in subject.here.function_names:
+        closed.append(("DELETE", REMOVE))
     for method, path in closed:
         yield _check(f"{method} {path} without a token", _gateway, subject, method, path, "", 401)
         # later, so that the authorizer's log has the reason for a refused token alone
@@ -145,7 +148,10 @@ def _gateway(
 ) -> Iterator[Finding]:
     """Ask for what the API itself refuses."""
     answer = subject.asks(
-        method, path, headers={"Authorization": header} if header else {}, body=_wish()
+        method,
+        path,
+        headers={"Authorization": header} if header else {},
+        body=_wish() if method == "POST" else None,
     )
     said = answer.json()
     by = "by the API itself"

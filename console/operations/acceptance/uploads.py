@@ -12,13 +12,14 @@ from typing import Any
 from urllib.parse import quote
 
 from console.operations import progress, web
-from console.operations.acceptance.api import GRANT, ROW
+from console.operations.acceptance.api import GRANT, REMOVE, ROW
 from console.operations.acceptance.cdn import BANNER, header_findings
 from console.operations.acceptance.subject import (
     SIGN_IN,
     TRACING,
     Answer,
     Subject,
+    function_answers,
     read_by_page,
     reason_for,
 )
@@ -68,7 +69,13 @@ def checks(subject: Subject) -> Iterator[Check]:
     served = "a rejection from the CDN"
     yield Check(AREA, served, partial(_rejection_served, subject), (REJECTED, BANNER))
     yield Check(AREA, REDRIVEN, partial(_redriven, subject), (REJECTED,), (served,))
-    yield Check(AREA, REMOVED, partial(_removed, subject), (ARRIVAL,), (INVALIDATED, REDRIVEN))
+    own = "a user's own removal"
+    if "remove" in subject.here.function_names:
+        yield Check(
+            AREA, own, partial(_removed_by_user, subject, own), (ARRIVAL,), (INVALIDATED, REDRIVEN)
+        )
+    earlier = (INVALIDATED, REDRIVEN, own)
+    yield Check(AREA, REMOVED, partial(_removed, subject), (ARRIVAL,), earlier)
     yield Check(AREA, "the CDN after a removal", partial(_gone, subject), (REMOVED, BANNER))
 
 
@@ -388,6 +395,24 @@ def own_message(subject: Subject) -> dead_letters.Sample:
     """Return the sample that is this run's message alone."""
     message = dead_letters.DeadLetter(subject.message_id, "", (subject.sub,), time.time(), "")
     return dead_letters.Sample((message,), 1, time.time())
+
+
+def _removed_by_user(subject: Subject, name: str) -> Iterator[Finding]:
+    answer = subject.asks("DELETE", REMOVE, token=subject.token or "")
+    yield function_answers(subject, AREA, name, "202", answer, "authorizer", "remove")
+    if answer.status != 202:
+        return
+    key = (answer.json() or {}).get("key")
+    yield compare(AREA, f"{name}: key", subject.sub, key, subject.fix_by_apply)
+    deadline = time.monotonic() + outcomes.ARRIVAL_SECONDS
+    while outcomes.shown_version(subject.here, subject.sub) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = outcomes.shown_version(subject.here, subject.sub)
+    yield compare(
+        AREA, f"{name}: the avatar in S3", "the default picture",
+        "still a picture" if left else "the default picture",
+        "`make logs FUNCTION=resize` says why.",
+    )  # fmt: skip
 
 
 def _removed(subject: Subject) -> Iterator[Finding]:
