@@ -50,7 +50,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ The local system
-.PHONY: up down reset status doctor logs
+.PHONY: up down reset status doctor accept logs
 up: .venv/product ## Start everything here: emulated AWS, Postgres, Terraform, demo users, console
 	@$(LOCAL) up
 
@@ -65,6 +65,9 @@ status: .venv/product ## Show what runs, where, and how much is queued
 
 doctor: .venv/product ## Check every setting and probe everything [JSON=1]
 	@$(OPS) doctor
+
+accept: .venv/product ## Try the whole contract as a test user of its own, then delete it [JSON=1]
+	@$(OPS) accept
 
 logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console SINCE=15m FOLLOW=1 JSON=1]
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
@@ -107,14 +110,17 @@ lock: .venv/product ## Renew every hashed requirements file
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
-.PHONY: build bootstrap plan apply destroy unlock outputs env
+.PHONY: build bootstrap preflight plan apply destroy unlock outputs env
 build: .venv/product ## Build the functions' zips
 	@$(LOCAL) build
 
 bootstrap: .venv/product ## Make the bucket for Terraform's state
 	@$(OPS) bootstrap
 
-plan: .venv/product build ## Show what apply would change
+preflight: .venv/product ## Say what would stop an apply minutes later [JSON=1]
+	@$(OPS) preflight
+
+plan: .venv/product build ## Show what apply would change, and what would stop it [FORCE=1]
 	@$(OPS) plan
 
 apply: .venv/product build ## Change the infrastructure (asks first; YES=1 doesn't)

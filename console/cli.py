@@ -12,6 +12,7 @@ import sys
 # Which module of console.commands has a command
 COMMANDS = {
     "bootstrap": "terraform",
+    "preflight": "preflight",
     "plan": "terraform",
     "apply": "terraform",
     "destroy": "terraform",
@@ -20,6 +21,7 @@ COMMANDS = {
     "env": "terraform",
     "status": "status",
     "doctor": "doctor",
+    "accept": "acceptance",
     "logs": "logs",
     "upload": "avatars",
     "clear": "avatars",

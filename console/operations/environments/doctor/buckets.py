@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -138,19 +138,25 @@ def _preflight(subject: Examined, origin: str) -> Iterator[Finding]:
     s3 = subject.here.s3.meta.endpoint_url
     yield preflight(
         AREA, f"uploads CORS for {origin}", f"{s3}/{subject.here.uploads_bucket}/preflight",
-        origin, "PUT", "content-type", subject.fix_by_apply,
+        origin, "PUT", ["content-type"], subject.fix_by_apply,
     )  # fmt: skip
 
 
 def preflight(
-    area: str, name: str, url: str, origin: str, method: str, header: str, remedy: str
+    area: str,
+    name: str,
+    url: str,
+    origin: str,
+    method: str,
+    wanted: Sequence[str],
+    remedy: str,
 ) -> Finding:
     """Ask as a browser does before it sends; foreign origins must be refused.
 
     Parameters
     ----------
-    header
-        The name of the header that the page wants to send.
+    wanted
+        The names of the headers that the page wants to send, in lower case.
     """
     answer = web.request(
         "OPTIONS",
@@ -158,7 +164,7 @@ def preflight(
         {
             "Origin": origin,
             "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": header,
+            "Access-Control-Request-Headers": ",".join(sorted(wanted)),
         },
     ).headers
     methods, headers = (
@@ -166,16 +172,18 @@ def preflight(
         for kind in ("methods", "headers")
     )
     # The wildcard doesn't speak for the authorization header (Fetch standard)
-    enough = {header} if header == "authorization" else {header, "*"}
-    allowed = (
-        answer.get("access-control-allow-origin") in {origin, "*"}
-        and bool({method.lower(), "*"} & methods)
-        and bool(enough & headers)
-    )
+    refused = [
+        header
+        for header in wanted
+        if header not in headers and (header == "authorization" or "*" not in headers)
+    ]
+    found = f"{method} allowed"
+    if answer.get("access-control-allow-origin") not in {origin, "*"} or not (
+        {method.lower(), "*"} & methods
+    ):
+        found = "refused"
+    elif refused:
+        found = f"refused with {', '.join(refused)}"
     return compare(
-        area,
-        name,
-        "refused" if origin == FOREIGN else f"{method} allowed",
-        f"{method} allowed" if allowed else "refused",
-        remedy,
+        area, name, "refused" if origin == FOREIGN else f"{method} allowed", found, remedy
     )
