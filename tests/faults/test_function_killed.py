@@ -9,8 +9,9 @@ from console.operations.environments import logs
 from console.operations.uploads import outcomes
 from tests.faults import workers
 from tests.faults.ledger import Ledger, redelivered_after
-from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import System, picture, wait_until
+from tests.strict_aws.control import resize_meets
+from tests.strict_aws.fault import Fault
 
 
 def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
@@ -26,7 +27,7 @@ def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
             return Fault.CUT
         return Fault.NONE
 
-    with resize_through(here, hold_the_last_write):
+    with resize_meets(here, hold_the_last_write):
         with redelivered_after(here, 5):
             upload = ledger.put("killed.jpg", picture(31))
             assert upload
