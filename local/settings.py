@@ -32,7 +32,7 @@ class LocalSettings:
     database_url
         Another Postgres to use instead (make's ``DATABASE_URL=``); empty to start one.
     emulator
-        The ASGI application that serves the AWS APIs (``EMULATOR_APP``); tests start a stricter one.
+        The ASGI application that serves the AWS APIs (``EMULATOR_APP``); the tests' is stricter.
     """
 
     state: Path

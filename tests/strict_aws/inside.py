@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json
-from ministack.services import cognito, lambda_svc, sns
+from ministack.services import cognito, lambda_svc, s3, sns
 
 CONCURRENT_EXECUTIONS = 10
 """Of all functions of a new account at a time: "New AWS accounts have reduced concurrency
@@ -27,6 +27,7 @@ def install() -> None:
     lambda_svc._sqs_esm_concurrency = receives_though_throttled
     cognito._delete_user_pool = protected_pool(cognito._delete_user_pool)
     sns._lambda_svc = _Asynchronous()
+    s3.serve_cloudfront_origin_fetch = preflights_reach_s3(s3.serve_cloudfront_origin_fetch)
 
 
 def protected_pool(delete: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -61,6 +62,22 @@ def receives_though_throttled(esm: dict[str, Any], *_: Any) -> int:
     """
     limit = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency")
     return int(limit or lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY)
+
+
+def preflights_reach_s3(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer what CloudFront passes on of a preflight by the bucket's CORS rules.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTOPTIONSobject.html: "If cors is not enabled
+    on the bucket, then Amazon S3 returns a 403 Forbidden response."
+    """
+
+    @functools.wraps(fetch)
+    def fetching(bucket: str, key: str, method: str, headers: dict[str, str], **more: Any) -> Any:
+        if method == "OPTIONS":
+            return s3.cors_preflight(bucket, key, headers)
+        return fetch(bucket, key, method, headers, **more)
+
+    return fetching
 
 
 class _Asynchronous:

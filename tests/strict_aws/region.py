@@ -26,6 +26,8 @@ class Region:
 
     Parameters
     ----------
+    region
+        Names the environment too.
     settings
         More lines of its tfvars.
     """

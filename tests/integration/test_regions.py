@@ -1,0 +1,55 @@
+"""Environments as on AWS: no emulator's address, AWS's own host names, in old and new regions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.operations.environments import deployment
+from console.operations.environments.deployment import Deployment
+from tests.integration.system import System, picture
+from tests.strict_aws.names import AwsNames
+from tests.strict_aws.region import Region
+
+
+@pytest.fixture(scope="module")
+def names(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsNames]:
+    made = AwsNames(tmp_path_factory.mktemp("names"), system.aws_port)
+    yield made
+    made.close()
+
+
+def loaded(region: Region, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(region.folder))
+    return deployment.load(region.env)
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "me-central-1", "us-east-1"])
+def test_what_is_applied_serves_an_upload_and_is_destroyed(
+    system: System,
+    names: AwsNames,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    region: str,
+) -> None:
+    made = Region(system, tmp_path / "region", names, region)
+    made.run("bootstrap")
+    made.run("apply", YES="1")
+    here = loaded(made, monkeypatch)
+    assert here.access == {}
+    assert here.api_url.endswith(f".execute-api.{region}.amazonaws.com"), here.api_url
+    made.sign_for_aws(here, f"http://localhost:{system.aws_port}")
+    file = tmp_path / "ada.jpg"
+    file.write_bytes(picture(90))
+    sent = json.loads(made.run("upload", "--json", FILE=str(file)).splitlines()[-1])
+    assert sent["url"].startswith("https://")
+
+    refused = made.run("destroy", status=1, YES="1", FORCE="1")
+    assert "user_pool_deletion_protection = false" in refused
+    made.set("user_pool_deletion_protection = false")
+    made.run("apply", YES="1")
+    made.run("destroy", YES="1", FORCE="1")
+    assert "Nothing to delete" in made.run("destroy", YES="1", FORCE="1")
