@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from console.operations.environments import deployment
+from console.operations.environments import clients, deployment
 from console.operations.environments.deployment import Deployment
 from tests.integration.system import System, picture
+from tests.strict_aws import control
+from tests.strict_aws.fault import Fault
 from tests.strict_aws.names import AwsNames
 from tests.strict_aws.region import Region
 
@@ -53,3 +55,32 @@ def test_what_is_applied_serves_an_upload_and_is_destroyed(
     made.run("apply", YES="1")
     made.run("destroy", YES="1", FORCE="1")
     assert "Nothing to delete" in made.run("destroy", YES="1", FORCE="1")
+
+
+@pytest.mark.parametrize("broken", ["versioning", "policy"])
+def test_a_bootstrap_that_broke_off_is_finished_by_the_next(
+    system: System, here: Deployment, names: AwsNames, tmp_path: Path, broken: str
+) -> None:
+    region = "eu-west-3"
+    made = Region(system, tmp_path / "region", names, region)
+    bucket = f"avatar-ops-terraform-state-000000000000-{region}"
+    s3 = clients.client("s3", region, tuple(sorted(here.access.items())))
+
+    def refuse(method: str, path: str) -> Fault:
+        last = method == "PUT" and path.endswith(f"?{broken}")
+        return Fault.FORBIDDEN if last else Fault.NONE
+
+    with control.requests_meet(here.access["AWS_ENDPOINT_URL"], ":root", refuse):
+        refused = made.run("bootstrap", status=1)
+    assert "AccessDenied" in refused
+    assert s3.head_bucket(Bucket=bucket), "half made"
+    made.run("bootstrap")
+    try:
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        blocked = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        assert all(blocked.values())
+        assert s3.get_bucket_encryption(Bucket=bucket)
+        assert "aws:SecureTransport" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    finally:
+        s3.delete_bucket_policy(Bucket=bucket)
+        s3.delete_bucket(Bucket=bucket)

@@ -68,7 +68,7 @@ def _controlled(request: Request, body: bytes) -> Answer:
     asked = json.loads(body or b"{}")
     match request.method, request.path.removeprefix(CONTROL):
         case "PUT", "faults":
-            faults.ask(asked["role"], asked["address"])
+            faults.ask(asked["caller"], asked["address"])
         case "DELETE", "faults":
             faults.ask("", "")
         case "PUT", "young":

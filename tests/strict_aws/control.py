@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from console.operations import web
@@ -17,8 +17,8 @@ Choose = Callable[[str, str], Fault]
 
 
 @contextmanager
-def resize_meets(here: Deployment, choose: Choose) -> Iterator[None]:
-    """Let `choose` decide what becomes of each request of the resize function to S3."""
+def requests_meet(endpoint: str, caller: str, choose: Choose) -> Iterator[None]:
+    """Let `choose` decide what becomes of each request to S3 of callers with that in their ARN."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -36,25 +36,30 @@ def resize_meets(here: Deployment, choose: Choose) -> Iterator[None]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        _tell(here, "PUT", "faults", role=here.function_names["resize"], address=address)
+        _tell(endpoint, "PUT", "faults", caller=caller, address=address)
         yield
     finally:
-        _tell(here, "DELETE", "faults")
+        _tell(endpoint, "DELETE", "faults")
         server.shutdown()
         server.server_close()
+
+
+def resize_meets(here: Deployment, choose: Choose) -> AbstractContextManager[None]:
+    """Let `choose` decide what becomes of each request of the resize function to S3."""
+    role = f"/{here.function_names['resize']}"
+    return requests_meet(here.access["AWS_ENDPOINT_URL"], role, choose)
 
 
 @contextmanager
 def versioning_just_enabled(here: Deployment, bucket: str) -> Iterator[None]:
     """Let S3 not find each new version of the bucket when it is first read."""
-    _tell(here, "PUT", "young", bucket=bucket)
+    _tell(here.access["AWS_ENDPOINT_URL"], "PUT", "young", bucket=bucket)
     try:
         yield
     finally:
-        _tell(here, "DELETE", "young")
+        _tell(here.access["AWS_ENDPOINT_URL"], "DELETE", "young")
 
 
-def _tell(here: Deployment, method: str, subject: str, **values: str) -> None:
-    address = f"{here.access['AWS_ENDPOINT_URL']}/_strict/{subject}"
-    answer = web.request(method, address, body=json.dumps(values).encode())
+def _tell(endpoint: str, method: str, subject: str, **values: str) -> None:
+    answer = web.request(method, f"{endpoint}/_strict/{subject}", body=json.dumps(values).encode())
     assert answer.status == 200, answer.body

@@ -9,6 +9,7 @@ class Fault(Enum):
     """What happens to a request."""
 
     NONE = "passed on"
+    FORBIDDEN = "403 AccessDenied"
     INTERNAL_ERROR = "500 InternalError"
     SLOW_DOWN = "503 SlowDown"
     SLOW = "answered late"

@@ -15,18 +15,18 @@ SLOW_SECONDS = 1
 _ERROR = "<Error><Code>{}</Code><Message>injected</Message></Error>"
 
 
-_role = _address = ""
+_caller = _address = ""
 
 
-def ask(role: str, address: str) -> None:
-    """Ask at that address what happens to each request to S3 of that function's; "" ends it."""
-    global _role, _address
-    _role, _address = role, address
+def ask(caller: str, address: str) -> None:
+    """Ask at that address what happens to each request to S3 of such callers; "" ends it."""
+    global _caller, _address
+    _caller, _address = caller, address
 
 
 async def fault_for(request: Request) -> Fault:
     """Return what is to happen to a request."""
-    if not _role or request.service != "s3" or f"/{_role}" not in request.caller:
+    if not _caller or request.service != "s3" or _caller not in request.caller:
         return Fault.NONE
     path = "/" + "/".join(request.s3_object)
     if query := request.scope["query_string"].decode():
@@ -55,7 +55,7 @@ async def cause(
             break
     if fault is Fault.CUT:
         return await _cut(send)
-    if fault in {Fault.INTERNAL_ERROR, Fault.SLOW_DOWN}:
+    if fault in {Fault.FORBIDDEN, Fault.INTERNAL_ERROR, Fault.SLOW_DOWN}:
         status, code = fault.value.split()
         answer = Answer(int(status), [], _ERROR.format(code).encode())
     else:
