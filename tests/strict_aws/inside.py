@@ -6,6 +6,7 @@ So these rules replace functions of the emulator (ministack 1.5.33), when it is 
 from __future__ import annotations
 
 import functools
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ def install() -> None:
     lambda_svc._sqs_esm_concurrency = receives_though_throttled
     cognito._delete_user_pool = protected_pool(cognito._delete_user_pool)
     sns._lambda_svc = _Asynchronous()
+    sns.topic_policy_allows = services_are_admitted_by_name(sns.topic_policy_allows)
     s3.serve_cloudfront_origin_fetch = preflights_reach_s3(s3.serve_cloudfront_origin_fetch)
 
 
@@ -49,6 +51,25 @@ def protected_pool(delete: Callable[[dict[str, Any]], Any]) -> Callable[[dict[st
         return delete(data)
 
     return refusing
+
+
+def services_are_admitted_by_name(allows: Callable[..., bool]) -> Callable[..., bool]:
+    """Let no topic be notified by S3 that has only the policy which every topic begins with.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html:
+    "You must grant the Amazon S3 principal the necessary permissions".
+    """
+
+    @functools.wraps(allows)
+    def asking(topic: str, service: str, *source: str) -> bool:
+        found = sns._topic_by_arn_any_scope(topic) or {"attributes": {"Policy": "{}"}}
+        statements = json.loads(found["attributes"]["Policy"]).get("Statement", [])
+        named = [s["Principal"].get("Service", []) for s in statements if s["Principal"] != "*"]
+        if not any(service == names or service in names for names in named):
+            return False
+        return allows(topic, service, *source)
+
+    return asking
 
 
 def receives_though_throttled(esm: dict[str, Any], *_: Any) -> int:
