@@ -27,28 +27,17 @@ class Region:
     Parameters
     ----------
     region
-        Names the environment too.
-    settings
-        More lines of its tfvars.
+        Where it is; its name too.
     """
 
-    def __init__(
-        self,
-        system: System,
-        folder: Path,
-        env: str,
-        region: str,
-        names: AwsNames,
-        settings: str = "",
-    ) -> None:
-        self.env = env
-        self.region = region
+    def __init__(self, system: System, folder: Path, names: AwsNames, region: str) -> None:
+        self.env = self.region = region
         self.folder = folder
         self._zips = system.directory / "state/local/build"
         (folder / "envs").mkdir(parents=True)
-        self.settings = folder / "envs" / f"{env}.tfvars"
+        self.settings = folder / "envs" / f"{region}.tfvars"
         self._lines = [
-            f'environment = "{env}"',
+            f'environment = "{region}"',
             f'region = "{region}"',
             'account_id = "000000000000"',
             'front_end_origins = ["https://example.com"]',
@@ -56,11 +45,11 @@ class Region:
             # functions speak to the emulator, which is no way to AWS's names
             f'jwks_url = "http://localhost:{system.aws_port}/%s/.well-known/jwks.json"',
         ]
-        self.set(settings)
+        self.set()
         self.environment = {
             **{n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "AVATAR_OPS_"))},
             **names.environment,
-            "ENV": env,
+            "ENV": region,
             "AVATAR_OPS_STATE": str(folder / "state"),
             "AVATAR_OPS_ENV_DIR": str(folder),
             "AWS_ACCESS_KEY_ID": "test",
