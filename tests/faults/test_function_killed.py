@@ -17,7 +17,10 @@ from tests.strict_aws.fault import Fault
 
 
 def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
