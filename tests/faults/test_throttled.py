@@ -26,7 +26,7 @@ def throttled(here: Deployment, function: str) -> Iterator[None]:
 
 def test_uploads_outlive_a_function_that_is_throttled_for_a_while(ledger: Ledger) -> None:
     here = ledger.here
-    with redelivered_after(here, 3):
+    with redelivered_after(here, 10):
         with throttled(here, "resize"):
             ledger.put_all((f"throttled-{index}.jpg", picture(index)) for index in range(4))
             wait_until(lambda: dead_letters.counts(here)["in_flight"] == 4, "refused batches")
