@@ -57,6 +57,26 @@ def test_what_is_applied_serves_an_upload_and_is_destroyed(
     assert "Nothing to delete" in made.run("destroy", YES="1", FORCE="1")
 
 
+def test_what_a_failed_apply_left_is_destroyed(
+    system: System, here: Deployment, names: AwsNames, tmp_path: Path
+) -> None:
+    made = Region(system, tmp_path / "region", names, "eu-west-1")
+
+    def refuse(method: str, path: str) -> Fault:
+        return Fault.FORBIDDEN if method == "PUT" and "?notification" in path else Fault.NONE
+
+    made.run("bootstrap")
+    with control.requests_meet(here.access["AWS_ENDPOINT_URL"], ":root", refuse):
+        assert "AccessDenied" in made.run("apply", status=1, YES="1")
+        assert "is half applied" in " ".join(made.run("doctor", status=2).split())
+        refused = made.run("destroy", status=1, YES="1")
+        assert "user_pool_deletion_protection = false" in refused
+        made.set("user_pool_deletion_protection = false")
+        made.run("apply", status=1, YES="1")
+    made.run("destroy", YES="1")
+    assert "Nothing to delete" in made.run("destroy", YES="1")
+
+
 @pytest.mark.parametrize("broken", ["versioning", "policy"])
 def test_a_bootstrap_that_broke_off_is_finished_by_the_next(
     system: System, here: Deployment, names: AwsNames, tmp_path: Path, broken: str
