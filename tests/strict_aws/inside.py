@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import error_response_json
-from ministack.services import cognito, lambda_svc, s3, sns
+from ministack.core.responses import error_response_json, get_region
+from ministack.services import apigateway, cognito, lambda_svc, s3, sns
 
 CONCURRENT_EXECUTIONS = 10
 """Of all functions of a new account at a time: "New AWS accounts have reduced concurrency
@@ -29,6 +29,7 @@ def install() -> None:
     cognito._delete_user_pool = protected_pool(cognito._delete_user_pool)
     sns._lambda_svc = _Asynchronous()
     sns.topic_policy_allows = services_are_admitted_by_name(sns.topic_policy_allows)
+    apigateway._apigw_response = under_awss_names(apigateway._apigw_response)
     s3.serve_cloudfront_origin_fetch = preflights_reach_s3(s3.serve_cloudfront_origin_fetch)
 
 
@@ -83,6 +84,23 @@ def receives_though_throttled(esm: dict[str, Any], *_: Any) -> int:
     """
     limit = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency")
     return int(limit or lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY)
+
+
+def under_awss_names(respond: Callable[..., Any]) -> Callable[..., Any]:
+    """Say of an API's address what it is on AWS.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html: "served from
+    the base of your API's URL—for example, https://{api_id}.execute-api.{region}.amazonaws.com/".
+    """
+
+    @functools.wraps(respond)
+    def responding(data: Any, status: int = 200) -> Any:
+        if isinstance(data, dict) and "apiEndpoint" in data:
+            place = f"{data['apiId']}.execute-api.{get_region()}.amazonaws.com"
+            data = {**data, "apiEndpoint": f"https://{place}"}
+        return respond(data, status)
+
+    return responding
 
 
 def preflights_reach_s3(fetch: Callable[..., Any]) -> Callable[..., Any]:
