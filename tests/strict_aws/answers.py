@@ -77,7 +77,7 @@ def young_versioning(request: Request) -> Answer | None:
 
 
 def forbidden_instead_of_missing(request: Request, answer: Answer) -> Answer | None:
-    """Tell of a missing object only those who may list the bucket.
+    """Reveal that an object is missing only to those who may list the bucket.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, and GetObject likewise: "If
     you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403".
