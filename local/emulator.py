@@ -71,7 +71,7 @@ class Emulator:
         self._saved.unlink(missing_ok=True)
         program = [
             str(VIRTUAL_ENVIRONMENT / "bin/python"), "-I", str(ROOT / "local/emulator_main.py"),
-            str(SIGNING_DIRECTORY), "ministack.app:app", "--workers", "0",
+            str(SIGNING_DIRECTORY), self._settings.emulator, "--workers", "0",
             "--bind", f"127.0.0.1:{self._settings.aws_port}",
             "--keep-alive", str(_KEEP_ALIVE_SECONDS),
         ]  # fmt: skip

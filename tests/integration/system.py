@@ -114,6 +114,7 @@ class System:
             "POSTGRES_PORT": str(self.postgres_port),
             "CONSOLE_PORT": str(self.console_port),
             "COLUMNS": "200",
+            "EMULATOR_APP": f"{ROOT}/tests/strict_aws/app.py:app",
         }
 
     def make(
