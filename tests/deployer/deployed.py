@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from console import cli
 from console.operations import progress
@@ -141,11 +140,10 @@ def deployed(folder: Path) -> Iterator[Deployed]:
     local = folder / "emulator"
     local.mkdir()
     settings = replace(LocalSettings.from_environment(), state=local, aws_port=free_port())
-    emulator.install()
     running = emulator.Emulator(settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator, "MAIN", ROOT / "tests/deployer/exact_iam.py")
-        running.start()
+    # By a process of its own, as `make up` is: the emulator is nobody's child here
+    start = [sys.executable, "-m", "tests.deployer.deployed", "--start", str(local)]
+    subprocess.run([*start, str(settings.aws_port)], cwd=ROOT, check=True)
     try:
         owner = postgres_server.start(folder / "postgres", free_port())
         with psycopg.connect(owner, autocommit=True) as connection:
@@ -194,7 +192,17 @@ def generic(resource: str) -> str:
     return resource
 
 
+def _start(local: str, port: str) -> None:
+    emulator.install()
+    emulator.MAIN = ROOT / "tests/deployer/exact_iam.py"
+    settings = replace(LocalSettings.from_environment(), state=Path(local), aws_port=int(port))
+    emulator.Emulator(settings).start()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "--start":
+        _start(*sys.argv[2:])
+        sys.exit()
     place = Path(sys.argv.pop(1))
     target.TFVARS = terraform.TFVARS = place / "envs"
     cli.main()
