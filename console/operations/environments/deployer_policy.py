@@ -226,14 +226,14 @@ def _functions(here: Environment) -> Iterator[Statement]:
     )
     yield _allow(
         "ConnectQueue",
-        "lambda CreateEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping "
-        "DeleteEventSourceMapping",
+        "lambda CreateEventSourceMapping UpdateEventSourceMapping DeleteEventSourceMapping",
         "*",
         ArnLike={"lambda:FunctionArn": function},
     )
     yield _allow(
-        "TagQueueConnection",
-        "lambda ListTags TagResource",
+        # Without the condition: one that was just deleted has no function, and is asked for
+        "ReadQueueConnection",
+        "lambda GetEventSourceMapping ListTags TagResource",
         f"arn:aws:lambda:{here.region}:{here.account}:event-source-mapping:*",
     )
     yield _allow("ListQueueConnections", "lambda ListEventSourceMappings", "*")
