@@ -73,7 +73,7 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
 
 ##@ Development
-.PHONY: test test-machines lint format docs screenshots bench lock
+.PHONY: test test-machines test-deployer lint format docs screenshots bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m tests.pgbouncer
@@ -82,6 +82,9 @@ test: .venv/development ## Run every test, on a system of its own [ARGS="-k name
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)
 	@.venv/bin/python -m tests.machines.first_starts
+
+test-deployer: .venv/development ## Deploy, run and destroy on an emulator, with the deployer's policies and no other right (3 minutes)
+	@.venv/bin/python -m pytest tests/deployer -m "long or not long" $(ARGS)
 
 lint: .venv/development ## Check style, types, arrows, Terraform and security
 	@.venv/bin/python -m local.lint
@@ -110,7 +113,7 @@ lock: .venv/product ## Renew every hashed requirements file
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
-.PHONY: build bootstrap preflight plan apply destroy unlock outputs env
+.PHONY: build bootstrap preflight plan apply destroy unlock outputs env deployer-policy
 build: .venv/product ## Build the functions' zips
 	@$(LOCAL) build
 
@@ -137,6 +140,9 @@ outputs: .venv/product ## Print Terraform's outputs [JSON=1]
 
 env: .venv/product ## Write .env.<ENV> and the front end's settings from the outputs
 	@$(OPS) env
+
+deployer-policy: .venv/product ## Print the IAM policies that deploying an environment needs, as JSON
+	@$(OPS) deployer-policy
 
 ##@ Console
 .PHONY: console

@@ -19,6 +19,7 @@ COMMANDS = {
     "unlock": "terraform",
     "outputs": "terraform",
     "env": "terraform",
+    "deployer-policy": "deployer_policy",
     "status": "status",
     "doctor": "doctor",
     "accept": "acceptance",

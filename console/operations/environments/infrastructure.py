@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -108,7 +108,8 @@ class Destroy(Apply):
     action = "destroy"
 
     def lines(self) -> Iterable[str]:
-        return [*super().lines(), *(f"- {bucket}" for bucket in self.buckets)]
+        after = [_interfaces_stay(subnets)] if (subnets := self._subnets()) else []
+        return [*super().lines(), *(f"- {bucket}" for bucket in self.buckets), *after]
 
     def check(self) -> None:
         """Raise an error unless the plan is the one that was shown and nothing bars its way."""
@@ -125,7 +126,25 @@ class Destroy(Apply):
     def execute(self, report: progress.Report) -> str:
         for bucket in self.buckets:
             _empty(self.workspace, bucket, report)
-        return f"Deleted: {self.workspace.apply(self.plan, report)}."
+        outcome = f"Deleted: {self.workspace.apply(self.plan, report)}."
+        subnets = self._subnets()
+        return f"{outcome} {_interfaces_stay(subnets)}" if subnets else outcome
+
+    def _subnets(self) -> list[str]:
+        """Return the subnets that a function is attached to."""
+        configured = [
+            network
+            for function in self.state.all("aws_lambda_function")
+            for network in function.get("vpc_config") or []
+        ]
+        return sorted({subnet for network in configured for subnet in network["subnet_ids"]})
+
+
+def _interfaces_stay(subnets: Sequence[str]) -> str:
+    return (
+        f"Lambda's network interfaces in {', '.join(subnets)} stay for up to 45 minutes: these "
+        "subnets and their security groups can be deleted only after that."
+    )
 
 
 @contextmanager
