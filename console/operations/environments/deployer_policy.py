@@ -119,6 +119,7 @@ def _size(written: Iterable[Statement]) -> int:
 
 def statements(environment: Environment) -> Iterator[Statement]:
     """Yield every statement that the environment's settings need."""
+    yield from _preflight(environment)
     yield from _state(environment)
     yield from _buckets(environment)
     yield from _queues_and_topics(environment)
@@ -149,6 +150,19 @@ def _allow(
         "Resource": resources,
         **({"Condition": conditions} if conditions else {}),
     }
+
+
+def _preflight(here: Environment) -> Iterator[Statement]:
+    yield _allow("AskQuota", "lambda GetAccountSettings", "*")
+    yield _allow(
+        "AskRegion", "account GetRegionOptStatus", f"arn:aws:account::{here.account}:account"
+    )
+    yield _allow(
+        "FindCdnNames",
+        "cloudfront ListDistributions ListOriginAccessControls ListCachePolicies "
+        "ListResponseHeadersPolicies",
+        "*",
+    )
 
 
 def _state(here: Environment) -> Iterator[Statement]:
@@ -197,7 +211,8 @@ def _queues_and_topics(here: Environment) -> Iterator[Statement]:
     at = f"{here.region}:{here.account}"
     yield _allow(
         "MakeQueues",
-        "sqs CreateQueue DeleteQueue GetQueueAttributes SetQueueAttributes ListQueueTags TagQueue",
+        "sqs CreateQueue DeleteQueue GetQueueUrl GetQueueAttributes SetQueueAttributes "
+        "ListQueueTags TagQueue",
         f"arn:aws:sqs:{at}:{here.name}-*",
     )
     yield _allow(
@@ -354,7 +369,7 @@ def _service_role(here: Environment, sid: str, service: str) -> Iterator[Stateme
 
 def _domain(here: Environment) -> Iterator[Statement]:
     names = [f"{host}.{here.domain_name}" for host in ("api", "assets")]
-    yield _allow("FindZone", "route53 ListHostedZones", "*")
+    yield _allow("FindZone", "route53 ListHostedZones ListHostedZonesByName", "*")
     zone = f"arn:aws:route53:::hostedzone/{here.hosted_zone_id or '*'}"
     yield _allow(
         "ReadZone", "route53 GetHostedZone ListResourceRecordSets ListTagsForResource", zone
