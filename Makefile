@@ -50,7 +50,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ The local system
-.PHONY: up down reset status doctor logs
+.PHONY: up down reset status doctor accept logs
 up: .venv/product ## Start everything here: emulated AWS, Postgres, Terraform, demo users, console
 	@$(LOCAL) up
 
@@ -66,19 +66,25 @@ status: .venv/product ## Show what runs, where, and how much is queued
 doctor: .venv/product ## Check every setting and probe everything [JSON=1]
 	@$(OPS) doctor
 
+accept: .venv/product ## Try the whole contract as a test user of its own, then delete it [JSON=1]
+	@$(OPS) accept
+
 logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console SINCE=15m FOLLOW=1 JSON=1]
 	@$(if $(filter emulator postgres console,$(FUNCTION)),$(LOCAL),$(OPS)) logs
 
 ##@ Development
-.PHONY: test test-machines lint format docs bench lock
+.PHONY: test test-machines test-deployer lint format docs screenshots bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
 	@.venv/bin/python -m tests.pgbouncer
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)
 	@.venv/bin/python -m tests.machines.first_starts
+
+test-deployer: .venv/development ## Deploy, run and destroy on an emulator, with the deployer's policies and no other right (3 minutes)
+	@.venv/bin/python -m pytest tests/deployer -m "long or not long" $(ARGS)
 
 lint: .venv/development ## Check style, types, arrows, Terraform and security
 	@.venv/bin/python -m local.lint
@@ -89,6 +95,10 @@ format: .venv/development ## Format Python and Terraform
 
 docs: .venv/development ## Write the tables that are made from the code
 	@.venv/bin/python -m tests.unit.docs.generated
+
+screenshots: .venv/development ## Renew docs/screenshots, on a system of its own (five minutes)
+	@.venv/bin/python -m tests.browser.chromium
+	@.venv/bin/python -m tests.browser.screenshots
 
 bench: .venv/development ## Measure against named peers (needs Node.js)
 	@.venv/bin/python -m tests.bench
@@ -103,14 +113,17 @@ lock: .venv/product ## Renew every hashed requirements file
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
-.PHONY: build bootstrap plan apply destroy unlock outputs env
+.PHONY: build bootstrap preflight plan apply destroy unlock outputs env deployer-policy
 build: .venv/product ## Build the functions' zips
 	@$(LOCAL) build
 
 bootstrap: .venv/product ## Make the bucket for Terraform's state
 	@$(OPS) bootstrap
 
-plan: .venv/product build ## Show what apply would change
+preflight: .venv/product ## Say what would stop an apply minutes later [JSON=1]
+	@$(OPS) preflight
+
+plan: .venv/product build ## Show what apply would change, and what would stop it [FORCE=1]
 	@$(OPS) plan
 
 apply: .venv/product build ## Change the infrastructure (asks first; YES=1 doesn't)
@@ -127,6 +140,9 @@ outputs: .venv/product ## Print Terraform's outputs [JSON=1]
 
 env: .venv/product ## Write .env.<ENV> and the front end's settings from the outputs
 	@$(OPS) env
+
+deployer-policy: .venv/product ## Print the IAM policies that deploying an environment needs, as JSON
+	@$(OPS) deployer-policy
 
 ##@ Console
 .PHONY: console

@@ -103,4 +103,5 @@ def _welcome() -> None:
         st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 
-main()
+with widgets.show_errors():
+    main()

@@ -12,14 +12,17 @@ import sys
 # Which module of console.commands has a command
 COMMANDS = {
     "bootstrap": "terraform",
+    "preflight": "preflight",
     "plan": "terraform",
     "apply": "terraform",
     "destroy": "terraform",
     "unlock": "terraform",
     "outputs": "terraform",
     "env": "terraform",
+    "deployer-policy": "deployer_policy",
     "status": "status",
     "doctor": "doctor",
+    "accept": "acceptance",
     "logs": "logs",
     "upload": "avatars",
     "clear": "avatars",

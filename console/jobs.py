@@ -83,6 +83,10 @@ class Jobs:
         with self._lock:
             return [job for job in reversed(self._jobs) if job.kind == kind]
 
+    def ended(self, kind: str) -> int:
+        """Return how many of a kind have ended: each may have changed what a page has listed."""
+        return sum(job.ended is not None for job in self.of(kind))
+
     def running(self) -> list[Job]:
         """Return the jobs that run."""
         with self._lock:

@@ -8,8 +8,6 @@ import socket
 import sys
 import threading
 import time
-import tomllib
-from pathlib import Path
 
 from console import terminal
 from console.operations import web
@@ -34,8 +32,11 @@ def where() -> tuple[str, int]:
     Raises
     ------
     OperationError
-        If the port is not one or taken, or others could reach the console without a sign-in.
+        If the port is not one or taken, others could reach the console without a sign-in, or
+        the file that would say so can't be read.
     """
+    from console import session  # loads Streamlit
+
     address = os.environ.get("CONSOLE_ADDRESS") or "127.0.0.1"
     port = os.environ.get("CONSOLE_PORT") or "8501"
     if not port.isdecimal() or not 1 <= int(port) <= 65535:
@@ -43,29 +44,13 @@ def where() -> tuple[str, int]:
             f"CONSOLE_PORT is {port!r}, which is not a valid port.",
             "Set CONSOLE_PORT to a number from 1 to 65535.",
         )
-    if not access.is_loopback(address) and not sign_in_is_configured():
+    if not session.sign_in_is_configured() and not access.is_loopback(address):
         raise OperationError(
             f"CONSOLE_ADDRESS is {address}: others could reach the console without signing in.",
             "Set up OIDC in .streamlit/secrets.toml (docs/console.md), or don't set it.",
         )
     _check_free(address, int(port))
     return address, int(port)
-
-
-def sign_in_is_configured() -> bool:
-    """Say whether a ``secrets.toml`` that Streamlit reads has a section ``[auth]``."""
-    for folder in (ROOT, Path.home()):
-        path = folder / ".streamlit/secrets.toml"
-        try:
-            if "auth" in tomllib.loads(path.read_text()):
-                return True
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            raise OperationError(
-                f"{path} can't be read: {error}.", "Correct it: docs/console.md shows an example."
-            ) from error
-    return False
 
 
 def is_ready(port: int, address: str = "127.0.0.1") -> bool:
@@ -79,10 +64,10 @@ def is_ready(port: int, address: str = "127.0.0.1") -> bool:
 
 def main() -> None:
     """Check the place, then run the console until it is stopped."""
+    os.chdir(ROOT)  # Streamlit looks for .streamlit/ here
     address, port = where()
     env = target.chosen_env()
     deployment.check_name(env)
-    os.chdir(ROOT)  # Streamlit looks for .streamlit/ here
     threading.Thread(target=_announce, args=(env, address, port), daemon=True).start()
     # Pages that import these in several threads at once could find one half-made
     import altair  # noqa: F401

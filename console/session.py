@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -142,11 +143,23 @@ def sign_in_is_demanded() -> bool:
 
 
 def sign_in_is_configured() -> bool:
-    """Say whether OIDC is set up in ``.streamlit/secrets.toml``."""
+    """Say whether OIDC is set up in ``.streamlit/secrets.toml``.
+
+    Raises
+    ------
+    OperationError
+        If such a file is there and can't be read: it may be the one that demands the sign-in.
+    """
     try:
         return "auth" in st.secrets
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        files: list[str] = st.get_option("secrets.files")
+        if not any(os.path.lexists(file) for file in files):
+            return False
+        raise OperationError(
+            f"Streamlit's secrets can't be read: {error}",
+            "Correct .streamlit/secrets.toml: docs/console.md shows an example.",
+        ) from error
 
 
 def actor() -> Actor | None:

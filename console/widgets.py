@@ -70,14 +70,13 @@ def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] =
     left, right = st.columns([5, 1], vertical_alignment="center")
     left.title(title, anchor=False)
     left.caption(about)
-    with left:
-        _show_target()
     if refresh and right.button(
         "Refresh", icon=":material/refresh:", help="Look everything up again", width="stretch"
     ):
         for lookup in refresh:
             lookup.clear()
         st.rerun()
+    _show_target()
     if refused := st.session_state.pop(_REFUSED, None):
         show_error(refused)
 

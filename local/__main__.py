@@ -42,6 +42,11 @@ def down() -> None:
 def reset() -> None:
     """Stop everything and delete what is in it."""
     settings = LocalSettings.from_environment()
+    if state_folder.is_of_an_older_version(settings.state.parent):
+        raise OperationError(
+            f"{settings.state.parent} holds the state of an older version.",
+            "Run `make down` first, which moves it; then `make reset` again.",
+        )
     if not state_folder.exists(settings.state):
         out.print("There is nothing to delete.")
         return

@@ -16,6 +16,7 @@ from local.process import BackgroundProcess
 from local.settings import CREDENTIALS, REGION, ROOT, LocalSettings, is_listening
 
 VIRTUAL_ENVIRONMENT = ROOT / ".local/emulator"
+MAIN = ROOT / "local/emulator_main.py"
 REQUIREMENTS = ROOT / "requirements/emulator.txt"
 # The emulator signs tokens with `cryptography`, but functions run on its interpreter and must
 # not find a package that is missing from their zip: only its own process sees this folder.
@@ -70,8 +71,8 @@ class Emulator:
         (state / "tmp").mkdir(exist_ok=True)
         self._saved.unlink(missing_ok=True)
         program = [
-            str(VIRTUAL_ENVIRONMENT / "bin/python"), "-I", str(ROOT / "local/emulator_main.py"),
-            str(SIGNING_DIRECTORY), "ministack.app:app", "--workers", "0",
+            str(VIRTUAL_ENVIRONMENT / "bin/python"), "-I", str(MAIN),
+            str(SIGNING_DIRECTORY), self._settings.emulator, "--workers", "0",
             "--bind", f"127.0.0.1:{self._settings.aws_port}",
             "--keep-alive", str(_KEEP_ALIVE_SECONDS),
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from console.operations.errors import OperationError
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "eu-central-1"
 HOSTED_ZONE = "avatars.test"
+EMULATOR = "ministack.app:app"
 # The emulator's root account, the same for everyone: no secret
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -30,6 +31,8 @@ class LocalSettings:
         (``CONSOLE_PORT``) listen.
     database_url
         Another Postgres to use instead (make's ``DATABASE_URL=``); empty to start one.
+    emulator
+        The ASGI application that serves the AWS APIs (``EMULATOR_APP``); the tests' is stricter.
     """
 
     state: Path
@@ -37,6 +40,7 @@ class LocalSettings:
     postgres_port: int
     console_port: int
     database_url: str
+    emulator: str = EMULATOR
 
     @classmethod
     def from_environment(cls) -> LocalSettings:
@@ -47,6 +51,7 @@ class LocalSettings:
             postgres_port=_port("POSTGRES_PORT", 54320),
             console_port=_port("CONSOLE_PORT", 8501),
             database_url=target.given_database_url("local"),
+            emulator=os.environ.get("EMULATOR_APP") or EMULATOR,
         )
 
     @property

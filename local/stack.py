@@ -34,8 +34,6 @@ from local.process import BackgroundProcess
 from local.settings import HOSTED_ZONE, ROOT, LocalSettings, is_listening
 
 ENV = "local"
-# What lay in the folder of all environments' state, in the order in which it is moved
-_OLD_LAYOUT = ("aws", "s3", "tmp", "build", "postgres", "emulator.saved", "applied")
 DEMO_USERS = tuple(migrations.DEMO_USERS)
 
 
@@ -73,7 +71,7 @@ class Stack:
         OperationError
             Saying what is in the way and how to clear it.
         """
-        self._move_old_layout(report)
+        self._bring_along(report)
         with self._exclusively("up"):
             if not self._applied.exists():
                 with progress.timed(report, "Terraform") as detail:
@@ -122,12 +120,13 @@ class Stack:
 
     def down(self, report: progress.Report) -> bool:
         """Stop everything, keeping its state; return whether anything ran."""
+        ran = self._bring_along(report)
         if not (
             state_folder.exists(self.settings.state) and state_folder.is_ours(self.settings.state)
         ):
-            return False
+            return ran
         with self._exclusively("down"):
-            return self._stop(report)
+            return self._stop(report) or ran
 
     def reset(self, report: progress.Report) -> None:
         """Stop everything and delete all that is in it.
@@ -159,18 +158,22 @@ class Stack:
                 postgres.stop(self._postgres)
         return ran
 
-    def _move_old_layout(self, report: progress.Report) -> None:
-        """Bring along what older versions kept beside other environments' state."""
-        root, state = self.settings.state.parent, self.settings.state
-        if not (root / "applied").exists() or (state / "applied").exists():
-            return
+    def _bring_along(self, report: progress.Report) -> bool:
+        """Stop and move what an older version kept beside other environments' state.
+
+        Returns
+        -------
+        bool
+            Whether anything of it ran.
+        """
+        root = self.settings.state.parent
+        if not state_folder.is_of_an_older_version(root):
+            return False
         with progress.timed(report, "Move the state") as detail:
-            Stack(replace(self.settings, state=root))._stop(progress.ignore)
-            state.mkdir(exist_ok=True)
-            for name in _OLD_LAYOUT:
-                if (root / name).exists():
-                    (root / name).rename(state / name)
-            detail.append(str(state))
+            ran = Stack(replace(self.settings, state=root))._stop(report)
+            state_folder.move(root, self.settings.state)
+            detail.append(str(self.settings.state))
+        return ran
 
     def _start_console(self) -> None:
         """Start the console unless it runs: a restart would end what operators do in it.

@@ -94,6 +94,26 @@ def is_ours(directory: Path) -> bool:
     return MARKER in names or (_LOCK in names and names <= _BEFORE | waiting | {"audit"})
 
 
+def is_of_an_older_version(root: Path) -> bool:
+    """Say whether an older version kept the local system's state in the folder of all of them."""
+    return os.path.exists(root / _LOCK)  # noqa: PTH110 - Path.exists raises in a closed folder
+
+
+def move(root: Path, directory: Path) -> None:
+    """Move the state that an older version kept in `root`, marking its new folder as ours.
+
+    A move that broke off is finished by the next one.
+    """
+    with _errors_named(directory):
+        directory.mkdir(exist_ok=True)
+        (directory / MARKER).touch()
+        for name in sorted(_BEFORE - {_LOCK, "terraform"}):  # each environment has its own there
+            if (root / name).exists() and not (directory / name).exists():
+                (root / name).rename(directory / name)
+        (root / MARKER).unlink(missing_ok=True)
+        (root / _LOCK).unlink()
+
+
 def check(directory: Path, *, empty: bool = False) -> None:
     """Refuse a folder of someone else's.
 

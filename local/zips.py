@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import ssl
 import sys
 import tempfile
 import zipfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from console.operations import progress
+from console.operations.errors import OperationError
 from local.emulator import uv
 from local.settings import ROOT
 
@@ -33,6 +35,8 @@ SHARED = (
     "sigv4.py",
 )
 LAMBDAS = ROOT / "lambdas"
+# Certificates of a database server's issuers; whoever wants them puts them there
+CA_BUNDLE = "global-bundle.pem"
 # Of an installed package, what a running function never reads
 _SKIPPED = ("__pycache__", "tests", "bin", "include", "py.typed")
 _SKIPPED_SUFFIXES = (".pyi", ".pyc", ".c", ".h", ".pyx", ".pxd", ".dist-info")
@@ -78,6 +82,8 @@ def _build_one(function: str, target: Target, directory: Path) -> Path:
     sources = _fingerprint(function, target)
     if zip_file.exists() and stamp.exists() and stamp.read_text() == sources:
         return zip_file
+    if (bundle := LAMBDAS / function / CA_BUNDLE).exists():
+        _check_bundle(bundle)
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
         requirements = LAMBDAS / function / "requirements.txt"
@@ -95,6 +101,17 @@ def _build_one(function: str, target: Target, directory: Path) -> Path:
         partial.replace(zip_file)
     stamp.write_text(sources)
     return zip_file
+
+
+def _check_bundle(bundle: Path) -> None:
+    """Raise OperationError unless the file holds certificates, such as a page that says "404"."""
+    try:
+        ssl.create_default_context(cadata=bundle.read_text("ascii"))
+    except (ValueError, ssl.SSLError) as error:
+        raise OperationError(
+            f"lambdas/{bundle.parent.name}/{bundle.name} holds no certificates: {error}.",
+            "Fetch it again (docs/migrations.md, TLS), or delete it.",
+        ) from error
 
 
 def _install(requirements: Path, directory: Path, platform: Platform) -> None:
@@ -118,10 +135,11 @@ def _install(requirements: Path, directory: Path, platform: Platform) -> None:
 
 
 def _write_zip(directory: Path, zip_file: Path) -> None:
-    with zipfile.ZipFile(zip_file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    # Not compressed: zlib and zlib-ng, which other builds of Python have, give other bytes
+    with zipfile.ZipFile(zip_file, "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(_files(directory)):
             entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED
             entry.create_system = 3  # Unix, wherever it is built
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())

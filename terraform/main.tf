@@ -96,7 +96,6 @@ module "uploads" {
   upload_origins          = local.origins
   storage_transition      = var.originals_storage
   deny_insecure_transport = var.deny_insecure_transport
-  force_destroy           = var.force_destroy_buckets
 }
 
 # How many pictures a user may send, and who is locked out.
@@ -143,7 +142,6 @@ module "assets" {
   expiring_tags           = { avatar-removed = 30 } # days: longer than a message waits, redriven once
   read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport
-  force_destroy           = var.force_destroy_buckets
 
   service_readers = {
     ReadByDistribution = {

@@ -511,12 +511,6 @@ variable "originals_storage" {
   }
 }
 
-variable "force_destroy_buckets" {
-  description = "Let a destroy delete buckets that still hold objects."
-  type        = bool
-  default     = false
-}
-
 variable "deny_insecure_transport" {
   description = "Refuse requests to the buckets that don't come over TLS; false only where there is none, as on an emulator."
   type        = bool

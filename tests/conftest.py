@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import functools
+from collections.abc import Generator, Iterator
 
+import botocore.session
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.faults.ledger"]
 # The properties under which tests keep rows for the summary
@@ -13,15 +16,28 @@ ORDER = "The order of uploads, replayed"
 MACHINES = "Machines, and the seconds to a served avatar"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _read_once() -> Iterator[None]:
+    """Read what doesn't change once: AWS's services for each session, packages for each page."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (botocore.session, "create_loader"),
+            (manifest_scanner, "scan_component_manifests"),
+        ):
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
+        yield
+
+
 @pytest.hookimpl(wrapper=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Ask that all that works on the running system go to one worker.
+    """Ask that all that works on the running system go to two workers, a system for each.
 
-    Each worker that gets such a test brings up a system of its own: slower, but as right.
+    More would each wait for a system; one would work when all others are done.
     """
     for item in items:
         if "system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("system"))
+            half = "browser" if item.path.parent.name in ("browser", "faults") else "system"
+            item.add_marker(pytest.mark.xdist_group(half))
     return (yield)
 
 

@@ -87,8 +87,8 @@ def migrate(
             target,
             names,
             to,
-            limits,
-            _show_statement if verbose else None,
+            limits=limits,
+            trace=_show_statement if verbose else None,
             allow_drift=allow_drift,
             afterwards=None if to else lambda: databases.login_after_migration(target),
         )
@@ -123,7 +123,7 @@ def rollback(
             err.print(f"[yellow]No preview: {escape(str(error))}[/]")
     trace = _show_statement if verbose else None
     with terminal.Progress() as report:
-        change = Rollback(target, names, to, steps, limits, trace)
+        change = Rollback(target, names, to, steps, limits=limits, trace=trace)
         out.print(carry_out(change, report, yes=yes))
 
 

@@ -25,8 +25,16 @@ def bootstrap() -> None:
 
 
 @command(app)
-def plan() -> None:
-    """Show what `apply` would change."""
+def plan(
+    force: Annotated[
+        bool, typer.Option("--force", envvar="FORCE", help="Although an apply would fail.")
+    ] = False,
+) -> None:
+    """Show what `apply` would change, and first what would stop it."""
+    from console.commands.preflight import before_plan  # loads what doctor needs
+
+    with terminal.Progress() as report:
+        before_plan(report, force=force)
     workspace = Workspace(resolved())
     with (
         terminal.Progress() as report,

@@ -6,12 +6,15 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from console.operations.audit.access import Actor, require_operator
 from console.operations.environments.target import Target
 from console.operations.errors import StaleChangeError
 from console.operations.progress import Report
+
+if TYPE_CHECKING:
+    from console.operations.audit.audit import Audit  # loads psycopg
 
 
 class Change(Protocol):
@@ -60,6 +63,8 @@ class Operation:
     ----------
     touches
         What it touches, one thing a line.
+    summary
+        Returns what the audit keeps of a result.
     results
         What the call returned, once it has.
     """
@@ -70,6 +75,7 @@ class Operation:
     touches: tuple[str, ...]
     work: Callable[[Report], Any] = field(compare=False)
     destructive: bool = False
+    summary: Callable[[Any], str] = field(default=str, compare=False)
     results: list[Any] = field(default_factory=list, compare=False)
 
     def lines(self) -> Iterable[str]:
@@ -81,25 +87,9 @@ class Operation:
 
     def execute(self, report: Report) -> str:
         """Do it."""
-        self.results.append(self.work(report))
-        return "" if self.results[-1] is None else str(self.results[-1])
-
-
-class Recorder(Protocol):
-    """What keeps the record of actions: `console.operations.audit.audit.Audit`."""
-
-    def perform(
-        self,
-        actor: Actor,
-        action: str,
-        target: str,
-        key: str,
-        work: Callable[[], str],
-        *,
-        detail: str = "",
-    ) -> str:
-        """Do `work` once for this key and record its start and end."""
-        ...
+        result = self.work(report)
+        self.results.append(result)
+        return self.summary(result)
 
 
 __all__ = [
@@ -119,7 +109,7 @@ Confirm = Callable[[Change], None]
 def carry_out(
     change: Change,
     confirm: Confirm,
-    audit: Recorder,
+    audit: Audit,
     actor: Actor,
     report: Report,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from console.operations.audit.audit import Action, Entry, Filter, FilterOptions
 from console.operations.changes import Operation
 from console.operations.progress import Report
 
+# An ARN's beginning is the same for everyone in the account
+_ARN = re.compile(r"^arn:([^:]*:){4}")
 _SHOWN = 500
 _DOWNLOADED = 50_000
 _SPANS: dict[str, timedelta | None] = {
@@ -126,7 +129,7 @@ def _show(found: list[Action], chosen: Filter) -> None:
             {
                 "Outcome": _OUTCOMES[action.outcome],
                 "When": f"{action.started.astimezone():%Y-%m-%d %H:%M:%S}",
-                "Who": action.actor,
+                "Who": _ARN.sub("", action.actor),
                 "Action": action.action,
                 "Target": action.target,
                 "Took": _took(action),
@@ -138,7 +141,6 @@ def _show(found: list[Action], chosen: Filter) -> None:
         height=min(38 + 35 * len(found), 640),
         column_config={
             "Outcome": st.column_config.TextColumn(width="small"),
-            "Who": st.column_config.TextColumn(width="small"),
             "Action": st.column_config.TextColumn(width="small"),
             "Took": st.column_config.TextColumn(width="small"),
             "Detail": st.column_config.TextColumn(width="large"),

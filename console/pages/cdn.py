@@ -221,10 +221,9 @@ def _show_history(found: cdn.History) -> None:
         ],
         hide_index=True,
         column_config={
-            "State": st.column_config.TextColumn(width="small"),
             "Age": st.column_config.TextColumn(width="small"),
             "Paths": st.column_config.NumberColumn(width="small"),
-            "Which": st.column_config.TextColumn(width="large"),
+            "Which": st.column_config.TextColumn(width="medium"),
         },
     )
 

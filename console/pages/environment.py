@@ -75,21 +75,14 @@ def begin() -> Job:
     )
 
 
-class Examined(list[Finding]):
-    """The findings of an examination; its text is what the audit keeps."""
-
-    def __str__(self) -> str:
-        counts = Counter(finding.state for finding in self)
-        return ", ".join(f"{counts[state]} {state}" for state in _WORDS if counts[state])
+def _counted(findings: list[Finding]) -> str:
+    counts = Counter(finding.state for finding in findings)
+    return ", ".join(f"{counts[state]} {state}" for state in _WORDS if counts[state])
 
 
 def _sign_in_too(busy: bool) -> None:
     """Draw the button of the examination with a test user, which makes or changes an account."""
     with widgets.show_errors():
-
-        def work(report: progress.Report) -> Examined:
-            return Examined(examination(report, _TEST_USER))
-
         address = test_users.email(_TEST_USER)
         widgets.change_button(
             "Run checks with a sign-in",
@@ -101,7 +94,8 @@ def _sign_in_too(busy: bool) -> None:
                 "examine",
                 f"with the test user {address}",
                 (f"make {address} in the user pool if it is missing, and set a new password",),
-                work,
+                lambda report: examination(report, _TEST_USER),
+                summary=_counted,
             ),
             key="examine with a sign-in",
             icon=":material/login:",

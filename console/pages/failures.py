@@ -88,7 +88,7 @@ def _dead_letters(here: Deployment) -> None:
         "Messages that the resize function failed on each time they were received. The picture "
         "may be fine: fix the cause, then put them back on the queue."
     )
-    looked = _messages(here, _ended())
+    looked = _messages(here, session.jobs().ended(KIND))
     found = looked.value
     if not found.total:
         widgets.empty(
@@ -119,7 +119,7 @@ def _message_row(here: Deployment, message: DeadLetter, causes: dict[str, Cause]
                 f"**{widgets.plain(str(message))}**", key=f"choose {message.message_id}"
             )
             error = widgets.badge("error", cause.error) if cause else ""
-            unknown = "The log has no line about it: it may be older than the log is kept."
+            unknown = "The log names no cause: it may be older than the log is kept."
             st.markdown(f"{error} {widgets.plain(cause.sentence if cause else unknown)}")
             age = units.duration(time.time() - message.sent_at)
             st.caption(f"sent {age} ago · message {message.message_id}")
@@ -193,7 +193,7 @@ def _rejected_uploads(here: Deployment) -> None:
         "rejected pages", [(None, "")]
     )
     before, after_key = trail[-1]
-    looked = _rejections(here, before, after_key, _ended())
+    looked = _rejections(here, before, after_key, session.jobs().ended(KIND))
     page = looked.value
     if not page.uploads and len(trail) == 1 and not page.resume_after:
         widgets.empty(
@@ -280,11 +280,6 @@ def _rejected_actions(here: Deployment, selected: tuple[RejectedUpload, ...]) ->
                     key="discard records",
                     icon=":material/delete_forever:",
                 )
-
-
-def _ended() -> int:
-    """Return how many actions have ended: each may have changed what is listed."""
-    return sum(job.ended is not None for job in session.jobs().of(KIND))
 
 
 def _show_preview(here: Deployment, key: str | None, version_id: str | None) -> None:

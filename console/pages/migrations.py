@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,6 @@ from console.operations.migrations import Entry, Migration, Preview, Rehearsed
 from console.operations.migrations.changes import Adopt, Migrate, Rollback
 from console.operations.migrations.files import DIRECTORY
 from console.operations.migrations.preview import Lock
-from console.operations.progress import Report
 
 KIND = "migrations"
 _APPLIED = ("applied", "baseline")
@@ -35,16 +33,10 @@ _STATES = {
 _BASE = "base"
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What a rehearsal found; its text is what the audit keeps."""
-
-    found: list[Rehearsed]
-
-    def __str__(self) -> str:
-        broken = [line.name for line in self.found if not line.restores]
-        end = f"not reversible: {', '.join(broken)}" if broken else "each reversible"
-        return f"{len(self.found)} rehearsed, {end}"
+def _rehearsed(found: list[Rehearsed]) -> str:
+    broken = [line.name for line in found if not line.restores]
+    end = f"not reversible: {', '.join(broken)}" if broken else "each reversible"
+    return f"{len(found)} rehearsed, {end}"
 
 
 @session.cached(30)
@@ -57,21 +49,8 @@ def _runs(_target: Target, ended: int) -> list[Entry]:
     return migrations.runs(_target.database_url())
 
 
-class Previews(list[Preview]):
-    """The previews of a run; their text is what the audit keeps."""
-
-    def __str__(self) -> str:
-        return f"{len(self)} previewed"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Which migrations made the schema that is there; its text is what the audit keeps."""
-
-    found: migrations.Adoption | None
-
-    def __str__(self) -> str:
-        return f"it is that of {self.found.revision}" if self.found else "there is nothing to adopt"
+def _compared_with(found: migrations.Adoption | None) -> str:
+    return f"it is that of {found.revision}" if found else "there is nothing to adopt"
 
 
 def main() -> None:
@@ -86,7 +65,7 @@ def main() -> None:
     with widgets.show_errors():
         session.here()
         target = session.the_target()
-        looked = _migrations(target, _ended())
+        looked = _migrations(target, session.jobs().ended(KIND))
         lines = looked.value
         _show_state(looked)
         _show_drift(lines)
@@ -140,6 +119,8 @@ def _show_state(looked: session.CachedValue[list[Migration]]) -> None:
             "State": st.column_config.TextColumn(width="small"),
             "Migration": st.column_config.TextColumn(width="medium"),
             "Applied": st.column_config.TextColumn(width="small"),
+            "By": st.column_config.TextColumn(width="small"),
+            "File": st.column_config.TextColumn(width="small"),
             "Took": st.column_config.TextColumn(width="small"),
         },
     )
@@ -175,14 +156,8 @@ def _show_drift(lines: Sequence[Migration]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class SchemaDrift:
-    """How the live schema differs from what its migrations make; its text is for the audit."""
-
-    found: list[migrations.Difference]
-
-    def __str__(self) -> str:
-        return f"{len(self.found)} changed by hand"
+def _changed(found: list[migrations.Difference]) -> str:
+    return f"{len(found)} changed by hand"
 
 
 def _show_schema_drift() -> None:
@@ -195,7 +170,8 @@ def _show_schema_drift() -> None:
             "drift",
             "the live schema with the migrations",
             ("read the schema, and run the applied migrations on a server of its own",),
-            lambda report: SchemaDrift(migrations.drift(on.database_url(), report=report)),
+            lambda report: migrations.drift(on.database_url(), report=report),
+            summary=_changed,
         ),
         key="drift",
         icon=":material/difference:",
@@ -209,11 +185,11 @@ def _show_schema_drift() -> None:
     if job.error:
         widgets.show_error(job.error)
         return
-    found = job.result.found
+    found: list[migrations.Difference] = job.result
     if not found:
         st.markdown(widgets.badge("ok", "The live schema is what its migrations make"))
         return
-    st.markdown(widgets.badge("error", str(job.result)))
+    st.markdown(widgets.badge("error", _changed(found)))
     st.code("\n".join(str(difference) for difference in found), language="diff")
     st.markdown("**What to do:** write it into a migration, or repair the schema with:")
     st.code("\n".join(difference.repair for difference in found), language="sql")
@@ -240,7 +216,12 @@ def _apply(target: Target, lines: Sequence[Migration]) -> None:
             "Rehearse",
             KIND,
             lambda on: Operation(
-                on, "rehearse", up_to, tuple(plan), lambda report: _rehearse(on, up_to, report)
+                on,
+                "rehearse",
+                up_to,
+                tuple(plan),
+                lambda report: migrations.rehearse(on.database_url(), up_to, report=report),
+                summary=_rehearsed,
             ),
             key="rehearse",
             icon=":material/science:",
@@ -286,7 +267,8 @@ def _compared(target: Target) -> migrations.Adoption | None:
                     "compare",
                     "the schema with the migrations",
                     ("make a scratch database, run the migrations there, and drop it",),
-                    lambda _report: Comparison(migrations.adoption(on.database_url())),
+                    lambda _report: migrations.adoption(on.database_url()),
+                    summary=_compared_with,
                 ),
                 key="compare",
                 icon=":material/compare_arrows:",
@@ -297,12 +279,8 @@ def _compared(target: Target) -> migrations.Adoption | None:
     if job.state == "running":
         _wait_for(job)
         return None
-    found: migrations.Adoption | None = job.result.found
+    found: migrations.Adoption | None = job.result
     return found
-
-
-def _rehearse(target: Target, up_to: str, report: Report) -> Rehearsal:
-    return Rehearsal(migrations.rehearse(target.database_url(), up_to, report=report))
 
 
 def _adopt(target: Target, adoption: migrations.Adoption) -> None:
@@ -367,7 +345,9 @@ def _new() -> None:
         "from. Fill in its SQL, then come back to preview it."
     )
     name = st.text_input(
-        "What it does", placeholder="add_bio_column", key=f"migration name {_ended()}"
+        "What it does",
+        placeholder="add_bio_column",
+        key=f"migration name {session.jobs().ended(KIND)}",
     ).strip()
     widgets.change_button(
         "Write the file",
@@ -388,11 +368,6 @@ def _new() -> None:
     )
 
 
-def _ended() -> int:
-    """Return how many changes have ended: each may have changed what is listed."""
-    return sum(job.ended is not None for job in session.jobs().of(KIND))
-
-
 def _show_plan(title: str, names: Sequence[str]) -> None:
     st.markdown("\n".join([title, "", *(f"1. `{name}`" for name in names)]))
 
@@ -404,9 +379,10 @@ def _preview(target: Target, direction: Any, to: str, plan: tuple[str, ...]) -> 
         f"preview {direction}",
         to,
         _with_digests(plan),
-        lambda report: Previews(
-            migrations.preview(target.database_url(), to=to, direction=direction, report=report)
+        lambda report: migrations.preview(
+            target.database_url(), to=to, direction=direction, report=report
         ),
+        summary=lambda found: f"{len(found)} previewed",
     )
     shown = fingerprint(change)
     job = next((job for job in session.jobs().of("preview") if job.name == shown), None)
@@ -499,27 +475,24 @@ def _lock_row(line: int | None, lock: Lock) -> dict[str, Any]:
     }
 
 
-def _show_result(result: Any) -> None:
-    # a page's classes are made again in each run, so a Rehearsal is known by what it holds
-    found: list[Rehearsed] | None = getattr(result, "found", None)
-    if found is None:
-        said = str(result)
+def _show_result(result: str | list[Rehearsed]) -> None:
+    if isinstance(result, str):
         st.success(
-            f"{said[:1].upper()}{said[1:].removesuffix('.')}.", icon=":material/check_circle:"
+            f"{result[:1].upper()}{result[1:].removesuffix('.')}.", icon=":material/check_circle:"
         )
         return
-    if all(line.restores for line in found):
-        st.success(f"{result}.", icon=":material/check_circle:")
+    if all(line.restores for line in result):
+        st.success(f"{_rehearsed(result)}.", icon=":material/check_circle:")
         return
-    st.error(f"{result}.", icon=":material/error:")
-    for line in found:
+    st.error(f"{_rehearsed(result)}.", icon=":material/error:")
+    for line in result:
         if not line.restores:
             st.markdown(f"What the rollback of **{line.name}** leaves different:")
             st.code(line.difference, language="diff")
 
 
 def _show_runs(target: Target) -> None:
-    found = _runs(target, _ended()).value
+    found = _runs(target, session.jobs().ended(KIND)).value
     if not found:
         widgets.empty("Nothing was applied or rolled back yet.")
         return

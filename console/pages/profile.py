@@ -52,7 +52,7 @@ def main() -> None:
         handle = _choose_user()
     with widgets.show_errors():
         here = session.here()
-        ended = sum(job.ended is not None for job in session.jobs().of(KIND))
+        ended = session.jobs().ended(KIND)
         with page:
             looked = _profile(here, handle, ended)
             with st.container(border=True):

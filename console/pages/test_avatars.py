@@ -162,7 +162,7 @@ def find(here: Deployment) -> None:
             widgets.show_error(error)
             return
     with widgets.show_errors():
-        found = _versions(here, name, _ended())
+        found = _versions(here, name, session.jobs().ended("version"))
         if not found.value:
             widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
             _lock(here, name)
@@ -186,7 +186,7 @@ def find(here: Deployment) -> None:
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
     """Return the address of the smallest picture of each version that has any."""
-    stored = _stored(here, name, _ended()).value.objects
+    stored = _stored(here, name, session.jobs().ended("version")).value.objects
     pictures = [
         item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
     ]
@@ -217,11 +217,6 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
                 width="stretch",
                 help=f"{name} will show this version instead",
             )
-
-
-def _ended() -> int:
-    """Return how many changes have ended: each may have changed what is stored."""
-    return sum(job.ended is not None for job in session.jobs().of("version"))
 
 
 def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
@@ -272,7 +267,7 @@ def _lock(here: Deployment, name: str) -> None:
 def _take_down(here: Deployment, name: str) -> None:
     st.subheader("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        listing = _stored(here, name, _ended()).value
+        listing = _stored(here, name, session.jobs().ended("version")).value
         st.markdown(
             f"This deletes **{len(listing.objects)} objects** for good, all originals and "
             "variants, shows the default picture instead, and drops them from the CDN's caches:"

@@ -171,9 +171,6 @@ alarm_email = "operators@example.com"
 # STANDARD_IA and GLACIER_IR, such as { class = "INTELLIGENT_TIERING", days = 30 }.
 # originals_storage = null
 
-# With true, a destroy deletes the buckets and every picture in them.
-# force_destroy_buckets = false
-
 # ── CDN ──────────────────────────────────────────────────────────────────────────────────────
 
 # Where CloudFront serves from: PriceClass_100 is Europe and North America, PriceClass_200 adds

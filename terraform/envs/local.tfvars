@@ -26,7 +26,6 @@ alarm_email = "operators@example.com"
 allow_http_webhook            = true
 log_retention_days            = 7
 user_pool_deletion_protection = false
-force_destroy_buckets         = true
 
 # The emulator speaks plain HTTP, on one host name.
 deny_insecure_transport = false

@@ -32,7 +32,7 @@ run "is_private_and_encrypted" {
   }
 
   assert {
-    condition     = !aws_s3_bucket.this.force_destroy
+    condition     = aws_s3_bucket.this.force_destroy != true
     error_message = "A destroy would delete objects without being told to."
   }
 

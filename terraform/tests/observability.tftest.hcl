@@ -71,8 +71,25 @@ run "watches_everything_and_tells_nobody" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.function["resize-errors"].statistic == "Sum" && aws_cloudwatch_metric_alarm.function["resize-errors"].threshold == 0
-    error_message = "The first failed call should raise the alarm."
+    condition = {
+      for name, alarm in {
+        errors        = aws_cloudwatch_metric_alarm.function["resize-errors"]
+        throttles     = aws_cloudwatch_metric_alarm.function["resize-throttles"]
+        api           = aws_cloudwatch_metric_alarm.api_errors
+        notifications = aws_cloudwatch_metric_alarm.notifications
+      } : name => [for query in alarm.metric_query : query.expression if coalesce(query.return_data, false)]
+      } == {
+      errors        = ["100 * part / whole"]
+      throttles     = ["100 * part / (part + FILL(whole, 0))"]
+      api           = ["100 * part / whole"]
+      notifications = ["100 * part / (part + FILL(whole, 0))"]
+    }
+    error_message = "What may happen to one of many should be watched as a share; without any call there is none."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.function["resize-errors"].threshold == 1 && aws_cloudwatch_metric_alarm.function["resize-errors"].metric_name == null
+    error_message = "More than 1 % of the calls should raise the alarm."
   }
 
   assert {

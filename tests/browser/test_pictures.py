@@ -10,6 +10,8 @@ from playwright.sync_api import Browser
 from tests.browser.pictures import DIFFERENCES, PAGE, Outcome, compare, counted, rendered, row
 from tests.unit.resize.corpus import cases
 
+pytestmark = pytest.mark.xdist_group("pictures")  # which are painted once
+
 
 @pytest.fixture(scope="module")
 def outcomes(browser: Browser) -> list[Outcome]:

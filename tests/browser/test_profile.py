@@ -73,6 +73,15 @@ def test_a_wrong_signature_is_explained(page: Page, here: Deployment, tmp_path: 
     )
 
 
+def test_a_refusal_that_the_page_cannot_see_is_explained(page: Page, tmp_path: Path) -> None:
+    wrong = {"Authorization": "Bearer no.good.token", "Content-Type": "application/json"}
+    changed(page, "POST", "key_upload", headers=wrong)
+    send(page, tmp_path / "photo.jpg", picture(4005))
+    expect(page.get_by_text("The API refused, or the connection to it broke off")).to_be_visible(
+        timeout=20_000
+    )
+
+
 def test_an_upload_that_breaks_off_is_explained(
     page: Page, here: Deployment, tmp_path: Path
 ) -> None:

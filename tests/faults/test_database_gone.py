@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -47,11 +48,11 @@ def test_avatars_are_served_without_the_database_and_profiles_follow_later(
     assert "The database can't be reached: connection" in status
     assert "dead         0" in status  # and yet the rest is shown
 
-    def unrecorded() -> set[str]:
+    def tries() -> Counter[str]:
         lines = logs.read(here, ["profiles"], began, "avatar not recorded")
-        return {line.fields["name"] for line in lines if "make reconcile" in line.text}
+        return Counter(line.fields["name"] for line in lines if "make reconcile" in line.text)
 
-    wait_until(lambda: unrecorded() >= shown.keys(), "a line that names each user")
+    wait_until(lambda: all(tries()[name] == 3 for name in shown), "three lines for each user")
 
     system.make("up")
     # the messages are gone for good: Lambda gives up after three tries

@@ -5,12 +5,22 @@ from __future__ import annotations
 import threading
 import time
 
+import psutil
+
 from console.operations.environments import logs
 from console.operations.uploads import outcomes
 from tests.faults import workers
 from tests.faults.ledger import Ledger, redelivered_after
-from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import System, picture, wait_until
+from tests.strict_aws.control import resize_meets
+from tests.strict_aws.fault import Fault
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
@@ -26,14 +36,15 @@ def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(
             return Fault.CUT
         return Fault.NONE
 
-    with resize_through(here, hold_the_last_write):
+    with resize_meets(here, hold_the_last_write):
         with redelivered_after(here, 5):
             upload = ledger.put("killed.jpg", picture(31))
             assert upload
             assert reached.wait(30)
         for process in list(workers.of_function(system, here.function_names["resize"])):
             process.kill()
-            process.wait(10)
+            # nobody waits for a worker that was idle: it stays a zombie
+            wait_until(lambda process=process: not alive(process), "its death")  # type: ignore[misc]
         killed.set()
         # its variants are there, the avatar that names them is not
         assert here.s3.list_objects_v2(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import defaultdict
 
+from console.operations.environments import logs
 from console.operations.pipeline import dead_letters
 from console.operations.uploads import outcomes
 from tests.faults.ledger import Ledger, redelivered_after
-from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import System, picture, wait_until
+from tests.strict_aws.control import resize_meets
+from tests.strict_aws.fault import Fault
 
 
 class EachRequestOnce:
@@ -33,15 +36,18 @@ class EachRequestOnce:
 
 
 def test_a_request_that_fails_once_is_made_again(ledger: Ledger) -> None:
-    """No message has to come a second time: the function's own retries suffice."""
+    """The function's own retries suffice, as long as its time does."""
+    here, began = ledger.here, time.time()
     faults = [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.SLOW, Fault.CUT, Fault.ANSWER_LOST]
     once = EachRequestOnce(*faults)
-    with resize_through(ledger.here, once):
+    with resize_meets(here, once), redelivered_after(here, 15):
         ledger.put_all(
             [*((f"flaky-{n}.jpg", picture(40 + n)) for n in range(3)), ("flaky-3.jpg", b"broken")]
         )
         assert ledger.settle("S3: 500, 503, late, cut off, once each")["served"] == 3
     assert all(once.done[fault] >= 2 for fault in faults), once.done
+    failed = logs.read(here, ["resize"], began, "message failed")
+    assert [line for line in failed if not line.fields["reason"].startswith("not begun")] == []
 
 
 def test_a_picture_that_was_read_by_half_is_not_taken_for_a_damaged_one(ledger: Ledger) -> None:
@@ -53,7 +59,7 @@ def test_a_picture_that_was_read_by_half_is_not_taken_for_a_damaged_one(ledger: 
             return Fault.HALF
         return Fault.NONE
 
-    with resize_through(ledger.here, cut_the_first_reads):
+    with resize_meets(ledger.here, cut_the_first_reads):
         with redelivered_after(ledger.here, 5):
             ledger.put_all((f"half-{index}.jpg", picture(50 + index)) for index in range(2))
             wait_until(lambda: len(halves) == 2, "two reads cut off")
@@ -65,7 +71,7 @@ def test_while_s3_is_gone_uploads_become_dead_letters_and_redrive_serves_them(
 ) -> None:
     here = ledger.here
     with (
-        resize_through(here, lambda method, path: Fault.SLOW_DOWN),
+        resize_meets(here, lambda method, path: Fault.SLOW_DOWN),
         redelivered_after(here, 2),
     ):
         ledger.put("outage.jpg", picture(60))

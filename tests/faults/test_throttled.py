@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
 from console.operations.uploads.test_users import SignIn
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Ledger, redelivered_after
 from tests.integration.system import System, picture, wait_until
 from tests.integration.test_uploads import ask
 
 
-def test_uploads_wait_for_a_throttled_function(system: System, ledger: Ledger) -> None:
-    here, resize = ledger.here, ledger.here.function_names["resize"]
-    here.functions.put_function_concurrency(FunctionName=resize, ReservedConcurrentExecutions=0)
+@contextmanager
+def throttled(here: Deployment, function: str) -> Iterator[None]:
+    """Lambda refuses to run the function meanwhile."""
+    name = here.function_names[function]
+    here.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
-        ledger.put_all((f"throttled-{index}.jpg", picture(index)) for index in range(4))
-        wait_until(lambda: dead_letters.counts(here)["waiting"] == 4, "all of them waiting")
-        assert "waiting      4" in system.make("status")
+        yield
     finally:
-        here.functions.delete_function_concurrency(FunctionName=resize)
-    assert ledger.settle("the resize function throttled")["served"] == 4
+        here.functions.delete_function_concurrency(FunctionName=name)
+
+
+def test_uploads_outlive_a_function_that_is_throttled_for_a_while(ledger: Ledger) -> None:
+    here = ledger.here
+    with redelivered_after(here, 10):
+        with throttled(here, "resize"):
+            ledger.put_all((f"throttled-{index}.jpg", picture(index)) for index in range(4))
+            wait_until(lambda: dead_letters.counts(here)["in_flight"] == 4, "refused batches")
+        assert ledger.settle("the resize function throttled for a while")["served"] == 4
+
+
+def test_each_refused_batch_costs_a_receive_until_uploads_are_dead_letters(
+    system: System, ledger: Ledger
+) -> None:
+    here = ledger.here
+    with redelivered_after(here, 1), throttled(here, "resize"):
+        ledger.put_all((f"refused-{index}.jpg", picture(index)) for index in range(4))
+        wait_until(lambda: dead_letters.counts(here)["dead"] == 4, "dead-letter messages")
+        assert "dead         4" in system.make("status")
+    assert "4 messages put back on the queue." in system.make("redrive")
+    assert ledger.settle("the resize function throttled, then redriven")["served"] == 4
 
 
 def test_a_throttled_api_refuses_and_then_serves_again(ledger: Ledger, ada: SignIn) -> None:
-    here, presign = ledger.here, ledger.here.function_names["presign"]
+    here = ledger.here
     wish = {"extension": "jpg", "size": 10}
-    here.functions.put_function_concurrency(FunctionName=presign, ReservedConcurrentExecutions=0)
-    try:
+    with throttled(here, "presign"):
         assert ask(here, ada.token, wish).status in {429, 500, 503}
-    finally:
-        here.functions.delete_function_concurrency(FunctionName=presign)
     assert ask(here, ada.token, wish).status == 200

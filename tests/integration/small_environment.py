@@ -43,25 +43,25 @@ variable "artifacts_directory" { type = string }
 variable "service_urls" { type = any }
 variable "jwks_url" { type = string }
 variable "known" { type = map(string) }
-variable "broken" { type = bool }
+variable "runs" { type = string }
 """
 # Without AWS's provider, a run of Terraform takes a second instead of ten
 _THINGS = """
 resource "terraform_data" "thing" {
   input = var.known.api_url
 }
-resource "terraform_data" "broken" {
-  count = var.broken ? 1 : 0
+resource "terraform_data" "running" {
+  count = var.runs == "" ? 0 : 1
   input = "distribution"
 
   provisioner "local-exec" {
-    command = "false"
+    command = var.runs
   }
 }
 resource "terraform_data" "behind_it" {
-  count      = var.broken ? 1 : 0
+  count      = var.runs == "" ? 0 : 1
   input      = var.known.distribution_id
-  depends_on = [terraform_data.broken]
+  depends_on = [terraform_data.running]
 }
 """
 _BUCKETS = """
@@ -148,15 +148,21 @@ class SmallEnvironment:
         }
         self.set()
 
-    def set(self, *, broken: bool = False, **known: str) -> None:
-        """Write the tfvars, with other values of outputs."""
+    def set(self, *, runs: str = "", **known: str) -> None:
+        """Write the tfvars, with other values of outputs.
+
+        Parameters
+        ----------
+        runs
+            What an apply runs while it makes its last resource, such as ``false``, which fails.
+        """
         values = {
             "environment": self.env,
             "region": "eu-central-1",
             "account_id": "000000000000",
             "front_end_origins": ["https://small.example"],
             "known": self.known | known,
-            "broken": broken,
+            "runs": runs,
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         (self.folder / "envs" / f"{self.env}.tfvars").write_text("\n".join(lines) + "\n")

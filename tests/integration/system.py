@@ -114,6 +114,7 @@ class System:
             "POSTGRES_PORT": str(self.postgres_port),
             "CONSOLE_PORT": str(self.console_port),
             "COLUMNS": "200",
+            "EMULATOR_APP": f"{ROOT}/tests/strict_aws/app.py:app",
         }
 
     def make(
@@ -162,11 +163,12 @@ class System:
     def close(self) -> None:
         """Stop it and delete it; nothing of it may be left."""
         self.make("down")
+        ours = psutil.Process()  # whose children have its settings, as multiprocessing's tracker
         its = [
             process
             for process in psutil.process_iter(["cmdline", "environ"])
             if str(self.directory) in str((process.info["environ"] or {}).values())
-            and process.pid != os.getpid()
+            and process not in (ours, *ours.children(recursive=True))
         ]
         _, left = psutil.wait_procs(its, timeout=10)  # a worker ends with the emulator's pipe
         shutil.rmtree(self.directory)

@@ -10,15 +10,17 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from console.operations import progress
 from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.terraform import Workspace
 from console.operations.pipeline import dead_letters
-from tests.integration.alarm_rules import state_at
-from tests.integration.system import wait_until
+from tests.integration.alarm_rules import Alarm, period, queries, state_at
+from tests.integration.system import System, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -42,6 +44,25 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What else AWS counts meanwhile, such as calls beside failed calls.
+
+    Attributes
+    ----------
+    worst, bad
+        How many in a minute that is just still OK, and in one of the situation; None where AWS
+        publishes nothing.
+    includes
+        Whether what is wrong is counted here too.
+    """
+
+    metric: Metric
+    worst: int
+    bad: int | None
+    includes: bool
+
+
+@dataclass(frozen=True)
 class Situation:
     """What makes an alarm fire.
 
@@ -53,12 +74,15 @@ class Situation:
         A minute of the situation.
     minutes
         How long it must last.
+    beside
+        If the alarm is about a share of something.
     """
 
     metric: Metric
     worst: Callable[[Deployment], Values]
     bad: Callable[[Deployment], Values]
     minutes: int
+    beside: Beside | None = None
 
 
 def queue(metric: str, unit: str, url: Callable[[Deployment], str]) -> Metric:
@@ -171,9 +195,15 @@ ALARMS: dict[str, Situation] = {
     ),
     "api-errors": Situation(
         Metric("AWS/ApiGateway", "5xx", "Count", ("Sum",), lambda h: {"ApiId": api_id(h)}),
-        worst=always(0),
+        worst=always(1),
         bad=always(0, 1),
         minutes=5,
+        beside=Beside(
+            Metric("AWS/ApiGateway", "Count", "Count", ("Sum",), lambda h: {"ApiId": api_id(h)}),
+            worst=100,
+            bad=2,
+            includes=True,
+        ),
     ),
     "notifications": Situation(
         Metric(
@@ -183,9 +213,21 @@ ALARMS: dict[str, Situation] = {
             ("Sum",),
             lambda h: {"TopicName": last(h.topic_arn)},
         ),
-        worst=always(0),
+        worst=always(1),
         bad=always(1),
         minutes=5,
+        beside=Beside(
+            Metric(
+                "AWS/SNS",
+                "NumberOfMessagesPublished",
+                "Count",
+                ("Sum",),
+                lambda h: {"TopicName": last(h.topic_arn)},
+            ),
+            worst=99,
+            bad=None,
+            includes=False,
+        ),
     ),
     "cdn-errors": Situation(
         Metric(
@@ -202,18 +244,24 @@ ALARMS: dict[str, Situation] = {
     **{
         f"{name}-errors": Situation(
             function(name, "Errors", "Count", "Sum"),
-            worst=always(0),
+            worst=always(1),
             bad=a_failed_call(name),
             minutes=5,
+            beside=Beside(
+                function(name, "Invocations", "Count", "Sum"), worst=100, bad=1, includes=True
+            ),
         )
         for name in FUNCTIONS
     },
     **{
         f"{name}-throttles": Situation(
             function(name, "Throttles", "Count", "Sum"),
-            worst=always(0),
+            worst=always(1),
             bad=always(1),
             minutes=5,
+            beside=Beside(
+                function(name, "Invocations", "Count", "Sum"), worst=99, bad=None, includes=False
+            ),
         )
         for name in FUNCTIONS
     },
@@ -240,6 +288,59 @@ def region_of(arn: str) -> str:
     return arn.split(":")[3]
 
 
+@pytest.fixture(scope="module")
+def metric_math(system: System) -> dict[str, list[dict[str, Any]]]:
+    """The queries of alarms about shares by the alarms' names, as a plan has them.
+
+    The emulator doesn't keep them.
+    """
+    workspace = Workspace(system.target())
+    with workspace.planned(progress.ignore) as plan:
+        planned = json.loads(workspace._run("show", "-json", str(plan.path)))["resource_changes"]
+    alarms = [
+        change["change"]["after"]
+        for change in planned
+        if change["type"] == "aws_cloudwatch_metric_alarm"
+    ]
+    return {
+        # a set to Terraform: metrics before the expression that names them
+        alarm["alarm_name"]: [
+            _query(written)
+            for written in sorted(
+                alarm["metric_query"], key=lambda one: (bool(one["expression"]), one["id"])
+            )
+        ]
+        for alarm in alarms
+        if alarm["metric_query"]
+    }
+
+
+def _query(written: dict[str, Any]) -> dict[str, Any]:
+    """Return a query as the provider sends it."""
+    if written["expression"]:
+        assert written["return_data"]
+        return {"Id": written["id"], "Expression": written["expression"]}
+    assert not written["return_data"], "an alarm has one result"
+    (metric,) = written["metric"]
+    name = {
+        "Namespace": metric["namespace"],
+        "MetricName": metric["metric_name"],
+        "Dimensions": [{"Name": key, "Value": text} for key, text in metric["dimensions"].items()],
+    }
+    stat = {"Metric": name, "Period": metric["period"], "Stat": metric["stat"]}
+    return {"Id": written["id"], "MetricStat": stat}
+
+
+@pytest.fixture
+def alarms(here: Deployment, metric_math: dict[str, list[dict[str, Any]]]) -> dict[str, Alarm]:
+    """What Terraform made, by the name behind the prefix, with what the emulator drops."""
+    return {
+        name: dict(alarm)
+        | ({"Metrics": metric_math[alarm["AlarmName"]]} if not alarm.get("MetricName") else {})
+        for name, alarm in live_alarms(here).items()
+    }
+
+
 def live_alarms(here: Deployment) -> dict[str, MetricAlarmTypeDef]:
     """Return what Terraform made, in both regions, by the name behind the prefix."""
     prefix = here.function_names["resize"].removesuffix("resize")
@@ -253,10 +354,10 @@ def live_alarms(here: Deployment) -> dict[str, MetricAlarmTypeDef]:
     }
 
 
-def in_alarm(here: Deployment, moment: datetime) -> set[str]:
+def in_alarm(here: Deployment, alarms: dict[str, Alarm], moment: datetime) -> set[str]:
     return {
         name
-        for name, alarm in live_alarms(here).items()
+        for name, alarm in alarms.items()
         if state_at(cloudwatch(here, region_of(alarm["AlarmArn"])), alarm, moment) == "ALARM"
     }
 
@@ -269,28 +370,33 @@ class Clock:
     metric: Metric
     now: datetime
 
-    def pass_minutes(self, minutes: int, values: Values) -> None:
-        """Publish the same for each of some minutes."""
+    def pass_minutes(
+        self, minutes: int, values: Values, beside: Metric | None = None, others: int | None = None
+    ) -> None:
+        """Publish the same for each of some minutes; `others` is what is counted beside it."""
+        data = [self._datum(self.metric, minute, values) for minute in range(minutes)]
+        if beside and others is not None:
+            data += [self._datum(beside, minute, {float(others): 1}) for minute in range(minutes)]
         # CloudFront's metrics are in this region alone
         region = "us-east-1" if self.metric.namespace == "AWS/CloudFront" else self.here.region
         cloudwatch(self.here, region).put_metric_data(
             Namespace=self.metric.namespace,
-            MetricData=[
-                {
-                    "MetricName": self.metric.name,
-                    "Dimensions": [
-                        {"Name": name, "Value": value}
-                        for name, value in self.metric.dimensions(self.here).items()
-                    ],
-                    "Timestamp": self.now + timedelta(minutes=minute),
-                    "Unit": self.metric.unit,  # type: ignore[typeddict-item]
-                    "Values": list(values),
-                    "Counts": [float(count) for count in values.values()],
-                }
-                for minute in range(minutes)
-            ],
+            MetricData=data,  # type: ignore[arg-type]
         )
         self.now += timedelta(minutes=minutes)
+
+    def _datum(self, metric: Metric, minute: int, values: Values) -> dict[str, Any]:
+        return {
+            "MetricName": metric.name,
+            "Dimensions": [
+                {"Name": name, "Value": value}
+                for name, value in metric.dimensions(self.here).items()
+            ],
+            "Timestamp": self.now + timedelta(minutes=minute),
+            "Unit": metric.unit,
+            "Values": list(values),
+            "Counts": [float(count) for count in values.values()],
+        }
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +406,7 @@ def times() -> Iterator[datetime]:
     The emulator's own, coarser evaluation doesn't look back that far.
     """
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight - timedelta(hours=4 * count) for count in range(12, 72))
+    return (midnight - timedelta(hours=4 * count) for count in range(12, 80))
 
 
 @dataclass(frozen=True)
@@ -357,54 +463,86 @@ def test_every_alarm_has_its_situation_here(here: Deployment) -> None:
     assert live_alarms(here).keys() == ALARMS.keys()
 
 
+def check_settings(alarm: Alarm, situation: Situation) -> None:
+    """Check that what the alarm reads is what AWS publishes: metric, statistic, unit."""
+    wanted = [situation.metric, *([situation.beside.metric] if situation.beside else [])]
+    read = [query["MetricStat"] for query in queries(alarm) if "MetricStat" in query]
+    names = [(one["Metric"]["Namespace"], one["Metric"]["MetricName"]) for one in read]
+    assert names == [(metric.namespace, metric.name) for metric in wanted]
+    for one, metric in zip(read, wanted, strict=True):
+        assert one["Stat"] in metric.statistics
+    assert alarm.get("Unit") in (None, situation.metric.unit)
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_fires_alone_and_when_it_should(
-    name: str, here: Deployment, times: Iterator[datetime]
+    name: str, here: Deployment, alarms: dict[str, Alarm], times: Iterator[datetime]
 ) -> None:
-    alarm = live_alarms(here)[name]
     situation = ALARMS[name]
-    assert (alarm.get("ExtendedStatistic") or alarm["Statistic"]) in situation.metric.statistics
-    assert alarm.get("Unit") in (None, situation.metric.unit)
+    check_settings(alarms[name], situation)
     worst, bad = situation.worst(here), situation.bad(here)
-    period = alarm["Period"] // 60
-
+    step = period(alarms[name]) // 60
     clock = Clock(here, situation.metric, next(times))
-    assert in_alarm(here, clock.now) == set(), "nothing was measured yet"
-    clock.pass_minutes(2 * situation.minutes, worst)
-    assert in_alarm(here, clock.now) == set(), "all is OK, if only just"
-    if situation.minutes > period:
-        clock.pass_minutes(situation.minutes - period, bad)
-        assert in_alarm(here, clock.now) == set(), "it did not last"
-        clock.pass_minutes(period, worst)
-    clock.pass_minutes(situation.minutes, bad)
-    assert in_alarm(here, clock.now) == {name}
-    clock.pass_minutes(period, worst)
-    assert in_alarm(here, clock.now) == set(), "it is over"
-    clock.pass_minutes(situation.minutes, bad)
-    assert in_alarm(here, clock.now) == {name}
-    assert in_alarm(here, clock.now + timedelta(hours=1)) == set(), "nothing was measured since"
+
+    def ok(minutes: int) -> None:
+        one = situation.beside
+        clock.pass_minutes(minutes, worst, one and one.metric, one and one.worst)
+
+    def situation_lasts(minutes: int) -> None:
+        one = situation.beside
+        clock.pass_minutes(minutes, bad, one and one.metric, one and one.bad)
+
+    assert in_alarm(here, alarms, clock.now) == set(), "nothing was measured yet"
+    ok(2 * situation.minutes)
+    assert in_alarm(here, alarms, clock.now) == set(), "all is OK, if only just"
+    if situation.minutes > step:
+        situation_lasts(situation.minutes - step)
+        assert in_alarm(here, alarms, clock.now) == set(), "it did not last"
+        ok(step)
+    situation_lasts(situation.minutes)
+    assert in_alarm(here, alarms, clock.now) == {name}
+    ok(step)
+    assert in_alarm(here, alarms, clock.now) == set(), "it is over"
+    situation_lasts(situation.minutes)
+    assert in_alarm(here, alarms, clock.now) == {name}
+    later = clock.now + timedelta(hours=1)
+    assert in_alarm(here, alarms, later) == set(), "nothing was measured since"
+
+
+@pytest.mark.parametrize("name", [name for name, it in ALARMS.items() if it.beside])
+def test_at_a_thousand_calls_a_second_a_share_fires_and_a_few_failures_do_not(
+    name: str, here: Deployment, alarms: dict[str, Alarm], times: Iterator[datetime]
+) -> None:
+    situation = ALARMS[name]
+    beside, calls = situation.beside, 60_000
+    assert beside
+    clock = Clock(here, situation.metric, next(times))
+    for failed, expected in ((600, set()), (606, {name}), (1, set())):
+        others = calls if beside.includes else calls - failed
+        clock.pass_minutes(5, {float(failed): 1}, beside.metric, others)
+        assert in_alarm(here, alarms, clock.now) == expected, f"{failed} a minute"
 
 
 def test_the_operators_are_notified_of_every_alarm_when_it_fires_and_when_it_ends(
     here: Deployment, operators: list[Inbox]
 ) -> None:
-    alarms = live_alarms(here)
-    before = {name: alarm["StateValue"] for name, alarm in alarms.items()}
+    live = live_alarms(here)
+    before = {name: alarm["StateValue"] for name, alarm in live.items()}
     try:
         for state in ("ALARM", "OK"):
-            for alarm in alarms.values():
+            for alarm in live.values():
                 cloudwatch(here, region_of(alarm["AlarmArn"])).set_alarm_state(
                     AlarmName=alarm["AlarmName"], StateValue=state, StateReason="a test"
                 )
     finally:
-        for name, alarm in alarms.items():
+        for name, alarm in live.items():
             cloudwatch(here, region_of(alarm["AlarmArn"])).set_alarm_state(
                 AlarmName=alarm["AlarmName"], StateValue=before[name], StateReason="as before"
             )
 
     expected = {
         (alarm["AlarmName"], state, alarm["AlarmDescription"])
-        for alarm in alarms.values()
+        for alarm in live.values()
         for state in ("ALARM", "OK")
     }
     notified: set[tuple[str, str, str]] = set()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from console.operations import web
+from console.operations.audit.audit import Audit
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.uploads import outcomes
@@ -68,6 +71,17 @@ def test_clear_removes_everything_after_listing_it(
     assert served.body.startswith(default)
     assert served.headers["x-amz-meta-removed"]
     assert outcomes.shown_version(here, "gone-not")
+
+
+def test_an_action_is_recorded_under_the_aws_caller_whoever_user_says_it_is(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setitem(system.environment, name, "mallory")
+    system.make("invalidate", "PATHS=/avatars/mallory.jpg")
+    record = Audit("local", system.target().database_url, tmp_path / "none")
+    (found,) = (a for a in record.actions() if a.target == "/avatars/mallory.jpg")
+    assert found.actor == "arn:aws:iam::000000000000:root"
 
 
 def test_invalidate_checks_paths_and_waits(system: System) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
 from tests.integration.small_environment import SmallEnvironment
-from tests.integration.system import System, picture, wait_for_version
+from tests.integration.system import System, picture, wait_for_version, wait_until
+from tests.terminal import Terminal
 
 ELSEWHERE = "-elsewhere"
 PROMPT = "to go on:"
@@ -35,9 +40,15 @@ def small(system: System, tmp_path_factory: pytest.TempPathFactory) -> SmallEnvi
 
 
 @pytest.fixture
-def applied(small: SmallEnvironment) -> SmallEnvironment:
+def applied(small: SmallEnvironment, here: Deployment) -> SmallEnvironment:
+    """The small environment as its tfvars say, applied only where a test has changed it."""
     small.set()
-    small.run("apply", YES="1")
+    try:
+        as_set = api_url(here) == small.known["api_url"]
+    except here.s3.exceptions.NoSuchKey:
+        as_set = False
+    if not as_set:
+        small.run("apply", YES="1")
     return small
 
 
@@ -52,6 +63,16 @@ def api_url(here: Deployment) -> object:
     outputs = state(here)["outputs"]
     assert isinstance(outputs, dict)
     return outputs["api_url"]["value"] if outputs else None
+
+
+def processes_below(terminal: Terminal, words: str) -> list[int]:
+    """Return those that the command in a terminal has started with these words."""
+    found = []
+    for child in psutil.Process(terminal.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if words in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def test_a_plan_that_waits_keeps_others_of_this_machine_out(
@@ -126,7 +147,12 @@ def test_a_rollback_that_waits_is_refused_once_somebody_migrated(
 
 @pytest.mark.parametrize(
     "meanwhile",
-    ["migrate", "redrive", "clear", *(pytest.param(c, marks=LONG) for c in ("apply", "destroy"))],
+    [
+        "migrate redrive",
+        "clear",
+        pytest.param("apply", marks=LONG),
+        pytest.param("destroy", marks=LONG),
+    ],
 )
 def test_a_clear_that_waits_deletes_what_it_listed_whatever_runs_meanwhile(
     applied: SmallEnvironment, here: Deployment, meanwhile: str
@@ -136,7 +162,8 @@ def test_a_clear_that_waits_deletes_what_it_listed_whatever_runs_meanwhile(
     before = api_url(here)
     waiting = applied.terminal("clear", host=ELSEWHERE, NAME="crossing")
     assert "crossing.jpg" in waiting.expect(PROMPT)
-    applied.run(meanwhile, **OPTIONS[meanwhile])
+    for command in meanwhile.split():
+        applied.run(command, **OPTIONS[command])
     waiting.type("small")
     status, shown = waiting.end()
     assert (status, "objects deleted" in shown) == (0, True), shown
@@ -159,24 +186,21 @@ def test_a_clear_is_refused_once_an_original_came_that_it_did_not_list(
     assert "crossing.jpg" in kept, "and nothing of it was deleted"
 
 
-@pytest.mark.parametrize("meanwhile", ["redrive", "clear"])
 @pytest.mark.parametrize("waits", ["apply", pytest.param("destroy", marks=LONG)])
 def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
-    applied: SmallEnvironment, here: Deployment, waits: str, meanwhile: str
+    applied: SmallEnvironment, here: Deployment, waits: str
 ) -> None:
     applied.set(api_url="https://waits.example")
     here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody='{"Records": []}')
     waiting = applied.terminal(waits)
     waiting.expect(PROMPT)
-    applied.run(meanwhile, **OPTIONS[meanwhile])
-    if meanwhile == "redrive":
-        assert dead_letters.counts(here)["dead"] == 0
+    for command in ("redrive", "clear"):
+        applied.run(command, **OPTIONS[command])
+    assert dead_letters.counts(here)["dead"] == 0
     waiting.type("small")
     status, shown = waiting.end()
     assert status == 0, shown
     assert api_url(here) == ("https://waits.example" if waits == "apply" else None)
-    if waits == "apply":
-        applied.run("redrive")  # leave none behind
 
 
 def test_a_rollback_that_waits_runs_although_messages_are_redriven(
@@ -197,12 +221,45 @@ def test_a_half_applied_environment_is_named_and_destroyed(
     small: SmallEnvironment, here: Deployment
 ) -> None:
     small.run("destroy", YES="1")
-    small.set(broken=True)
+    small.set(runs="false")
     assert "terraform apply failed" in small.run("apply", status=1, YES="1")
     assert "small is half applied" in small.run("env", status=1)
     assert "small is half applied" in " ".join(small.run("doctor", status=2).split())
     small.set()
     small.run("destroy", YES="1")
+    assert state(here)["resources"] == []
+
+
+def test_a_killed_runs_lock_is_shown_and_removed_and_no_other(
+    applied: SmallEnvironment, here: Deployment
+) -> None:
+    lock = {"Bucket": STATES, "Key": "small/terraform.tfstate.tflock"}
+    applied.set(runs="sleep 600")
+    killed = applied.terminal("apply")
+    killed.expect(PROMPT)
+    killed.type("small")
+    sleeping = wait_until(lambda: processes_below(killed, "sleep 600"), "the apply's last step")
+    os.killpg(os.getpgid(sleeping[0]), signal.SIGKILL)
+    status, shown = killed.end()
+    assert (status, "`make unlock`" in shown) == (1, True), shown
+    applied.set()
+    assert "`make unlock`" in applied.run("apply", status=1, YES="1")
+    assert "Nobody is there to confirm it" in applied.run("unlock", status=1)
+
+    waiting = applied.terminal("unlock", host=ELSEWHERE)
+    assert "OperationTypeApply by" in waiting.expect(PROMPT)
+    left = here.s3.get_object(**lock)["Body"].read()
+    others = json.dumps({**json.loads(left), "ID": "11111111-2222-3333-4444-555555555555"})
+    here.s3.put_object(**lock, Body=others.encode())
+    waiting.type("small")
+    status, shown = waiting.end()
+    assert (status, "lock is another one now" in shown) == (1, True), shown
+    assert here.s3.get_object(**lock)["Body"].read().decode() == others
+
+    here.s3.put_object(**lock, Body=left)
+    assert "Removed the lock" in applied.run("unlock", YES="1")
+    assert "The state is not locked" in applied.run("unlock", YES="1")
+    applied.run("destroy", YES="1")
     assert state(here)["resources"] == []
 
 

@@ -99,6 +99,7 @@ KNOWN_DRIFT = {
         "alarm_description",
         "dimensions",
         "extended_statistic",
+        "metric_query",
         "ok_actions",
         "period",
         "statistic",

@@ -69,8 +69,8 @@ class Proof:
     fails
         What a user or operator notices without it.
     how
-        `flow`: the flow itself is run. `role`: the call that Lambda or S3 makes, or decides by,
-        is made as the role, for the emulator's Lambda and S3 don't ask the role's policy.
+        `flow`: the flow itself is run. `role`: the call that Lambda makes is made as the role, for
+        the emulator's Lambda doesn't ask the role's policy.
         `evaluated`: the live policy is evaluated, for nothing on the emulator asks it.
     probe
         Returns if the call is allowed, raises DeniedError if a grant is missing.
@@ -126,7 +126,8 @@ def forget(here: Deployment, key: str) -> None:
     """Delete what was made of an original, and its mark."""
     made = [item for item in takedown.objects_of(here, key) if item.bucket == here.assets_bucket]
     takedown.delete(here, made, lambda event: None)
-    here.s3.delete_object_tagging(Bucket=here.uploads_bucket, Key=key)
+    with contextlib.suppress(here.s3.exceptions.NoSuchKey):
+        here.s3.delete_object_tagging(Bucket=here.uploads_bucket, Key=key)
 
 
 def shown(scene: Scene) -> None:
@@ -216,6 +217,17 @@ def avatar_recorded(scene: Scene) -> None:
     record = {"s3": {"object": {"key": f"avatars/{scene.ada.sub}.jpg"}}}
     message = json.dumps({"Records": [record]})
     call(scene.here, "profiles", {"Records": [{"Sns": {"Message": message}}]})
+
+
+def removed_recorded(scene: Scene) -> None:
+    """Record in its user's profile that an avatar is gone."""
+    forget(scene.here, scene.ada.sub)
+    avatar_recorded(scene)
+
+
+def deleted_passed_over(scene: Scene) -> None:
+    """Process an upload that was deleted before its turn."""
+    resize(scene.here, f"{GOOD}-deleted", scene.good.version_id)
 
 
 def served(key: str, scene: Scene) -> None:
@@ -423,12 +435,12 @@ PROOFS = {
     "resize/WriteImages s3:PutObject rejections/*": _REJECTION,
     "resize/MarkRejectedOriginals s3:PutObjectVersionTagging": _REJECTION,
     "resize/SeeMissingAvatar s3:ListBucket": Proof(
-        "a user's first upload becomes no avatar", "role", partial(lists, "resize", "assets_bucket")
+        "a user's first upload becomes no avatar", "flow", shown
     ),
     "resize/SeeMissingOriginal s3:ListBucket": Proof(
         "an upload that was deleted before its turn ends in the dead-letter queue",
-        "role",
-        partial(lists, "resize", "uploads_bucket"),
+        "flow",
+        deleted_passed_over,
     ),
     "resize/ConsumeQueue sqs:ReceiveMessage": Proof(
         "uploads stay on the queue", "role", partial(receives, "resize")
@@ -481,7 +493,7 @@ PROOFS = {
         "profiles show the old avatar", "flow", avatar_recorded
     ),
     "profiles/SeeMissingAvatar s3:ListBucket": Proof(
-        "profiles show a removed avatar", "role", partial(lists, "profiles", "assets_bucket")
+        "profiles show a removed avatar", "flow", removed_recorded
     ),
     "assets bucket/ReadByDistribution s3:GetObject avatars/*": Proof(
         "the CDN serves no avatar", "flow", partial(served, "avatars/_default.jpg")

@@ -46,6 +46,17 @@ def test_an_unknown_handle_is_not_found(here: Deployment, handle: str) -> None:
     assert (answer.status, answer.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_a_handle_is_decoded_once(here: Deployment, ada: SignIn) -> None:
+    with psycopg.connect(databases.operator_url(here), autocommit=True) as connection:
+        connection.execute("UPDATE users SET handle = 'a%41' WHERE handle = 'ada'")
+        try:
+            found = read(here, "a%2541").json()
+            assert found["profile"]["cognito_user_uuid"] == ada.sub
+            assert read(here, "a%41").status == 404, "another's"
+        finally:
+            connection.execute("UPDATE users SET handle = 'ada' WHERE handle = 'a%41'")
+
+
 def test_users_change_their_own_row_and_no_other(
     here: Deployment, ada: SignIn, grace: SignIn
 ) -> None:

@@ -15,8 +15,9 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
 from console.operations.progress import ignore
 from console.operations.uploads import outcomes
-from tests.faults.s3_proxy import Fault, resize_through
 from tests.integration.system import NOWHERE, picture, wait_for_version, wait_until
+from tests.strict_aws.control import resize_meets
+from tests.strict_aws.fault import Fault
 
 
 def put(here: Deployment, key: str, seed: int) -> str:
@@ -38,7 +39,7 @@ def test_neither_a_worker_in_flight_nor_a_failed_invalidation_keeps_it_up(
 
     others = put(here, "held.png", 41)
     wait_for_version(here, "held", others)
-    with resize_through(here, hold_the_variants), ThreadPoolExecutor() as pool:
+    with resize_meets(here, hold_the_variants), ThreadPoolExecutor() as pool:
         version = put(here, "people/held.png", 42)
         assert reached.wait(30)
         change = takedown.take_down(NOWHERE, replace(here, distribution_id="E000"), "people/held")

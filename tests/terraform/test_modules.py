@@ -6,13 +6,18 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from console.operations.environments.terraform import DIRECTORY, initialised_for_checks
 
+FILES = sorted(path.name for path in DIRECTORY.glob("tests/*.tftest.hcl"))
 
-def test_every_branch_of_every_module_plans_as_it_should(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_branch_of_every_module_plans_as_it_should(file: str, tmp_path: Path) -> None:
     terraform, environment = initialised_for_checks(tmp_path)
     done = subprocess.run(
-        [terraform, f"-chdir={DIRECTORY}", "test", "-json"],
+        [terraform, f"-chdir={DIRECTORY}", "test", "-json", f"-filter=tests/{file}"],
         env=environment,
         capture_output=True,
         text=True,

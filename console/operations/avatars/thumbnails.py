@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 
-from botocore.exceptions import ClientError
 from PIL import Image, ImageOps
 
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 
 EDGE = 320
@@ -23,20 +22,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 def of_original(deployment: Deployment, key: str, version_id: str | None = None) -> bytes | None:
     """Return a small JPEG of an original, or None if there is none to be made."""
     version = {"VersionId": version_id} if version_id else {}
-    with aws_errors(f"read the original {key}"):
-        try:
-            found = deployment.s3.get_object(
-                Bucket=deployment.uploads_bucket,
-                Key=key,
-                **version,  # type: ignore[arg-type]
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NoSuchVersion"}:
-                return None
-            raise
+    with aws_errors(f"read the original {key}"), suppressed(MISSING):
+        found = deployment.s3.get_object(
+            Bucket=deployment.uploads_bucket,
+            Key=key,
+            **version,  # type: ignore[arg-type]
+        )
         with found["Body"] as body:
-            data = body.read() if found["ContentLength"] <= MOST_BYTES else b""
-    return of(data)
+            return of(body.read()) if found["ContentLength"] <= MOST_BYTES else None
+    return None
 
 
 def of(data: bytes) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -18,6 +18,8 @@ from botocore.exceptions import (
 from console.operations.environments.clients import forget_clients
 from console.operations.errors import OperationError
 
+MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+"""S3's codes for an object or version that is not there."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 
 
@@ -56,6 +58,16 @@ def aws_errors(action: str) -> Iterator[None]:
             f"Could not {action}: {error}.",
             "Check that AWS can be reached; for ENV=local run `make up`.",
         ) from error
+
+
+@contextlib.contextmanager
+def suppressed(codes: Collection[str]) -> Iterator[None]:
+    """Pass over AWS's answers with these error codes, as `contextlib.suppress` does."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"].get("Code") not in codes:
+            raise
 
 
 def _remedy(code: str) -> str:

@@ -32,6 +32,12 @@ def client(service: str, region: str | None, access: tuple[tuple[str, str], ...]
         return _client(service, region, access)
 
 
+def session(region: str | None, access: tuple[tuple[str, str], ...] = ()) -> Any:
+    """Return the boto3 session that clients are made from."""
+    with _making:
+        return _session(region, access)
+
+
 def forget_clients() -> None:
     """Make new clients from now on, with the credentials of then."""
     caller.cache_clear()

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psycopg
-from botocore.exceptions import ClientError
 
 from console.operations.environments import deployment as deployments
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import aws_errors, suppressed
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.target import Database, Target
 from console.operations.errors import OperationError
@@ -282,14 +281,10 @@ def _stored_url(deployment: Deployment) -> str:
 
 def _read(deployment: Deployment, name: str) -> str | None:
     """Return a parameter's value, or None if there is no such parameter."""
-    with aws_errors(f"read the parameter {name}"):
-        try:
-            found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
-                raise
-            return None
-    return found["Parameter"]["Value"]
+    with aws_errors(f"read the parameter {name}"), suppressed({"ParameterNotFound"}):
+        found = deployment.parameters.get_parameter(Name=name, WithDecryption=True)
+        return found["Parameter"]["Value"]
+    return None
 
 
 def schema_state(url: str) -> SchemaState:

@@ -12,9 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
-from console.operations.environments import clients
 from console.operations.environments.clients import client
 from console.operations.errors import OperationError
 
@@ -36,6 +35,20 @@ ROOT = Path(__file__).resolve().parents[3]
 ACCESS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CDN_REGION = "us-east-1"
 """Where CloudFront has its metrics, alarms and certificates."""
+
+
+_T = TypeVar("_T")
+
+
+class _Client(Generic[_T]):
+    """An attribute that is the boto3 client of a service, in the deployment's region."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __get__(self, deployment: Deployment | None, _owner: object = None) -> _T:
+        # of the class, not of a deployment, it is itself, as properties are
+        return cast("_T", deployment.client(self._service) if deployment else self)
 
 
 @dataclass(frozen=True)
@@ -74,20 +87,18 @@ class Deployment:
     database_url_parameter: str = ""
     limits_table: str = ""
 
-    @property
-    def s3(self) -> S3Client:
-        """The S3 client."""
-        return self._client("s3")  # type: ignore[no-any-return]
-
-    @property
-    def sqs(self) -> SQSClient:
-        """The SQS client."""
-        return self._client("sqs")  # type: ignore[no-any-return]
-
-    @property
-    def cognito(self) -> CognitoIdentityProviderClient:
-        """The Cognito user pools client."""
-        return self._client("cognito-idp", self.user_pool_region)  # type: ignore[no-any-return]
+    s3: ClassVar[_Client[S3Client]] = _Client("s3")
+    sqs: ClassVar[_Client[SQSClient]] = _Client("sqs")
+    sns: ClassVar[_Client[SNSClient]] = _Client("sns")
+    functions: ClassVar[_Client[LambdaClient]] = _Client("lambda")
+    logs: ClassVar[_Client[CloudWatchLogsClient]] = _Client("logs")
+    cloudfront: ClassVar[_Client[CloudFrontClient]] = _Client("cloudfront")
+    cloudwatch: ClassVar[_Client[CloudWatchClient]] = _Client("cloudwatch")
+    parameters: ClassVar[_Client[SSMClient]] = _Client("ssm")
+    iam: ClassVar[_Client[IAMClient]] = _Client("iam")
+    route53: ClassVar[_Client[Route53Client]] = _Client("route53")
+    apis: ClassVar[_Client[Any]] = _Client("apigatewayv2")  # types of HTTP APIs are not installed
+    dynamodb: ClassVar[_Client[Any]] = _Client("dynamodb")  # nor are DynamoDB's
 
     @property
     def user_pool_region(self) -> str:
@@ -95,76 +106,27 @@ class Deployment:
         return self.user_pool_id.partition("_")[0]
 
     @property
-    def cloudfront(self) -> CloudFrontClient:
-        """The CloudFront client."""
-        return self._client("cloudfront")  # type: ignore[no-any-return]
-
-    @property
-    def cloudwatch(self) -> CloudWatchClient:
-        """The CloudWatch client."""
-        return self._client("cloudwatch")  # type: ignore[no-any-return]
+    def cognito(self) -> CognitoIdentityProviderClient:
+        """The client of the user pool's region."""
+        return self.client("cognito-idp", self.user_pool_region)  # type: ignore[no-any-return]
 
     def cloudwatch_in(self, region: str) -> CloudWatchClient:
         """Return the CloudWatch client of another region; CloudFront's alarms are in us-east-1."""
-        return self._client("cloudwatch", region)  # type: ignore[no-any-return]
-
-    @property
-    def functions(self) -> LambdaClient:
-        """The Lambda client."""
-        return self._client("lambda")  # type: ignore[no-any-return]
-
-    @property
-    def logs(self) -> CloudWatchLogsClient:
-        """The CloudWatch Logs client."""
-        return self._client("logs")  # type: ignore[no-any-return]
-
-    @property
-    def parameters(self) -> SSMClient:
-        """The SSM client."""
-        return self._client("ssm")  # type: ignore[no-any-return]
-
-    @property
-    def certificates(self) -> ACMClient:
-        """The ACM client of this region."""
-        return self._client("acm")  # type: ignore[no-any-return]
+        return self.client("cloudwatch", region)  # type: ignore[no-any-return]
 
     def certificates_in(self, region: str) -> ACMClient:
         """Return the ACM client of another region; CloudFront's certificate is in us-east-1."""
-        return self._client("acm", region)  # type: ignore[no-any-return]
+        return self.client("acm", region)  # type: ignore[no-any-return]
 
-    @property
-    def apis(self) -> Any:
-        """The API Gateway client of HTTP APIs, whose types are not installed."""
-        return self._client("apigatewayv2")
-
-    @property
-    def iam(self) -> IAMClient:
-        """The IAM client."""
-        return self._client("iam")  # type: ignore[no-any-return]
-
-    @property
-    def dynamodb(self) -> Any:
-        """The DynamoDB client, whose types are not installed."""
-        return self._client("dynamodb")
-
-    @property
-    def route53(self) -> Route53Client:
-        """The Route 53 client."""
-        return self._client("route53")  # type: ignore[no-any-return]
-
-    @property
-    def sns(self) -> SNSClient:
-        """The SNS client."""
-        return self._client("sns")  # type: ignore[no-any-return]
-
-    def _client(self, service: str, region: str = "") -> Any:
+    def client(self, service: str, region: str = "") -> Any:
+        """Return a boto3 client, of the environment's region if none is given."""
         return client(service, region or self.region, tuple(sorted(self.access.items())))
 
 
 def make_clients(deployment: Deployment) -> None:
     """Make the clients that most pages need, so that no operator waits for it (half a second)."""
     for service in ("s3", "sqs", "logs", "cloudfront", "cloudwatch", "ssm"):
-        clients._client(service)
+        deployment.client(service)
     deployment.cloudwatch_in(CDN_REGION)
     deployment.certificates_in(CDN_REGION)
 

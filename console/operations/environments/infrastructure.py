@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -22,16 +22,22 @@ _BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """Make the bucket for Terraform's state, or repair its settings."""
+class _InWorkspace:
+    """A change of what the workspace's environment is made of."""
 
     workspace: Workspace
-    action = "bootstrap"
-    destructive = False
 
     @property
     def target(self) -> Target:
         return self.workspace.target
+
+
+@dataclass(frozen=True)
+class Bootstrap(_InWorkspace):
+    """Make the bucket for Terraform's state, or repair its settings."""
+
+    action = "bootstrap"
+    destructive = False
 
     @property
     def subject(self) -> str:
@@ -49,23 +55,18 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
-class Apply:
+class Apply(_InWorkspace):
     """Apply the plan that was shown."""
 
-    workspace: Workspace
     plan: Plan
     action = "apply"
     destructive = True
 
     @property
-    def target(self) -> Target:
-        return self.workspace.target
-
-    @property
     def subject(self) -> str:
         return f"{self.plan.changes}, plan {self.plan.digest[:12]}"
 
-    def lines(self) -> tuple[str, ...]:
+    def lines(self) -> Iterable[str]:
         return self.plan.description
 
     def check(self) -> None:
@@ -98,31 +99,21 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Destroy:
+class Destroy(Apply):
     """Delete all that Terraform made, and with `force` what users put into the buckets."""
 
-    workspace: Workspace
-    plan: Plan
     state: TerraformState
     buckets: tuple[Bucket, ...]
     force: bool
     action = "destroy"
-    destructive = True
 
-    @property
-    def target(self) -> Target:
-        return self.workspace.target
-
-    @property
-    def subject(self) -> str:
-        return f"{self.plan.changes}, plan {self.plan.digest[:12]}"
-
-    def lines(self) -> list[str]:
-        return [*self.plan.description, *(f"- {bucket}" for bucket in self.buckets)]
+    def lines(self) -> Iterable[str]:
+        after = [_interfaces_stay(subnets)] if (subnets := self._subnets()) else []
+        return [*super().lines(), *(f"- {bucket}" for bucket in self.buckets), *after]
 
     def check(self) -> None:
         """Raise an error unless the plan is the one that was shown and nothing bars its way."""
-        self.plan.check()
+        super().check()
         refuse_protected_pools(self.workspace, self.state)
         if not self.force:
             for bucket in self.buckets:
@@ -135,7 +126,25 @@ class Destroy:
     def execute(self, report: progress.Report) -> str:
         for bucket in self.buckets:
             _empty(self.workspace, bucket, report)
-        return f"Deleted: {self.workspace.apply(self.plan, report)}."
+        outcome = f"Deleted: {self.workspace.apply(self.plan, report)}."
+        subnets = self._subnets()
+        return f"{outcome} {_interfaces_stay(subnets)}" if subnets else outcome
+
+    def _subnets(self) -> list[str]:
+        """Return the subnets that a function is attached to."""
+        configured = [
+            network
+            for function in self.state.all("aws_lambda_function")
+            for network in function.get("vpc_config") or []
+        ]
+        return sorted({subnet for network in configured for subnet in network["subnet_ids"]})
+
+
+def _interfaces_stay(subnets: Sequence[str]) -> str:
+    return (
+        f"Lambda's network interfaces in {', '.join(subnets)} stay for up to 45 minutes: these "
+        "subnets and their security groups can be deleted only after that."
+    )
 
 
 @contextmanager
@@ -270,17 +279,12 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Unlock:
+class Unlock(_InWorkspace):
     """Remove the lock of a run that was killed."""
 
-    workspace: Workspace
     lock: Lock
     action = "unlock"
     destructive = True
-
-    @property
-    def target(self) -> Target:
-        return self.workspace.target
 
     @property
     def subject(self) -> str:

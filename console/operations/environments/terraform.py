@@ -29,6 +29,15 @@ _MIRROR = Path("/opt/tf-plugins")
 _AT_WORK = re.compile(r"(\S.*): (?:Refreshing state|Reading|Still reading|Read complete)\b")
 _SUMMARY = re.compile(r"^Plan: .*?(\d+) to add, (\d+) to change, (\d+) to destroy", re.MULTILINE)
 
+# What takes minutes on AWS, by the resource's type and what is done to it
+_WAITS = {
+    ("aws_cloudfront_distribution", action): "CloudFront tells its edge locations: 3 to 10 minutes"
+    for action in ("create", "update", "delete")
+} | {
+    ("aws_acm_certificate_validation", "create"): "the certificate's record must be seen in DNS: "
+    "minutes, and for ever where the zone is not delegated",
+}
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -351,6 +360,20 @@ class _Reader:
                     "advanced",
                     line["hook"]["resource"]["addr"],
                     done=self._done if kind != "refresh_complete" else None,
+                    total=self._total or None,
+                )
+            )
+        elif kind == "apply_progress":
+            hook = line["hook"]
+            detail = f"{hook['resource']['addr']}: {hook['elapsed_seconds']} s"
+            if why := _WAITS.get((hook["resource"]["resource_type"], hook["action"])):
+                detail += f" ({why})"
+            self._report(
+                progress.Event(
+                    "Terraform apply",
+                    "advanced",
+                    detail,
+                    done=self._done,
                     total=self._total or None,
                 )
             )

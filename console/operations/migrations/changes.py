@@ -49,38 +49,55 @@ def planned(
     return tuple(revision.name for revision in plan)
 
 
-def _check_same(target: Target, shown: tuple[str, ...], now: tuple[str, ...]) -> None:
-    if shown != now:
-        raise StaleChangeError(
-            f"Somebody else has migrated {target.database} since this was shown.",
-            "Look at what it would do now, then decide again.",
-        )
-
-
 @dataclass(frozen=True)
-class Migrate:
-    """Apply the pending migrations that were shown, and no other.
+class _Run:
+    """A run of the migrations that were shown, and of no other.
 
     Attributes
     ----------
     who
         Whom the history names; ``user@host`` if None.
-    allow_drift
-        Whether to apply them to a schema that was changed by hand, too.
     """
 
     target: Target
     names: tuple[str, ...]
     to: str | None = None
+    steps: int | None = None
     limits: Limits = field(default_factory=Limits)
     trace: Trace | None = None
     who: str | None = None
+    directory: Path = DIRECTORY
+    direction: ClassVar[Direction]
+
+    def check(self) -> None:
+        """Raise StaleChangeError if it would be others now."""
+        url, where = self.target.database_url(), self.directory
+        if self.names != planned(
+            url, self.direction, to=self.to, steps=self.steps, directory=where
+        ):
+            raise StaleChangeError(
+                f"Somebody else has migrated {self.target.database} since this was shown.",
+                "Look at what it would do now, then decide again.",
+            )
+
+
+@dataclass(frozen=True)
+class Migrate(_Run):
+    """Apply pending migrations.
+
+    Attributes
+    ----------
+    allow_drift
+        Whether to apply them to a schema that was changed by hand, too.
+    afterwards
+        Called when the schema is up to date; returns what to add to the outcome.
+    """
+
     allow_drift: bool = False
     afterwards: Callable[[], str] | None = None
-    """Called when the schema is up to date; returns what to add to the outcome."""
-    directory: Path = DIRECTORY
     action: ClassVar[str] = "migrate"
     destructive: ClassVar[bool] = False
+    direction: ClassVar[Direction] = "up"
 
     @property
     def subject(self) -> str:
@@ -88,12 +105,6 @@ class Migrate:
 
     def lines(self) -> list[str]:
         return [f"+ apply {name}" for name in self.names]
-
-    def check(self) -> None:
-        """Raise StaleChangeError if others are pending now."""
-        url = self.target.database_url()
-        now = planned(url, "up", to=self.to, directory=self.directory)
-        _check_same(self.target, self.names, now)
 
     def execute(self, report: Report) -> str:
         url = self.target.database_url()
@@ -114,19 +125,12 @@ class Migrate:
 
 
 @dataclass(frozen=True)
-class Rollback:
-    """Roll back the migrations that were shown, and no other; `who` as for `Migrate`."""
+class Rollback(_Run):
+    """Roll back applied migrations."""
 
-    target: Target
-    names: tuple[str, ...]
-    to: str | None = None
-    steps: int | None = None
-    limits: Limits = field(default_factory=Limits)
-    trace: Trace | None = None
-    who: str | None = None
-    directory: Path = DIRECTORY
     action: ClassVar[str] = "rollback"
     destructive: ClassVar[bool] = True
+    direction: ClassVar[Direction] = "down"
 
     @property
     def subject(self) -> str:
@@ -134,12 +138,6 @@ class Rollback:
 
     def lines(self) -> list[str]:
         return [f"- roll back {name}" for name in self.names]
-
-    def check(self) -> None:
-        """Raise StaleChangeError if it would be others now."""
-        url = self.target.database_url()
-        now = planned(url, "down", to=self.to, steps=self.steps, directory=self.directory)
-        _check_same(self.target, self.names, now)
 
     def execute(self, report: Report) -> str:
         run = runner.rollback(
@@ -158,7 +156,7 @@ class Rollback:
 
 @dataclass(frozen=True)
 class Adopt:
-    """Take a database that has the tables but no history as it is; `who` as for `Migrate`."""
+    """Take a database that has the tables but no history as it is; `who` as for migrations."""
 
     target: Target
     found: Adoption

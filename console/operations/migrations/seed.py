@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import LiteralString
 
 import psycopg
 from psycopg import errors
@@ -95,3 +96,40 @@ def seed(url: str, cognito_users: Mapping[str, str] | None = None, *, relink: bo
             "Check DATABASE_URL and that the server runs.",
         ) from None
     return added
+
+
+def add_user(url: str, handle: str, sub: str) -> None:
+    """Add a user without activities, for as long as a test takes.
+
+    Raises
+    ------
+    OperationError
+        If the database refuses, as where the application demands more of a user.
+    """
+    _execute(
+        url,
+        "INSERT INTO users (display_name, handle, email, cognito_user_id, bio)"
+        " VALUES (%(handle)s, %(handle)s, %(email)s, %(sub)s, '')",
+        {"handle": handle, "email": f"{handle}@example.com", "sub": sub},
+    )
+
+
+def remove_user(url: str, handle: str, sub: str) -> None:
+    """Delete a user that `add_user` added; no other row is touched."""
+    _execute(
+        url,
+        "DELETE FROM users WHERE handle = %(handle)s AND cognito_user_id = %(sub)s",
+        {"handle": handle, "sub": sub},
+    )
+
+
+def _execute(url: str, statement: LiteralString, values: Mapping[str, str]) -> None:
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            connection.execute(statement, values)
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()
+        raise OperationError(
+            f"The database refuses the test user: {said[0] if said else type(error).__name__}.",
+            "Check that it can be reached from here and is migrated: `make migrations`.",
+        ) from None

@@ -179,7 +179,7 @@ def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -
     """
     for start in range(0, len(originals), 10):
         entries = [
-            {"Id": str(index), "MessageBody": json.dumps(_event(deployment, key, version_id))}
+            {"Id": str(index), "MessageBody": json.dumps(event(deployment, key, version_id))}
             for index, (key, version_id) in enumerate(originals[start : start + 10])
         ]
         answer = deployment.sqs.send_message_batch(
@@ -194,7 +194,8 @@ def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -
             )
 
 
-def _event(deployment: Deployment, key: str, version_id: str | None) -> dict[str, object]:
+def event(deployment: Deployment, key: str, version_id: str | None) -> dict[str, object]:
+    """Return what S3 sends when an original comes, without a sequencer."""
     stored = {"key": quote_plus(key)} | ({"versionId": version_id} if version_id else {})
     return {
         "Records": [

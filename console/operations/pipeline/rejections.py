@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from console.operations import progress
 from console.operations.changes import StaleChangeError
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
@@ -33,7 +31,6 @@ SHOWN = 20
 SETTLE_SECONDS = 60
 _WALKED_ANSWERS = 20  # of at most 1,000 records each
 _WORKERS = 8
-_MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 
 
 @dataclass(frozen=True)
@@ -252,39 +249,29 @@ def _place(item: ObjectTypeDef) -> tuple[float, str]:
 
 def _read_record(deployment: Deployment, recorded: float, record: str) -> RejectedUpload | None:
     """Return a record, or None if it was deleted meanwhile."""
-    try:
+    with suppressed(MISSING):
         found = deployment.s3.get_object(Bucket=deployment.assets_bucket, Key=record)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
-            return None
-        raise
-    said = json.loads(found["Body"].read())
-    return RejectedUpload(
-        record=record,
-        key=said["key"],
-        version_id=said["version_id"],
-        code=said["code"],
-        message=said["message"],
-        size=said["size"],
-        uploaded=datetime.fromisoformat(said["uploaded"]).timestamp(),
-        recorded=recorded,
-    )
+        said = json.loads(found["Body"].read())
+        names = ("key", "version_id", "code", "message", "size")
+        return RejectedUpload(
+            record=record,
+            uploaded=datetime.fromisoformat(said["uploaded"]).timestamp(),
+            recorded=recorded,
+            **{name: said[name] for name in names},
+        )
+    return None
 
 
 def _original_exists(deployment: Deployment, upload: RejectedUpload) -> bool:
+    with aws_errors(f"look for the original {upload.key}"), suppressed(MISSING):
+        deployment.s3.head_object(**_original(deployment, upload))
+        return True
+    return False
+
+
+def _original(deployment: Deployment, upload: RejectedUpload) -> dict[str, Any]:
     version = {"VersionId": upload.version_id} if upload.version_id else {}
-    with aws_errors(f"look for the original {upload.key}"):
-        try:
-            deployment.s3.head_object(
-                Bucket=deployment.uploads_bucket,
-                Key=upload.key,
-                **version,  # type: ignore[arg-type]
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return False
-            raise
-    return True
+    return {"Bucket": deployment.uploads_bucket, "Key": upload.key, **version}
 
 
 def _has_variants(deployment: Deployment, upload: RejectedUpload) -> bool:
@@ -315,17 +302,9 @@ def _rejected_again(deployment: Deployment, upload: RejectedUpload) -> str | Non
 
 
 def _delete_record(deployment: Deployment, upload: RejectedUpload) -> None:
-    version = {"VersionId": upload.version_id} if upload.version_id else {}
     with aws_errors(f"discard the rejection of {upload.key}"):
-        try:
-            deployment.s3.delete_object_tagging(
-                Bucket=deployment.uploads_bucket,
-                Key=upload.key,
-                **version,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _MISSING:
-                raise
+        with suppressed(MISSING):
+            deployment.s3.delete_object_tagging(**_original(deployment, upload))
         deployment.s3.delete_object(Bucket=deployment.assets_bucket, Key=upload.record)
 
 

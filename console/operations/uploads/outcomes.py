@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 
@@ -97,24 +95,17 @@ def newest_version(deployment: Deployment, key: str) -> str | None:
 
 
 def _head(deployment: Deployment, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:
-    try:
+    with suppressed(MISSING):
         return deployment.s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-            return None
-        raise
+    return None
 
 
 def rejection(deployment: Deployment, name: str, version: str) -> Rejection | None:
     """Return why that upload was rejected, or None if it wasn't."""
-    with aws_errors(f"look for a rejection of {name}"):
-        try:
-            found = deployment.s3.get_object(
-                Bucket=deployment.assets_bucket, Key=f"rejections/{name}/{version}.json"
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return None
-            raise
-    record = json.loads(found["Body"].read())
-    return Rejection(record["code"], record["message"])
+    with aws_errors(f"look for a rejection of {name}"), suppressed(MISSING):
+        found = deployment.s3.get_object(
+            Bucket=deployment.assets_bucket, Key=f"rejections/{name}/{version}.json"
+        )
+        record = json.loads(found["Body"].read())
+        return Rejection(record["code"], record["message"])
+    return None

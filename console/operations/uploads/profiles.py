@@ -10,10 +10,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from botocore.exceptions import ClientError
-
 from console.operations import progress, web
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import outcomes, refusals, test_users
@@ -79,21 +77,19 @@ def sign_in(deployment: Deployment, profile: Profile) -> SignIn:
     OperationError
         If it is not a test user's: nobody else's account is touched, and none is made.
     """
-    not_a_test_user = OperationError(
-        f"@{profile.handle} is not a test user.",
-        "Choose a demo user; accounts of real users can't be signed in to.",
-    )
-    with aws_errors(f"look for the test user {profile.handle}"):
-        try:
-            found = deployment.cognito.admin_get_user(
-                UserPoolId=deployment.user_pool_id, Username=test_users.email(profile.handle)
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "UserNotFoundException":
-                raise not_a_test_user from error
-            raise
-    if {"Name": "sub", "Value": profile.sub} not in found["UserAttributes"]:
-        raise not_a_test_user
+    attributes: Any = ()
+    with (
+        aws_errors(f"look for the test user {profile.handle}"),
+        suppressed({"UserNotFoundException"}),
+    ):
+        attributes = deployment.cognito.admin_get_user(
+            UserPoolId=deployment.user_pool_id, Username=test_users.email(profile.handle)
+        )["UserAttributes"]
+    if {"Name": "sub", "Value": profile.sub} not in attributes:
+        raise OperationError(
+            f"@{profile.handle} is not a test user.",
+            "Choose a demo user; accounts of real users can't be signed in to.",
+        )
     return test_users.sign_in(deployment, profile.handle)
 
 

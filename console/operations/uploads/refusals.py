@@ -58,6 +58,12 @@ def _explain_silence(deployment: Deployment, failure: Refusal, place: str) -> Op
         return OperationError(f"{_capital(place)} can't be reached. {error.message}", error.remedy)
     if not admitted:
         return not_admitted(failure.step, failure.origin)
+    if failure.step == "ask":  # API Gateway's own refusals carry no CORS headers
+        return OperationError(
+            "The API refused, or the connection to it broke off: a page is told neither.",
+            "Sign in again. If it stays, `make logs FUNCTION=authorizer` has the reason of a "
+            "refusal.",
+        )
     return OperationError(
         f"The connection to {place} broke off.", "Try again; the avatar is unchanged."
     )

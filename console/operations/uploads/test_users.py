@@ -30,6 +30,7 @@ class SignIn:
     username: str
     token: str
     expires_at: float
+    id_token: str = ""
 
     def __repr__(self) -> str:
         return f"SignIn(username={self.username!r})"  # the token stays out of logs and tracebacks
@@ -115,4 +116,15 @@ def sign_in(deployment: Deployment, name: str) -> SignIn:
             username=address,
             token=result["AccessToken"],
             expires_at=time.time() + result["ExpiresIn"],
+            id_token=result["IdToken"],
         )
+
+
+def delete(deployment: Deployment, name: str) -> None:
+    """Delete the account of a test user, if there is one."""
+    cognito = deployment.cognito
+    with (
+        aws_errors(f"delete the test user {name}"),
+        contextlib.suppress(cognito.exceptions.UserNotFoundException),
+    ):
+        cognito.admin_delete_user(UserPoolId=deployment.user_pool_id, Username=email(name))

@@ -27,8 +27,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:One region; the originals' old versions guard against mistakes, not against the loss of a region
   #checkov:skip=CKV_AWS_145:SSE-S3 encrypts at rest; a KMS key would add a request charge to each image read
   #checkov:skip=CKV2_AWS_62:Notifications belong to the image pipeline, which configures them for both buckets
-  bucket        = var.name
-  force_destroy = var.force_destroy
+  bucket = var.name
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {

@@ -68,9 +68,3 @@ variable "deny_insecure_transport" {
   type        = bool
   default     = true
 }
-
-variable "force_destroy" {
-  description = "Let `terraform destroy` delete the bucket with everything in it."
-  type        = bool
-  default     = false
-}

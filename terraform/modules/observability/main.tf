@@ -1,25 +1,30 @@
 locals {
+  # Errors, throttles and the like are watched as shares: a single one fires at a small site, and
+  # at a large one no single one keeps an alarm on for ever.
   function_alarms = merge(
     {
       for key, function in var.functions : "${key}-errors" => {
         function    = function.name
-        description = "A call of ${function.name} failed. See docs/runbook.md#function-errors."
+        description = "More than ${var.failed_percent} % of the calls of ${function.name} failed. See docs/runbook.md#function-errors."
         metric_name = "Errors"
-        statistic   = "Sum"
+        beside      = "Invocations"
+        share       = "100 * part / whole"
         percentile  = null
-        threshold   = 0
+        threshold   = var.failed_percent
         periods     = 1
       }
     },
     {
       for key, function in var.functions : "${key}-throttles" => {
         function    = function.name
-        description = "Calls of ${function.name} were refused: the account's concurrent executions are used up. See docs/runbook.md#function-throttles."
+        description = "More than ${var.failed_percent} % of the calls of ${function.name} were refused: the account's concurrent executions, or the function's own, are used up. See docs/runbook.md#function-throttles."
         metric_name = "Throttles"
-        statistic   = "Sum"
-        percentile  = null
-        threshold   = 0
-        periods     = 1
+        # Lambda counts no throttled call among them, and nothing at all if every call is.
+        beside     = "Invocations"
+        share      = "100 * part / (part + FILL(whole, 0))"
+        percentile = null
+        threshold  = var.failed_percent
+        periods    = 1
       }
     },
     {
@@ -27,7 +32,8 @@ locals {
         function    = function.name
         description = "One call in a hundred of ${function.name} takes longer than ${function.slow_ms} ms. See docs/runbook.md#function-duration."
         metric_name = "Duration"
-        statistic   = null
+        beside      = null
+        share       = null
         percentile  = "p99"
         threshold   = function.slow_ms
         periods     = 3
@@ -36,6 +42,7 @@ locals {
   )
 }
 
+# One is one upload that somebody waits for, and stays until an operator deals with it.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
   alarm_description   = "An upload failed each time it was tried. See docs/runbook.md#dead-letters."
@@ -89,18 +96,44 @@ resource "aws_cloudwatch_metric_alarm" "function" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
-  namespace           = "AWS/Lambda"
-  metric_name         = each.value.metric_name
-  dimensions          = { FunctionName = each.value.function }
-  statistic           = each.value.statistic
+  namespace           = each.value.share == null ? "AWS/Lambda" : null
+  metric_name         = each.value.share == null ? each.value.metric_name : null
+  dimensions          = each.value.share == null ? { FunctionName = each.value.function } : null
   extended_statistic  = each.value.percentile
-  period              = 300
+  period              = each.value.share == null ? 300 : null
   evaluation_periods  = each.value.periods
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+
+  dynamic "metric_query" {
+    for_each = each.value.share == null ? {} : { part = each.value.metric_name, whole = each.value.beside }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/Lambda"
+        metric_name = metric_query.value
+        dimensions  = { FunctionName = each.value.function }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.share == null ? [] : [each.value.share]
+
+    content {
+      id          = "share"
+      label       = "%"
+      expression  = metric_query.value
+      return_data = true
+    }
+  }
 }
 
 # The functions go on without the table of limits, and log it.
@@ -139,34 +172,71 @@ resource "aws_cloudwatch_metric_alarm" "limits" {
 
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${var.name}-api-errors"
-  alarm_description   = "The API answered with 5xx. See docs/runbook.md#api-errors."
-  namespace           = "AWS/ApiGateway"
-  metric_name         = "5xx"
-  dimensions          = { ApiId = var.api_id }
-  statistic           = "Sum"
-  period              = 300
+  alarm_description   = "The API answered more than ${var.failed_percent} % of the requests with 5xx. See docs/runbook.md#api-errors."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
+  threshold           = var.failed_percent
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+
+  dynamic "metric_query" {
+    for_each = { part = "5xx", whole = "Count" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/ApiGateway"
+        metric_name = metric_query.value
+        dimensions  = { ApiId = var.api_id }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "share"
+    label       = "%"
+    expression  = "100 * part / whole"
+    return_data = true
+  }
 }
 
 # A function that fails has an alarm of its own; this is for a webhook that has not answered for an
 # hour. NumberOfNotificationsFailed would count each try.
 resource "aws_cloudwatch_metric_alarm" "notifications" {
   alarm_name          = "${var.name}-notifications"
-  alarm_description   = "The webhook did not take a notification within an hour; it is in the webhook's dead-letter queue. See docs/runbook.md#notifications."
-  namespace           = "AWS/SNS"
-  metric_name         = "NumberOfNotificationsRedrivenToDlq"
-  dimensions          = { TopicName = var.topic_name }
-  statistic           = "Sum"
-  period              = 300
+  alarm_description   = "The webhook did not take more than ${var.failed_percent} % of the notifications within an hour; they are in the webhook's dead-letter queue. See docs/runbook.md#notifications."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
+  threshold           = var.failed_percent
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+
+  dynamic "metric_query" {
+    for_each = { part = "NumberOfNotificationsRedrivenToDlq", whole = "NumberOfMessagesPublished" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/SNS"
+        metric_name = metric_query.value
+        dimensions  = { TopicName = var.topic_name }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  # It is given up an hour after it was published, when perhaps nothing else is.
+  metric_query {
+    id          = "share"
+    label       = "%"
+    expression  = "100 * part / (part + FILL(whole, 0))"
+    return_data = true
+  }
 }

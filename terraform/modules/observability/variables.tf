@@ -34,6 +34,12 @@ variable "queue_age_seconds" {
   default     = 300
 }
 
+variable "failed_percent" {
+  description = "Percentage of failed or refused calls, requests or notifications above which an alarm fires."
+  type        = number
+  default     = 1
+}
+
 variable "functions" {
   description = "Functions to watch, and the milliseconds above which 1 % of the calls is too slow."
   type = map(object({

@@ -228,8 +228,8 @@ def test_a_database_that_does_not_answer_holds_up_nobody_else(
     assert len(record.actions()) == 2
 
 
-def act_for_ever(url: str, folder: Path, started: Any) -> None:
-    record = Audit("test", lambda: url, folder)
+def act_for_ever(url: str, folder: Path, started: Any, environment: str = "test") -> None:
+    record = Audit(environment, lambda: url, folder)
 
     def work() -> None:
         started.set()

@@ -97,3 +97,11 @@ def lock(here: Deployment, user: str) -> None:
     here.dynamodb.put_item(
         TableName="limits", Item={"user": {"S": user}, "locked": {"N": "1767323045"}}
     )
+
+
+def waiting(here: Deployment, url: str) -> int:
+    """Return how many messages are in a queue."""
+    found = here.sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])

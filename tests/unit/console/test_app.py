@@ -13,6 +13,7 @@ import pytest
 import streamlit as st
 from moto import mock_aws
 from streamlit import config
+from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
 
 from console import session, widgets
@@ -93,6 +94,23 @@ def test_an_address_that_others_reach_shows_nothing_without_oidc(visit: Visit) -
 
 def test_an_address_that_others_reach_asks_for_the_sign_in(visit: Visit) -> None:
     assert labels(visit(address="::")) == ["Sign in"]
+
+
+def test_secrets_that_cant_be_read_show_that_alone(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "secrets.toml"
+    broken.write_text("[auth")
+    before = config.get_option("secrets.files")
+    config.set_option("secrets.files", [str(broken)])
+    monkeypatch.setattr(st, "secrets", Secrets())
+    try:
+        app = visit(oidc=False)
+    finally:
+        config.set_option("secrets.files", before)
+    assert "can't be read" in app.error[0].value
+    assert not labels(app)
+    assert not app.title
 
 
 def test_this_machines_user_needs_no_sign_in(visit: Visit) -> None:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from console.operations import progress, web
 from console.operations.avatars import timeline, versions
-from console.operations.environments import clients, logs
+from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import outcomes, refusals, send, test_users
-from tests.unit.console import deployments
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
-    with mock_aws():
-        yield deployments.make(tmp_path)
-    clients.forget_clients()
 
 
 def shown(here: Deployment, name: str, version: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from console.operations.audit.access import Actor
+from console.operations.audit.audit import Audit
 from console.operations.changes import (
     Change,
     StaleChangeError,
@@ -48,46 +49,42 @@ class Removal:
         return f"{len(self.shown)} removed."
 
 
-@dataclass
-class Record:
-    """What the audit was told."""
+@pytest.fixture
+def record(tmp_path: Path) -> Audit:
+    """An audit whose database is away: its entries wait in files."""
 
-    entries: list[tuple[str, ...]] = field(default_factory=list)
+    def url() -> str:
+        raise OperationError("It is away.", "")
 
-    def perform(
-        self,
-        actor: Actor,
-        action: str,
-        target: str,
-        key: str,
-        work: Callable[[], str],
-        *,
-        detail: str = "",
-    ) -> str:
-        assert key
-        self.entries.append((actor.name, action, target, detail))
-        outcome = work()
-        self.entries.append((outcome,))
-        return outcome
+    return Audit("prod", url, tmp_path / "audit")
+
+
+def entries(folder: Path) -> list[tuple[str, ...]]:
+    files = folder.glob("audit/waiting/*")
+    found = sorted((json.loads(file.read_text()) for file in files), key=lambda entry: entry["at"])
+    return [
+        tuple(entry[name] for name in ("actor", "action", "target", "outcome", "detail"))
+        for entry in found
+    ]
 
 
 def agree(_change: Change) -> None:
     pass
 
 
-def test_a_change_is_recorded_with_target_reason_and_outcome() -> None:
-    things, record = ["a", "b"], Record()
+def test_a_change_is_recorded_with_target_reason_and_outcome(record: Audit, tmp_path: Path) -> None:
+    things = ["a", "b"]
     change = Removal(things, ("a", "b"))
     assert carry_out(change, agree, record, OPERATOR, ignore, reason="asked to") == "2 removed."
     assert things == []
-    assert record.entries == [
-        ("ada", "clear", "ada", f"{PROD}; reason: asked to"),
-        ("2 removed.",),
+    assert entries(tmp_path) == [
+        ("ada", "clear", "ada", "started", f"{PROD}; reason: asked to"),
+        ("ada", "clear", "ada", "done", "2 removed."),
     ]
 
 
-def test_what_has_changed_since_it_was_shown_is_left_alone() -> None:
-    things, record = ["a"], Record()
+def test_what_has_changed_since_it_was_shown_is_left_alone(record: Audit, tmp_path: Path) -> None:
+    things = ["a"]
     change = Removal(things, ("a",))
 
     def meanwhile(_change: Change) -> None:
@@ -96,10 +93,13 @@ def test_what_has_changed_since_it_was_shown_is_left_alone() -> None:
     with pytest.raises(StaleChangeError):
         carry_out(change, meanwhile, record, OPERATOR, ignore)
     assert things == ["a", "b"]
+    assert [outcome for *_, outcome, _ in entries(tmp_path)] == ["started", "failed"]
 
 
-def test_nothing_happens_that_is_not_confirmed_or_not_allowed() -> None:
-    things, record = ["a"], Record()
+def test_nothing_happens_that_is_not_confirmed_or_not_allowed(
+    record: Audit, tmp_path: Path
+) -> None:
+    things = ["a"]
     change = Removal(things, ("a",))
 
     def refuse(_change: Change) -> None:
@@ -109,7 +109,7 @@ def test_nothing_happens_that_is_not_confirmed_or_not_allowed() -> None:
         carry_out(change, refuse, record, OPERATOR, ignore)
     with pytest.raises(OperationError, match="change nothing"):
         carry_out(change, agree, record, VIEWER, ignore)
-    assert (things, record.entries) == (["a"], [])
+    assert (things, entries(tmp_path)) == (["a"], [])
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
-from moto import mock_aws
 
 from console.operations import progress
 from console.operations.environments.deployment import Deployment
@@ -18,25 +13,7 @@ from console.operations.pipeline import dead_letters
 from console.operations.pipeline.dead_letters import Discard, Redrive, Sample
 from tests.integration.system import wait_until
 from tests.unit.console import deployments
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
-    with mock_aws():
-        yield deployments.make(tmp_path)
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Target:
-    return Target("local", "123456789012", deployments.REGION, None, tmp_path)
-
-
-def waiting(here: Deployment, url: str) -> int:
-    found = here.sqs.get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-    )
-    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+from tests.unit.console.deployments import waiting
 
 
 def chosen(here: Deployment, ids: list[str]) -> Sample:

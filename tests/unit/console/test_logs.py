@@ -5,26 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from tests.unit.console import deployments
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
-    with mock_aws():
-        made = deployments.make(tmp_path)
-        made.logs.create_log_group(logGroupName="/aws/lambda/presign")
-        yield replace(made, function_names={"resize": "resize", "presign": "presign"})
+def here(here: Deployment) -> Deployment:
+    here.logs.create_log_group(logGroupName="/aws/lambda/presign")
+    return replace(here, function_names={"resize": "resize", "presign": "presign"})
 
 
 def log(here: Deployment, function: str, at: float, text: str) -> None:

@@ -183,6 +183,15 @@ def test_a_broken_connection_is_not_blamed_on_cors(api: Api, here: Deployment) -
     assert "broke off" in refusals.explain(here, failure("put", 0)).message
 
 
+def test_a_refusal_of_the_gateway_which_a_page_cannot_see_is_thought_of(
+    api: Api, here: Deployment
+) -> None:
+    api.answers["OPTIONS"] = (200, {"Access-Control-Allow-Origin": ORIGIN}, b"")
+    error = refusals.explain(here, failure("ask", 0))
+    assert "The API refused, or the connection to it broke off" in error.message
+    assert "Sign in again" in error.remedy
+
+
 def test_an_api_that_is_away_is_said_to_be_away(here: Deployment) -> None:
     away = replace(here, api_url="http://127.0.0.1:9")
     assert "can't be reached" in refusals.explain(away, failure("ask", 0)).message

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from console.operations import progress
 from console.operations.changes import StaleChangeError
@@ -19,25 +16,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import rejections
 from console.operations.pipeline.rejections import DiscardRecords, TryAgain
 from tests.unit.console import deployments
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
-    with mock_aws():
-        yield deployments.make(tmp_path)
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Target:
-    return Target("local", "123456789012", deployments.REGION, None, tmp_path)
-
-
-def waiting(here: Deployment, url: str) -> int:
-    found = here.sqs.get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-    )
-    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+from tests.unit.console.deployments import waiting
 
 
 def test_rejected_uploads_come_newest_first_page_by_page(here: Deployment) -> None:

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
+from moto import mock_aws
+from streamlit import config
+from streamlit.runtime.secrets import Secrets
 
-from console import serve
+from console import serve, session
+from console.operations.audit.audit import Audit
+from console.operations.environments import clients
 from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
+from tests.integration.database.test_audit import act_for_ever
 from tests.postgres_fixture import free_port
+from tests.unit.console import deployments
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(serve, "ROOT", tmp_path / "root")
+def _port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSOLE_PORT", str(free_port()))
     monkeypatch.delenv("CONSOLE_ADDRESS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file of Streamlit's secrets, which is not there yet."""
+    file = tmp_path / ".streamlit/secrets.toml"
+    file.parent.mkdir()
+    before = config.get_option("secrets.files")
+    config.set_option("secrets.files", [str(file)])
+    monkeypatch.setattr(st, "secrets", Secrets())
+    yield file
+    config.set_option("secrets.files", before)
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
@@ -36,18 +56,19 @@ def test_no_other_address_without_oidc(monkeypatch: pytest.MonkeyPatch, address:
         serve.where()
 
 
-def test_another_address_with_oidc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_address_with_oidc(monkeypatch: pytest.MonkeyPatch, secrets: Path) -> None:
     monkeypatch.setenv("CONSOLE_ADDRESS", "::")
-    (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit/secrets.toml").write_text("[auth]\nclient_id = 'x'\n")
+    secrets.write_text("[auth]\nclient_id = 'x'\n")
     assert serve.where()[0] == "::"
 
 
-def test_secrets_that_are_no_toml_are_named(tmp_path: Path) -> None:
-    (tmp_path / ".streamlit").mkdir()
-    (tmp_path / ".streamlit/secrets.toml").write_text("[auth")
-    with pytest.raises(OperationError, match=r"secrets\.toml can't be read"):
-        serve.sign_in_is_configured()
+def test_secrets_that_cant_be_read_let_nobody_in(secrets: Path) -> None:
+    """They may demand the sign-in, which a proxy on this machine relies on."""
+    secrets.write_text("[auth")
+    with pytest.raises(OperationError, match=r"can't be read.*secrets\.toml"):
+        serve.where()
+    with pytest.raises(OperationError, match="can't be read"):
+        session.actor()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "70000"])
@@ -84,3 +105,31 @@ def test_it_says_where_it_is_and_stops_when_told(tmp_path: Path) -> None:
             process.terminate()
             output = process.communicate(timeout=30)[0]
     assert f"http://127.0.0.1:{port}" in output
+
+
+def test_a_start_closes_what_a_console_before_it_was_killed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: str
+) -> None:
+    for name, value in {
+        "ENV": "local",
+        "AVATAR_OPS_ENV_DIR": str(tmp_path),
+        "AVATAR_OPS_STATE": str(tmp_path),
+        "DATABASE_URL": empty_database,
+        "DATABASE_URL_ORIGIN": "command line",
+    }.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "local/audit"
+    spawn = multiprocessing.get_context("spawn")
+    started = spawn.Event()
+    killed = spawn.Process(target=act_for_ever, args=(empty_database, folder, started, "local"))
+    killed.start()
+    assert started.wait(60)
+    killed.kill()
+    killed.join()
+    with mock_aws():
+        deployments.make(tmp_path)
+        serve._prepare("local")
+    clients.forget_clients()
+    (action,) = Audit("local", lambda: empty_database, folder).actions()
+    assert action.outcome == "interrupted"
+    assert "starting the console" in action.detail

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import psycopg
 import pytest
-from moto import mock_aws
 
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.pipeline import stale_profiles
-from tests.unit.console import deployments
 
 OLD, NEW = "1" * 32, "2" * 32
 USERS = {  # recorded, and shown now: None for nothing, "" for an operator's own picture
@@ -26,15 +23,8 @@ USERS = {  # recorded, and shown now: None for nothing, "" for an operator's own
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+def url(here: Deployment, migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(stale_profiles, "_PAGE", 2)
-    with mock_aws():
-        yield deployments.make(tmp_path)
-
-
-@pytest.fixture
-def url(here: Deployment, migrated_database: str) -> str:
     with psycopg.connect(migrated_database) as connection:
         for name, (recorded, shown) in USERS.items():
             connection.execute(

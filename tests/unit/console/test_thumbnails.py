@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from moto import mock_aws
 from PIL import Image
 
 from console.operations.avatars import thumbnails
 from console.operations.environments.deployment import Deployment
-from tests.unit.console import deployments
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
-    with mock_aws():
-        yield deployments.make(tmp_path)
 
 
 def encoded(size: tuple[int, int], image_format: str = "PNG") -> bytes:

@@ -102,3 +102,78 @@ def test_each_memory_size_costs_and_takes_what_its_processor_does() -> None:
         ]
     (default,) = re.findall(r"memory_size +=\s*optional\(number, (\d+)\)", VARIABLES)
     assert f"The default is {int(default):,}" in PAGE
+
+
+ORIGINALS_GB = 2188
+
+
+def kept(monthly: float, months: int) -> float:
+    """Return the USD of keeping a million originals at a price per GB and month."""
+    return ORIGINALS_GB * monthly * months
+
+
+def test_each_storage_class_costs_what_its_prices_say() -> None:
+    standard = numbers("S3 Standard")[2]
+    rare, moved_rare, read_rare = numbers("S3 Standard-IA")
+    glacier, moved_glacier, read_glacier = numbers("S3 Glacier")
+    middle, archive, watched, moved_tiering = numbers("S3 Intelligent-Tiering")
+    first = kept(standard, 1)
+    expected = {
+        "null: Standard": (kept(standard, 12), kept(standard, 12), 0.0),
+        "STANDARD_IA": (first + moved_rare + kept(rare, 11), kept(rare, 12), read_rare),
+        "INTELLIGENT_TIERING": (
+            first + moved_tiering + kept(middle, 2) + kept(archive, 9) + 11 * watched,
+            kept(archive, 12) + 12 * watched,
+            0.0,
+        ),
+        "GLACIER_IR": (first + moved_glacier + kept(glacier, 11), kept(glacier, 12), read_glacier),
+    }
+    rows = table("`originals_storage`")
+    (classes,) = re.findall(r"contains\(\[([^]]+)\], try\(var\.originals_storage", VARIABLES)
+    assert {name for name in expected if name in classes} == set(re.findall(r"\w+", classes))
+    assert len(rows) == len(expected)
+    for name, (year, later, read) in expected.items():
+        (cells,) = [row[1:] for row in rows if name in row[0]]
+        again = ORIGINALS_GB * read + GET
+        assert cells == [f"{year:.2f}", f"{later:.2f}", f"{again:.2f}"], name
+
+
+def test_users_cost_what_each_plans_steps_say() -> None:
+    lite = numbers("Cognito, LITE")
+    (essentials,) = numbers("Cognito, ESSENTIALS")
+    steps = (10_000, 100_000, 1_000_000)
+    for users_cell, *said in table("users active"):
+        users = int(users_cell.replace(",", ""))
+        bounds = [*steps[1:], float("inf")]
+        by_steps = sum(
+            max(0, min(users, upper) - lower) * price
+            for lower, upper, price in zip(steps, bounds, lite, strict=True)
+        )
+        by_one = max(0, users - steps[0]) * essentials
+        assert said == [f"{by_steps:,.2f}", f"{by_one:,.2f}"]
+    assert re.search(r'^variable "user_pool_tier" \{.*?default\s+= "LITE"', VARIABLES, re.M | re.S)
+
+
+def test_a_databases_network_costs_its_hours() -> None:
+    (nat, _by_gb), (endpoint, _) = numbers("NAT gateway"), numbers("Interface endpoint")
+    said = [row[-1].strip("| ") for row in table("way")]
+    assert said == [f"{2 * 730 * endpoint:.2f}", f"{2 * 730 * nat:.2f}", "0.00"]
+
+
+def test_alarms_cost_the_metrics_that_they_read() -> None:
+    module = (ROOT / "terraform/modules/observability/main.tf").read_text()
+    (count, read), (_price,) = (
+        map(int, re.findall(r"\| alarms \| (\d+) that read (\d+) metrics", PAGE)[0]),
+        numbers("CloudWatch, alarms"),
+    )
+    root = (ROOT / "terraform/functions.tf").read_text()
+    functions = len(re.findall(r"^      (\w+) += module\.\1$", root, re.MULTILINE))
+    kinds = len(re.findall(r'"\$\{key\}-\w+" =>', module)) - 1
+    limiting = 2  # presign and resize
+    shares = module.count('share       = "') + module.count('share      = "')
+    singles = len(
+        re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(?!function)', module, re.M)
+    )
+    single_shares = len(re.findall(r"for_each = \{ part", module))
+    assert count == functions * kinds + singles + 1, "and CloudFront's"
+    assert read == functions * (kinds + shares) + singles + single_shares + 1

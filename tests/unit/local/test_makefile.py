@@ -104,3 +104,19 @@ def test_no_proxy_stands_between_a_command_and_this_machine(
     found = printed(tmp_path, environment=proxy)
     assert {found[name] for name in ("NO_PROXY", "no_proxy") if name in found} == {expected}
     assert found["HTTP_PROXY"] == proxy["HTTP_PROXY"]
+
+
+def test_a_database_left_in_the_shell_never_becomes_the_local_systems(tmp_path: Path) -> None:
+    places = {"AVATAR_OPS_STATE": str(tmp_path / "state"), "AVATAR_OPS_ENV_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [str(shutil.which("make")), "up"],
+        cwd=ROOT,
+        env={**os.environ, **places, "DATABASE_URL": "postgresql://owner:hunter2@prod.example/app"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "unset DATABASE_URL" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What `up` does about a first apply that the emulator failed, and about a console that runs."""
+"""What `up` does about a first apply that failed, a console that runs, an older version's state."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
 from console.operations import progress
 from console.operations.errors import OperationError
-from local import stack
+from console.operations.migrations import postgres_server as postgres
+from local import stack, state_folder
+from local.process import BackgroundProcess
 from local.settings import LocalSettings
 from local.stack import Stack
+from tests.integration.system import free_port
 
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 LOST = "terraform apply failed: x: operation error Lambda: AddPermission, https response error …"
 
 
@@ -96,8 +101,7 @@ def test_a_console_is_restarted_only_for_its_code_or_settings(
     monkeypatch.setattr(stack, "is_listening", lambda _: False)
     console: Any = first._console
     start = console.start
-    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
-    monkeypatch.setattr(console, "start", lambda *_: start(sleeper, os.environ))
+    monkeypatch.setattr(console, "start", lambda *_: start(SLEEPER, os.environ))
     try:
         first._start_console()
         pid = console.pid()
@@ -108,3 +112,36 @@ def test_a_console_is_restarted_only_for_its_code_or_settings(
         assert console.pid() not in {pid, None}
     finally:
         console.stop(seconds=5)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+@pytest.mark.parametrize("broke_off", [False, True])
+def test_what_an_older_version_runs_is_stopped_and_its_state_moved(
+    tmp_path: Path, broke_off: bool
+) -> None:
+    root, state, port = tmp_path / "state", tmp_path / "state/local", free_port()
+    for name in ("aws/users", "s3/kept.jpg", "applied", "up.lock", "terraform/prod/initialised"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("kept")
+    console = BackgroundProcess("console", root)
+    console.start(SLEEPER, dict(os.environ))
+    with psycopg.connect(postgres.start(root / "postgres", port)) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS row")
+    if broke_off:
+        state.mkdir()
+        (root / "aws").rename(state / "aws")
+
+    made = Stack(LocalSettings(state, 1, 2, 3, ""))
+    assert made.down(progress.ignore), "something ran"
+    assert console.pid() is None
+    assert sorted(path.name for path in root.iterdir()) == ["local", "terraform"]
+    assert (root / "terraform/prod/initialised").exists(), "another environment's"
+    for name in ("aws/users", "s3/kept.jpg", "applied"):
+        assert (state / name).read_text() == "kept"
+    with state_folder.held(state, "make up"):
+        url = postgres.start(state / "postgres", port)
+    try:
+        with psycopg.connect(url) as connection:
+            assert connection.execute("TABLE kept").fetchall() == [(1,)]
+    finally:
+        assert made.down(progress.ignore)

@@ -13,7 +13,7 @@ import pytest
 from console.operations import progress
 from console.operations.errors import OperationError
 from local import state_folder
-from local.settings import LocalSettings
+from local.settings import ROOT, LocalSettings
 from local.stack import Stack
 
 
@@ -142,3 +142,34 @@ def test_a_state_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     state.touch()
     with pytest.raises(OperationError, match=r"can't be used.*File exists"):
         stack(state).up(progress.ignore)
+
+
+def reset(folder: Path) -> subprocess.CompletedProcess[str]:
+    places = {"AVATAR_OPS_STATE": str(folder / "state"), "AVATAR_OPS_ENV_DIR": str(folder)}
+    return subprocess.run(
+        [sys.executable, "-m", "local", "reset"],
+        cwd=ROOT,
+        env={**os.environ, **places, "YES": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_reset_of_the_local_system_leaves_what_other_environments_keep(tmp_path: Path) -> None:
+    kept = ["prod/audit/waiting/1.json", "prod/terraform/initialised.json"]
+    for name in (f"local/{state_folder.MARKER}", "local/audit/waiting/1.json", *kept):
+        (tmp_path / "state" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "state" / name).touch()
+    done = reset(tmp_path)
+    assert done.returncode == 0, done.stderr
+    left = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert sorted(str(path.relative_to(tmp_path / "state")) for path in left) == kept
+
+
+def test_what_an_older_version_left_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/up.lock").touch()
+    done = reset(tmp_path)
+    assert done.returncode == 1
+    assert "make down" in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +13,8 @@ import json_log
 from console.operations import migrations
 from profiles import database
 from tests.postgres_fixture import free_port
-from tests.unit.profiles.calls import PARAMETER, Call, request, store
+from tests.unit.profiles.calls import ADA, PARAMETER, Call, request, store
+from tests.unit.profiles.test_avatar import deliver, put, s3_event
 
 READ = "/api/activities/ada"
 
@@ -128,3 +131,86 @@ def test_every_connection_has_its_timeouts(call: Call) -> None:
         row = database.keeper.connection.execute(f"SHOW {setting}".encode()).fetchone()
         assert row is not None
         assert row[setting] not in ("0", "")
+
+
+# What makes RDS Proxy keep a session to one connection ("pinning"), with Postgres:
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+PINS = {
+    "a parameter that is set": r"^\s*SET\b|\bset_config\b",
+    "a prepared statement": r"^\s*(?:PREPARE|EXECUTE|DEALLOCATE|DISCARD)\b",
+    "a cursor": r"^\s*DECLARE\b",
+    "something temporary": r"\bTEMP(?:ORARY)?\b",
+    "a notification": r"^\s*LISTEN\b",
+    "a library": r"^\s*LOAD\b",
+    "a sequence": r"\b(?:nextval|setval|currval|lastval)\b",
+    "a session's lock": r"\bpg_(?:try_)?advisory_lock",
+}
+LARGEST_STATEMENT = 16 * 1024
+
+
+def pins(trace: str) -> list[str]:
+    """Return what of libpq's trace would pin a session, in words."""
+    found = []
+    # Who sends a message, its size, its kind, and its fields, with the statement's own line breaks
+    for message in re.split(r"^(?=[FB]\t\d+\t)", trace, flags=re.MULTILINE):
+        sender, size, kind, *rest = message.split("\t", 3) if message else ("B", "0", "")
+        if sender != "F":
+            continue
+        name, statement = "", ""
+        if kind == "Parse":
+            ((name, statement),) = re.findall(r'^ ?"([^"]*)" "(.*)" \d+', rest[0], re.DOTALL)
+        elif kind == "Query":
+            (statement,) = re.findall(r'^ ?"(.*)"\s*$', rest[0], re.DOTALL)
+        if name:
+            found.append(f"a named statement: {statement}")
+        if int(size) > LARGEST_STATEMENT:
+            found.append(f"a statement of {size} bytes")
+        found += [
+            f"{what}: {statement}"
+            for what, pattern in PINS.items()
+            if re.search(pattern, statement, re.IGNORECASE)
+        ]
+    return found
+
+
+def test_nothing_that_is_sent_pins_a_session_of_a_proxy(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "sent"
+    original = database._open
+    with record.open("w") as file:
+
+        def traced(url: str) -> database.Connection:
+            connection = original(url)
+            connection.pgconn.trace(file.fileno())
+            connection.pgconn.set_trace_flags(psycopg.pq.Trace.SUPPRESS_TIMESTAMPS)
+            return connection
+
+        monkeypatch.setattr(database, "_open", traced)
+        for number in range(7):  # more often than psycopg's own threshold for preparing
+            assert call("GET", READ)[0] == 200
+            body = {"display_name": "Ada", "bio": "x" * 500}
+            assert call("POST", "/api/profile/update", body=body)[0] == 200
+            put(ADA, f"{number}" * 32)
+            deliver(s3_event(f"avatars/{ADA}.jpg"))
+        assert database.keeper.connection is not None
+        connection = database.keeper.connection
+        connection.pgconn.untrace()
+    sent = record.read_text()
+    assert sent.count("UPDATE ") >= 14
+    assert pins(sent) == []
+
+    with record.open("w") as file:
+        connection.pgconn.trace(file.fileno())
+        connection.pgconn.set_trace_flags(psycopg.pq.Trace.SUPPRESS_TIMESTAMPS)
+        connection.execute("SET statement_timeout = '5s'")
+        connection.execute("SELECT pg_advisory_lock(%s)", (1,))
+        connection.execute("SELECT length(%s)", ("x" * LARGEST_STATEMENT,))
+        connection.prepare_threshold = 0
+        connection.execute("SELECT %s::int", (1,))
+        connection.pgconn.untrace()
+    set_up, locked, large, named = pins(record.read_text())
+    assert set_up.startswith("a parameter that is set")
+    assert locked.startswith("a session's lock")
+    assert large.startswith("a statement of ")
+    assert named.startswith("a named statement")

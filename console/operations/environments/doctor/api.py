@@ -191,5 +191,5 @@ def _profile(subject: Examined) -> Iterator[Finding]:
 def _preflight(subject: Examined, origin: str) -> Iterator[Finding]:
     yield preflight(
         AREA, f"CORS for {origin}", f"{subject.here.api_url}{_PATH}", origin, "POST",
-        "authorization", subject.fix_by_apply,
+        ["authorization"], subject.fix_by_apply,
     )  # fmt: skip

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from console.operations import web
-from console.operations.environments.doctor.examination import Check, error_code
+from console.operations.environments.aws_errors import suppressed
+from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
 
@@ -46,13 +45,10 @@ def _exists(subject: Examined, bucket: str) -> Iterator[Finding]:
 
 
 def _closed(subject: Examined, bucket: str) -> Iterator[Finding]:
-    try:
+    on: list[str] = []
+    with suppressed({"NoSuchPublicAccessBlockConfiguration"}):
         block = subject.here.s3.get_public_access_block(Bucket=bucket)
         on = [name for name, value in block["PublicAccessBlockConfiguration"].items() if value]
-    except ClientError as error:
-        if error_code(error) != "NoSuchPublicAccessBlockConfiguration":
-            raise
-        on = []
     wanted = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     missing = sorted(wanted - set(on))
     yield compare(
@@ -112,12 +108,9 @@ def _assets_told(subject: Examined) -> Iterator[Finding]:
 def _cors_rule(subject: Examined, made: dict[str, Any]) -> Iterator[Finding]:
     here = subject.here
     (wanted,) = made["cors_rule"]
-    try:
-        rules: Any = here.s3.get_bucket_cors(Bucket=here.uploads_bucket)["CORSRules"]
-    except ClientError as error:
-        if error_code(error) != "NoSuchCORSConfiguration":
-            raise
-        rules = []
+    rules: Any = []
+    with suppressed({"NoSuchCORSConfiguration"}):
+        rules = here.s3.get_bucket_cors(Bucket=here.uploads_bucket)["CORSRules"]
     expected = _rule(
         wanted["allowed_methods"],
         wanted["allowed_headers"],
@@ -145,19 +138,25 @@ def _preflight(subject: Examined, origin: str) -> Iterator[Finding]:
     s3 = subject.here.s3.meta.endpoint_url
     yield preflight(
         AREA, f"uploads CORS for {origin}", f"{s3}/{subject.here.uploads_bucket}/preflight",
-        origin, "PUT", "content-type", subject.fix_by_apply,
+        origin, "PUT", ["content-type"], subject.fix_by_apply,
     )  # fmt: skip
 
 
 def preflight(
-    area: str, name: str, url: str, origin: str, method: str, header: str, remedy: str
+    area: str,
+    name: str,
+    url: str,
+    origin: str,
+    method: str,
+    wanted: Sequence[str],
+    remedy: str,
 ) -> Finding:
     """Ask as a browser does before it sends; foreign origins must be refused.
 
     Parameters
     ----------
-    header
-        The name of the header that the page wants to send.
+    wanted
+        The names of the headers that the page wants to send, in lower case.
     """
     answer = web.request(
         "OPTIONS",
@@ -165,7 +164,7 @@ def preflight(
         {
             "Origin": origin,
             "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": header,
+            "Access-Control-Request-Headers": ",".join(sorted(wanted)),
         },
     ).headers
     methods, headers = (
@@ -173,16 +172,18 @@ def preflight(
         for kind in ("methods", "headers")
     )
     # The wildcard doesn't speak for the authorization header (Fetch standard)
-    enough = {header} if header == "authorization" else {header, "*"}
-    allowed = (
-        answer.get("access-control-allow-origin") in {origin, "*"}
-        and bool({method.lower(), "*"} & methods)
-        and bool(enough & headers)
-    )
+    refused = [
+        header
+        for header in wanted
+        if header not in headers and (header == "authorization" or "*" not in headers)
+    ]
+    found = f"{method} allowed"
+    if answer.get("access-control-allow-origin") not in {origin, "*"} or not (
+        {method.lower(), "*"} & methods
+    ):
+        found = "refused"
+    elif refused:
+        found = f"refused with {', '.join(refused)}"
     return compare(
-        area,
-        name,
-        "refused" if origin == FOREIGN else f"{method} allowed",
-        f"{method} allowed" if allowed else "refused",
-        remedy,
+        area, name, "refused" if origin == FOREIGN else f"{method} allowed", found, remedy
     )

@@ -54,8 +54,13 @@ class _Outcome:
     broken_by: str = ""
 
 
-def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
-    """Run the checks and return what they found.
+def run(
+    checks: Sequence[Check],
+    report: progress.Report,
+    step: str = "Examine",
+    workers: int = _WORKERS,
+) -> list[Finding]:
+    """Run the checks, so many at a time, and return what they found.
 
     What was left out because of a broken prerequisite is said in one finding for each such
     prerequisite.
@@ -76,17 +81,15 @@ def run(checks: Sequence[Check], report: progress.Report) -> list[Finding]:
         return _Outcome(findings, check.key if broken else "")
 
     with (
-        progress.timed(report, "Examine") as detail,
-        ThreadPoolExecutor(_WORKERS, thread_name_prefix="doctor") as pool,
+        progress.timed(report, step) as detail,
+        ThreadPoolExecutor(workers, thread_name_prefix="doctor") as pool,
     ):
         names: dict[Future[_Outcome], str] = {}
         for check in checks:
             outcomes[check.key] = pool.submit(one, check)
             names[outcomes[check.key]] = check.key
         for done, future in enumerate(as_completed(names), 1):
-            report(
-                progress.Event("Examine", "advanced", names[future], done=done, total=len(checks))
-            )
+            report(progress.Event(step, "advanced", names[future], done=done, total=len(checks)))
         detail.append(f"{len(checks)} checks")
     found = [finding for future in outcomes.values() for finding in future.result().findings]
     return found + [not_checked(cause, names) for cause, names in skipped.items()]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from console.operations.environments.aws_errors import suppressed
 from console.operations.environments.doctor import buckets
-from console.operations.environments.doctor.examination import Check, error_code
+from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
 
@@ -98,12 +97,9 @@ def _check(
 def _compared(
     subject: Examined, key: str, expected: dict[str, Any], read: Callable[[], Any]
 ) -> Iterator[Finding]:
-    try:
+    live: Any = {}
+    with suppressed(_NO_POLICY):
         live = read()
-    except ClientError as error:
-        if error_code(error) not in _NO_POLICY:
-            raise
-        live = {}
     wanted, found = statements(expected), statements(live)
     yield compare(
         AREA,

@@ -30,10 +30,11 @@ def test_actions_are_filtered_and_ended_ones_show_how_long_they_took(
     show: Show, record: audit.Audit
 ) -> None:
     record.perform(ADA, "clear", "data", "1", lambda: None)
-    record.perform(Actor("grace", may_operate=True), "invalidate", "/a", "2", lambda: "I1")
+    grace = Actor("arn:aws:sts::123456789012:assumed-role/ops/grace", may_operate=True)
+    record.perform(grace, "invalidate", "/a", "2", lambda: "I1")
     app = show("audit", group="viewers")
     rows = app.dataframe[0].value
-    assert list(rows["Who"]) == ["grace", "ada"]
+    assert list(rows["Who"]) == ["assumed-role/ops/grace", "ada"]
     assert list(rows["Outcome"]) == ["✓ done", "✓ done"]
     assert rows["Took"][0].endswith("ms")
     assert rows["Detail"][0] == "I1"

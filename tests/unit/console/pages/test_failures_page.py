@@ -68,7 +68,7 @@ def test_a_message_shows_its_key_and_what_the_log_says(here: Deployment) -> None
     deployments.bury(here, "ada.jpg")
     app = opened()
     assert app.checkbox[0].label == "**ada.jpg**"
-    assert "The log has no line about it" in texts(app)
+    assert "The log names no cause" in texts(app)
 
 
 def test_details_show_a_preview_or_say_there_is_none(here: Deployment) -> None:
