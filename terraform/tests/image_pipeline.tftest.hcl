@@ -96,6 +96,10 @@ run "cleans_up_later" {
     source = "./modules/image_pipeline"
   }
 
+  variables {
+    maximum_concurrency = 30
+  }
+
   assert {
     condition     = aws_sqs_queue.cleanup.delay_seconds == 900 && aws_sqs_queue.cleanup.visibility_timeout_seconds == 180
     error_message = "Replaced images should be kept as long as asked for."
@@ -109,9 +113,9 @@ run "cleans_up_later" {
   assert {
     condition = (
       aws_lambda_event_source_mapping.cleanup.function_response_types == toset(["ReportBatchItemFailures"]) &&
-      one(aws_lambda_event_source_mapping.cleanup.scaling_config).maximum_concurrency == 2
+      one(aws_lambda_event_source_mapping.cleanup.scaling_config).maximum_concurrency == 10
     )
-    error_message = "One failure should not send its whole batch back, and cleaning should take few of the account's calls."
+    error_message = "One failure should not send its whole batch back, and cleaning should keep up with as many uploads as resize."
   }
 }
 

@@ -77,12 +77,14 @@ run "watches_everything_and_tells_nobody" {
         throttles     = aws_cloudwatch_metric_alarm.function["resize-throttles"]
         api           = aws_cloudwatch_metric_alarm.api_errors
         notifications = aws_cloudwatch_metric_alarm.notifications
+        limits        = aws_cloudwatch_metric_alarm.limits["resize-limits"]
       } : name => [for query in alarm.metric_query : query.expression if coalesce(query.return_data, false)]
       } == {
       errors        = ["100 * part / whole"]
       throttles     = ["100 * part / (part + FILL(whole, 0))"]
       api           = ["100 * part / whole"]
       notifications = ["100 * part / (part + FILL(whole, 0))"]
+      limits        = ["100 * part / whole"]
     }
     error_message = "What may happen to one of many should be watched as a share; without any call there is none."
   }
@@ -97,7 +99,10 @@ run "watches_everything_and_tells_nobody" {
       aws_cloudwatch_log_metric_filter.limits["resize"].log_group_name == "/aws/lambda/faces-test-resize" &&
       aws_cloudwatch_log_metric_filter.limits["resize"].pattern == "{ $.message = \"limits not asked\" }" &&
       one(aws_cloudwatch_log_metric_filter.limits["resize"].metric_transformation).dimensions == tomap({ FunctionName = "$.function" }) &&
-      aws_cloudwatch_metric_alarm.limits["resize-limits"].dimensions == tomap({ FunctionName = "faces-test-resize" })
+      alltrue([
+        for query in aws_cloudwatch_metric_alarm.limits["resize-limits"].metric_query :
+        one(query.metric).dimensions == tomap({ FunctionName = "faces-test-resize" }) if length(query.metric) > 0
+      ])
     )
     error_message = "Limits that were not asked for should raise the function's own alarm."
   }

@@ -126,6 +126,10 @@ def _resource(
             found = arn
         if arn := _one(query.get("SubscriptionArn")):
             found = arn.rpartition(":")[0]
+    elif service == "dynamodb":
+        if data.get("TableName") and data.get("Tags"):
+            more.append(("dynamodb:TagResource", found, {}))
+        found = data.get("ResourceArn", found)
     elif service == "logs" and data.get("tags") and data.get("logGroupName"):
         more.append(("logs:TagResource", found, {}))
     elif service == "iam" and query.get("Tags.member.1.Key") and query.get("RoleName"):

@@ -54,6 +54,7 @@ def test_the_running_system_keeps_every_promise_and_nothing_is_left(
     assert [result for result in results if result.state == "failed"] == []
     assert {result.name for result in results if result.state == "not asked"} == {
         "429 above api_throttling",
+        "429 too_many_uploads",
         "500 and 503",
         "an expired token",
         "what the alarms measure",

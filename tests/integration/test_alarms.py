@@ -181,9 +181,12 @@ ALARMS: dict[str, Situation] = {
                 ("Sum",),
                 lambda h, name=name: {"FunctionName": h.function_names[name]},  # type: ignore[misc]
             ),
-            worst=always(0),
+            worst=always(1),
             bad=always(1),
             minutes=5,
+            beside=Beside(
+                function(name, "Invocations", "Count", "Sum"), worst=100, bad=1, includes=True
+            ),
         )
         for name in ("presign", "resize")
     },

@@ -449,6 +449,21 @@ def mapping(here: Deployment) -> Iterator[None]:
         here.functions.update_event_source_mapping(UUID=found["UUID"], Enabled=True)
 
 
+@contextlib.contextmanager
+def limits_stay(here: Deployment) -> Iterator[None]:
+    def expire(*, enabled: bool) -> None:
+        here.dynamodb.update_time_to_live(
+            TableName=here.limits_table,
+            TimeToLiveSpecification={"Enabled": enabled, "AttributeName": "expires"},
+        )
+
+    expire(enabled=False)
+    try:
+        yield
+    finally:
+        expire(enabled=True)
+
+
 def api_id(here: Deployment) -> str:
     return here.api_url.split("/")[-2]
 
@@ -674,6 +689,7 @@ FRONT_ENDS = ("http://localhost:3000", "http://localhost:8501", "http://127.0.0.
             {"Buckets: assets notification"},
         ),
         ("the event source mapping disabled", mapping, {"Queue: event source mapping to resize"}),
+        ("limits stay for ever", limits_stay, {"Queue: table of limits"}),
         ("the authorizer reads another header", authorizer_reads, {"API: authorizer reads"}),
         (
             "the route without authorizer",

@@ -96,7 +96,11 @@ class Region:
         name = here.function_names["presign"]
         before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         client.update_function_configuration(
-            FunctionName=name, Environment={"Variables": before | {"AWS_ENDPOINT_URL": ""}}
+            FunctionName=name,
+            Environment={
+                "Variables": before
+                | {"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_DYNAMODB": emulator}
+            },
         )
         client.get_waiter("function_updated_v2").wait(FunctionName=name)
 

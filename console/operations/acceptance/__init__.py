@@ -31,7 +31,7 @@ from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
 from console.operations.migrations.seed import remove_user
 from console.operations.pipeline import dead_letters
-from console.operations.uploads import outcomes, test_users
+from console.operations.uploads import locks, outcomes, test_users
 
 __all__ = ["Accept", "Result", "checks", "failed", "prepare", "save"]
 
@@ -51,6 +51,7 @@ _WORKERS = 4
 # What the contract has, and nobody should try on an environment with users
 _UNTRIED = {
     "429 above api_throttling": "it takes more requests a second than users should notice",
+    "429 too_many_uploads": "it takes as many pictures as upload_limits let a user send",
     "500 and 503": "they need a broken part: the tests in tests/faults break each",
     "an expired token": "a token lives for an hour: the authorizer's tests have one",
 }
@@ -102,6 +103,11 @@ class Accept:
             *(["+ their row in the table users"] if here.database_url_parameter else []),
             f"+ three uploads of theirs in {here.uploads_bucket}, and what is made of them",
             f"+ a message of theirs in {here.dead_letter_queue_url}",
+            *(
+                [f"+ counts of those, and a lock for one request, in {here.limits_table}"]
+                if here.limits_table
+                else []
+            ),
             f"~ invalidations of their avatar at {here.assets_url}",
             "- all of it at the end",
         ]
@@ -143,6 +149,7 @@ def checks(subject: Subject) -> list[Check]:
     """Return every attempt, each after those that it needs."""
     found: list[Check] = [*cdn.checks(subject), *api.checks(subject), *uploads.checks(subject),
                           *alarms.checks(subject)]  # fmt: skip
+    found += api.last_checks(subject, tuple(check.key for check in found))
     found.append(Check("Not asked", "what is not tried", _untried))
     return [replace(check, run=partial(_tried, check)) for check in found]
 
@@ -206,6 +213,8 @@ def _clean_up(subject: Subject, report: progress.Report) -> list[Finding]:
         steps["the dead-letter message"] = lambda: _delete_message(subject)
     if "uploads" in subject.touched:
         steps["the avatar"] = lambda: _delete_avatar(subject, report)
+    if subject.here.limits_table and subject.touched & {"uploads", "limits"}:
+        steps["the counts of uploads"] = lambda: locks.drop(subject.here, subject.sub)
     if "row" in subject.touched:
         steps["the profile"] = lambda: _delete_row(subject)
     if "user" in subject.touched:

@@ -67,14 +67,23 @@ def _metrics(subject: Subject) -> Iterator[Finding]:
 
 
 def _measured(subject: Subject, alarm: dict[str, Any]) -> list[str] | None:
-    """Return the other dimensions under which an alarm's metric exists; None if nowhere yet."""
+    """Return the other dimensions under which an alarm's metrics exist; None if one nowhere yet."""
+    metrics = [one for query in alarm.get("metric_query") or [] for one in query["metric"]]
+    others = [_measured_metric(subject, alarm, metric) for metric in metrics or [alarm]]
+    known = [each for each in others if each is not None]
+    return None if len(known) < len(others) else [name for each in known for name in each]
+
+
+def _measured_metric(
+    subject: Subject, alarm: dict[str, Any], metric: dict[str, Any]
+) -> list[str] | None:
     region = alarm["arn"].split(":")[3]
-    wanted = dict(alarm["dimensions"])
+    wanted = dict(metric["dimensions"])
     first = next(iter(wanted.items()))
     with aws_errors("list the metrics"):
         listed = subject.here.cloudwatch_in(region).list_metrics(
-            Namespace=alarm["namespace"],
-            MetricName=alarm["metric_name"],
+            Namespace=metric["namespace"],
+            MetricName=metric["metric_name"],
             Dimensions=[{"Name": first[0], "Value": first[1]}],
         )["Metrics"]
     found = [

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from console.operations import web
+from console.operations import progress, web
 from console.operations.acceptance.subject import (
     SIGN_IN,
     Answer,
@@ -25,10 +25,11 @@ from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.finding import Finding, compare
 from console.operations.errors import OperationError
 from console.operations.migrations.seed import add_user
-from console.operations.uploads import outcomes, refusals, test_users
+from console.operations.uploads import locks, outcomes, refusals, test_users
 
 AREA = "API"
 GRANT = "POST /avatars/key_upload with a token"
+LOCKED = "POST /avatars/key_upload of a locked user"
 UNKNOWN, ROW = "a profile that isn't there", "a profile for the test user"
 REMOVE = "/avatars"
 _UPLOAD = "/avatars/key_upload"
@@ -108,6 +109,12 @@ def checks(subject: Subject) -> Iterator[Check]:
                     (GRANT,))  # fmt: skip
     if profiles:
         yield from _profile_checks(subject)
+
+
+def last_checks(subject: Subject, others: tuple[str, ...]) -> Iterator[Check]:
+    """Yield the attempts after which the test user may send nothing for a while."""
+    if subject.here.limits_table:
+        yield Check(AREA, LOCKED, partial(_locked, subject), (GRANT,), others)
 
 
 def _profile_checks(subject: Subject) -> Iterator[Check]:
@@ -278,6 +285,15 @@ def _taken(subject: Subject, name: str, wish: dict[str, Any], kind: str) -> Iter
         f"{answer.status}, {((answer.json() or {}).get('headers') or {}).get('Content-Type')}",
         "Deploy the functions again: `make apply`.",
     )  # fmt: skip
+
+
+def _locked(subject: Subject) -> Iterator[Finding]:
+    """Lock the test user out for one request."""
+    subject.touched.add("limits")
+    locks.set_lock(subject.target, subject.here, subject.sub, locked=True).execute(progress.ignore)
+    answer = subject.asks("POST", _UPLOAD, token=subject.token or "", body=_wish())
+    locks.set_lock(subject.target, subject.here, subject.sub, locked=False).execute(progress.ignore)
+    yield function_answers(subject, AREA, LOCKED, "403 locked", answer, "presign")
 
 
 def _unknown_profile(subject: Subject) -> Iterator[Finding]:

@@ -166,9 +166,9 @@ def _put_picture(subject: Subject) -> Iterator[Finding]:
 def _put_for_page(subject: Subject, name: str) -> Iterator[Finding]:
     shown = subject.stored.headers.get("access-control-expose-headers", "").lower()
     yield compare(
-        AREA, name, "readable by a page, ETag shown",
-        f"{read_by_page(subject.stored, subject.origin)}, "
-        f"ETag {'shown' if 'etag' in shown else 'hidden'}",
+        AREA, name, "readable by a page, with etag and x-amz-version-id",
+        f"{read_by_page(subject.stored, subject.origin)}, with "
+        + " and ".join(one for one in ("etag", "x-amz-version-id") if one in shown),
         f"The uploads bucket's CORS rule: {subject.fix_by_apply}",
     )  # fmt: skip
 

@@ -123,6 +123,7 @@ def statements(environment: Environment) -> Iterator[Statement]:
     yield from _state(environment)
     yield from _buckets(environment)
     yield from _queues_and_topics(environment)
+    yield from _table(environment)
     yield from _functions(environment)
     yield from _logs_and_alarms(environment)
     yield from _api(environment)
@@ -228,6 +229,15 @@ def _regions(here: Environment) -> list[str]:
     return sorted({here.region, "us-east-1"})
 
 
+def _table(here: Environment) -> Iterator[Statement]:
+    yield _allow(
+        "MakeTable",
+        "dynamodb CreateTable DeleteTable DescribeTable DescribeContinuousBackups "
+        "DescribeTimeToLive UpdateTimeToLive ListTagsOfResource TagResource",
+        f"arn:aws:dynamodb:{here.region}:{here.account}:table/{here.name}-limits",
+    )
+
+
 def _functions(here: Environment) -> Iterator[Statement]:
     function = f"arn:aws:lambda:{here.region}:{here.account}:function:{here.name}-*"
     role = f"arn:aws:iam::{here.account}:role/{here.name}-*"
@@ -276,7 +286,8 @@ def _logs_and_alarms(here: Environment) -> Iterator[Statement]:
     ]
     yield _allow(
         "MakeLogGroups",
-        "logs CreateLogGroup DeleteLogGroup PutRetentionPolicy ListTagsForResource TagResource",
+        "logs CreateLogGroup DeleteLogGroup PutRetentionPolicy ListTagsForResource TagResource "
+        "PutMetricFilter DescribeMetricFilters DeleteMetricFilter",
         groups,
     )
     yield _allow("FindLogGroups", "logs DescribeLogGroups", "*")

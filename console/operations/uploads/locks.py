@@ -97,5 +97,11 @@ def locked_since(deployment: Deployment, user: str) -> datetime | None:
     return datetime.fromtimestamp(int(locked["N"]), UTC) if locked else None
 
 
+def drop(deployment: Deployment, user: str) -> None:
+    """Delete all that the table has of a user: counts of uploads, and the lock."""
+    with aws_errors(f"delete the counts of {user}"):
+        deployment.dynamodb.delete_item(TableName=deployment.limits_table, Key=_key(user))
+
+
 def _key(user: str) -> dict[str, Any]:
     return {"user": {"S": user}}

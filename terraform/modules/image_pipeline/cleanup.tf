@@ -41,8 +41,8 @@ resource "aws_lambda_event_source_mapping" "cleanup" {
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
 
-  # Nobody waits for it.
+  # As many avatars a second as resize may make, without its headroom: nobody waits for it.
   scaling_config {
-    maximum_concurrency = 2
+    maximum_concurrency = max(2, ceil(var.maximum_concurrency / 3))
   }
 }

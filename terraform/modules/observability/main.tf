@@ -156,18 +156,36 @@ resource "aws_cloudwatch_metric_alarm" "limits" {
   for_each = { for key, function in var.limiting_functions : "${key}-limits" => function }
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value} could not ask how many pictures a user has sent, and let them pass. See docs/runbook.md#function-limits."
-  namespace           = var.name
-  metric_name         = "LimitsNotAsked"
-  dimensions          = { FunctionName = each.value }
-  statistic           = "Sum"
-  period              = 300
+  alarm_description   = "In more than ${var.failed_percent} % of its calls ${each.value} could not ask how many pictures a user has sent, and let them pass. See docs/runbook.md#function-limits."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
+  threshold           = var.failed_percent
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+
+  dynamic "metric_query" {
+    for_each = { part = [var.name, "LimitsNotAsked"], whole = ["AWS/Lambda", "Invocations"] }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value[0]
+        metric_name = metric_query.value[1]
+        dimensions  = { FunctionName = each.value }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "share"
+    label       = "%"
+    expression  = "100 * part / whole"
+    return_data = true
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "api_errors" {

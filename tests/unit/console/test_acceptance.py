@@ -78,6 +78,19 @@ ALARM = {
 }
 
 
+SHARE = {
+    "alarm_name": "ops-api-errors",
+    "namespace": "",
+    "metric_name": "",
+    "dimensions": None,
+    "metric_query": [
+        {"id": "part", "expression": "", "metric": [ALARM]},
+        {"id": "share", "expression": "100 * part", "metric": []},
+    ],
+    "arn": ALARM["arn"],
+}
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -88,6 +101,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     clients.forget_clients()
 
 
+@pytest.mark.parametrize("alarm", [ALARM, SHARE], ids=["one metric", "a share"])
 @pytest.mark.parametrize(
     ("dimensions", "state", "says"),
     [
@@ -97,7 +111,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ],
 )
 def test_an_alarm_that_watches_what_nobody_measures_is_found(
-    aws: Any, dimensions: dict[str, str], state: str, says: str
+    aws: Any, alarm: dict[str, Any], dimensions: dict[str, str], state: str, says: str
 ) -> None:
     aws.put_metric_data(
         Namespace="AWS/ApiGateway",
@@ -109,6 +123,6 @@ def test_an_alarm_that_watches_what_nobody_measures_is_found(
             }
         ],
     )
-    known = TerraformState({}, {"aws_cloudwatch_metric_alarm": [ALARM]})
+    known = TerraformState({}, {"aws_cloudwatch_metric_alarm": [alarm]})
     found = list(alarms._metrics(Subject(here(), known, target=NOWHERE)))
     assert (found[-1].state, says in found[-1].found) == (state, True)

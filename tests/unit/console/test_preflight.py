@@ -371,7 +371,14 @@ def make_names() -> None:
     """Make what another environment of the same name has."""
     made_client("iam", REGION).create_role(RoleName=f"{NAME}-resize", AssumeRolePolicyDocument="{}")
     made_client("sqs", REGION).create_queue(QueueName=f"{NAME}-uploads")
+    made_client("sqs", REGION).create_queue(QueueName=f"{NAME}-cleanup")
     made_client("sns", "us-east-1").create_topic(Name=f"{NAME}-cdn-alarms")
+    made_client("dynamodb", REGION).create_table(
+        TableName=f"{NAME}-limits",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "user", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "user", "AttributeType": "S"}],
+    )
     logs = made_client("logs", REGION)
     logs.create_log_group(logGroupName=f"/aws/lambda/{NAME}-resize")
     logs.create_log_group(logGroupName=f"/aws/lambda/{NAME}-other")  # nobody's business
@@ -390,8 +397,9 @@ def test_names_that_exist_already_are_named(tmp_path: Path, cloud: Cloud) -> Non
     assert wrong(found) == {
         f"{NAME}-uploads-{ACCOUNT}": "there already, in this account",
         "roles": f"there already: {NAME}-resize",
-        "queues": f"there already: {NAME}-uploads",
+        "queues": f"there already: {NAME}-cleanup, {NAME}-uploads",
         "topics": f"there already: {NAME}-cdn-alarms",
+        "tables": f"there already: {NAME}-limits",
         "log groups": f"there already: /aws/lambda/{NAME}-resize",
         "CloudFront's policies": f"there already: cache policy {NAME}",
     }
@@ -404,7 +412,8 @@ def test_what_terraform_made_is_not_in_its_own_way(tmp_path: Path) -> None:
     make_names()
     own = state(
         aws_iam_role=[{"name": f"{NAME}-resize"}],
-        aws_sqs_queue=[{"name": f"{NAME}-uploads"}],
+        aws_sqs_queue=[{"name": f"{NAME}-{end}"} for end in ("uploads", "cleanup")],
+        aws_dynamodb_table=[{"name": f"{NAME}-limits"}],
         aws_sns_topic=[{"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:{NAME}-cdn-alarms"}],
         aws_cloudwatch_log_group=[{"name": f"/aws/lambda/{NAME}-resize"}],
         aws_s3_bucket=[{"bucket": f"{NAME}-uploads-{ACCOUNT}"}],

@@ -168,12 +168,12 @@ def test_alarms_cost_the_metrics_that_they_read() -> None:
     )
     root = (ROOT / "terraform/functions.tf").read_text()
     functions = len(re.findall(r"^      (\w+) += module\.\1$", root, re.MULTILINE))
-    kinds = len(re.findall(r'"\$\{key\}-\w+" =>', module)) - 1
-    limiting = 2  # presign and resize
+    kinds = len(re.findall(r'^      for .* in var\.functions : "', module, re.MULTILINE))
     shares = module.count('share       = "') + module.count('share      = "')
-    singles = len(
-        re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(?!function)', module, re.M)
+    # of each kind one, but the limits' for presign and resize; and CloudFront's
+    others = (
+        len(re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(?!function)', module, re.M)) + 2
     )
-    single_shares = len(re.findall(r"for_each = \{ part", module))
-    assert count == functions * kinds + singles + 1, "and CloudFront's"
-    assert read == functions * (kinds + shares) + singles + single_shares + 1
+    other_shares = len(re.findall(r"for_each = \{ part", module)) + 1
+    assert count == functions * kinds + others
+    assert read == functions * (kinds + shares) + others + other_shares

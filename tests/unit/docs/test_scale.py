@@ -84,7 +84,10 @@ def test_each_figure_is_what_the_arithmetic_says(column: int, rate: int) -> None
     )
     assert said("`database.maximum_concurrency`") == concurrency("profiles", rate)
     functions = ("authorizer", "presign", "profiles")
-    together = said("`resize.maximum_concurrency`") + sum(
+    cleaning = said("calls of `cleanup` at once: a third of those of `resize`")
+    assert cleaning == math.ceil(said("`resize.maximum_concurrency`") / 3)
+    assert 10 * cleaning >= rate, "it keeps up"
+    together = cleaning + said("`resize.maximum_concurrency`") + sum(
         concurrency(name, rate) for name in functions
     )
     assert said("concurrent executions of the account") == together
@@ -92,6 +95,7 @@ def test_each_figure_is_what_the_arithmetic_says(column: int, rate: int) -> None
     assert said("S3, PUTs a second below `variants/`") == 2 * rate
     assert said("SQS, messages in flight") == 5 * said("`resize.maximum_concurrency`")
     assert said("SNS, messages a second") == rate
+    assert said("DynamoDB, writes a second") == rate
     assert said("SSM, reads at once after a release") == said("`database.maximum_concurrency`")
     assert said("Cognito, token refreshes a second") == rate
 
@@ -103,6 +107,7 @@ def test_what_is_above_a_quota_is_marked_and_nothing_else(column: int, rate: int
         "S3, PUTs a second below `variants/`": "S3, PUTs a second of a prefix",
         "SQS, messages in flight": "SQS, messages in flight",
         "SNS, messages a second": "SNS, messages a second",
+        "DynamoDB, writes a second": "DynamoDB, writes a second",
         "SSM, reads at once after a release": "SSM, reads a second",
         "Cognito, token refreshes a second": "Cognito, token refreshes a second",
         "`api_throttling.rate_limit`": "API Gateway, requests a second",

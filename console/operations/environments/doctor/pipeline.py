@@ -18,11 +18,12 @@ def checks(subject: Examined) -> Iterator[Check]:
     """Yield the checks of what stands between the buckets and their listeners."""
     yield Check(AREA, _QUEUE, partial(_queue, subject))
     yield Check(AREA, "the dead-letter messages", partial(_dead_letters, subject))
-    for function in ("resize", "cleanup"):
-        yield Check(
-            AREA, f"the event source mapping of {function}", partial(_mapping, subject, function),
-            (_QUEUE,) if function == "resize" else (),
-        )  # fmt: skip
+    for function, needs in (("resize", (_QUEUE,)), ("cleanup", ())):
+        if function in subject.here.function_names:
+            name = f"the event source mapping of {function}"
+            yield Check(AREA, name, partial(_mapping, subject, function), needs)
+    if subject.here.limits_table:
+        yield Check(AREA, "the table of limits", partial(_limits, subject))
     subscriptions = [
         item
         for item in subject.managed("aws_sns_topic_subscription")
@@ -101,6 +102,17 @@ def _mapping(subject: Examined, function: str) -> Iterator[Finding]:
         "Wait until the change has been made." if mappings and changing else subject.fix_by_apply,
         "warning" if mappings and changing else "error",
     )
+
+
+def _limits(subject: Examined) -> Iterator[Finding]:
+    table = subject.here.limits_table
+    found = subject.here.dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    attribute = found.get("AttributeName", "") if "ENABL" in found["TimeToLiveStatus"] else ""
+    yield compare(
+        AREA, "table of limits", "items expire by `expires`",
+        f"items expire by `{attribute}`" if attribute else "items stay for ever",
+        subject.fix_by_apply,
+    )  # fmt: skip
 
 
 def _subscriptions(subject: Examined, wanted: list[tuple[str, str]]) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ _RENEWED = {
 _UNRESERVED = 100
 """What AWS keeps of an account's concurrency for functions that reserve none."""
 _OTHERS = 10
-"""What the functions besides resize need at the least."""
+"""What the functions besides resize and cleanup need at the least."""
 _ASK_FOR_MORE = "Ask for more in Service Quotas (Lambda, Concurrent executions)"
 
 
@@ -159,13 +159,14 @@ def _quota(planned: Planned) -> Iterator[Finding]:
     )
     left = unreserved + held - wanted
     yield _reserved(wanted, held, left, unreserved)
-    needed = resize + _OTHERS
+    cleanup = max(2, -(-resize // 3))
+    needed = resize + cleanup + _OTHERS
     if left >= needed:
         yield Finding(AREA, _QUOTA, "ok", f"{needed} or more", f"{left} of {total}")
     else:
         yield Finding(
             AREA, _QUOTA, "warning", f"{needed} or more", f"{left} of {total}",
-            f"{_ASK_FOR_MORE}, or set resize.maximum_concurrency to {max(2, left - _OTHERS)}: "
+            f"{_ASK_FOR_MORE}, or set resize.maximum_concurrency to {max(2, 3 * (left - _OTHERS) // 4)}: "
             f"with {resize}, uploads may take up all that sign-ins need.",
         )  # fmt: skip
 

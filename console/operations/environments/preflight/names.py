@@ -27,6 +27,7 @@ def checks(planned: Planned) -> Iterator[Check]:
         "log groups": _log_groups,
         "queues": _queues,
         "topics": _topics,
+        "tables": _tables,
         "CloudFront's policies": _policies,
     }
     for suffix in ("uploads", "assets"):
@@ -121,10 +122,10 @@ def _log_groups(planned: Planned) -> Iterator[str]:
 
 def _queues(planned: Planned) -> Iterator[str]:
     client, made = planned.client("sqs"), _made(planned, "aws_sqs_queue", "name")
-    wanted = [f"{planned.name}-uploads", f"{planned.name}-uploads-dead-letters"]
+    wanted = ["uploads", "uploads-dead-letters", "cleanup", "cleanup-dead-letters"]
     if planned.settings.get("webhook_url"):
-        wanted.append(f"{planned.name}-webhook-dead-letters")
-    for name in wanted:
+        wanted.append("webhook-dead-letters")
+    for name in (f"{planned.name}-{end}" for end in wanted):
         if name not in made and _there(partial(client.get_queue_url, QueueName=name)):
             yield name
 
@@ -142,6 +143,14 @@ def _topics(planned: Planned) -> Iterator[str]:
         client = planned.client("sns", region)
         if arn not in made and _there(partial(client.get_topic_attributes, TopicArn=arn)):
             yield name
+
+
+def _tables(planned: Planned) -> Iterator[str]:
+    name = f"{planned.name}-limits"
+    if name not in _made(planned, "aws_dynamodb_table", "name") and _there(
+        partial(planned.client("dynamodb").describe_table, TableName=name)
+    ):
+        yield name
 
 
 def _policies(planned: Planned) -> Iterator[str]:
