@@ -337,7 +337,8 @@ def _cdn(here: Environment) -> Iterator[Statement]:
     yield _allow(
         "KeepCdn",
         "cloudfront GetDistribution UpdateDistribution DeleteDistribution "
-        "GetOriginAccessControl DeleteOriginAccessControl GetCachePolicy DeleteCachePolicy "
+        "GetOriginAccessControl DeleteOriginAccessControl GetCachePolicy UpdateCachePolicy "
+        "DeleteCachePolicy "
         "GetResponseHeadersPolicy UpdateResponseHeadersPolicy DeleteResponseHeadersPolicy "
         "TagResource ListTagsForResource",
         [f"arn:aws:cloudfront::{here.account}:{kind}/*" for kind in kinds],
