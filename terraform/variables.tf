@@ -133,8 +133,8 @@ variable "resize" {
   }
 
   validation {
-    condition     = var.resize.timeout >= 15 && var.resize.timeout <= 900
-    error_message = "The resize function's timeout is 15 to 900 seconds: a call of S3 that stalls is given up and made again within 12."
+    condition     = var.resize.timeout >= 15 && var.resize.timeout <= 445
+    error_message = "The resize function's timeout is 15 to 445 seconds: a call of S3 that stalls is given up and made again within 12, and what was replaced is kept for twice as long and 10 seconds, which SQS does for 900."
   }
 
   validation {
