@@ -1,9 +1,9 @@
 """How many pictures a user may send, and whether the user is locked out.
 
-One item of a table for each user. `resize` counts in it each upload of which S3 notifies it, by the time
-that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks before
-it gives an address. Where the table can't be asked, both go on without it, and log it: nobody's
-picture waits for a counter.
+One item of a table for each user. `resize` counts in it each upload of which S3 notifies it, by the
+time that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks
+before it gives an address. Where the table can't be asked, both go on without it, and log it:
+nobody's picture waits for a counter.
 """
 
 from __future__ import annotations

@@ -87,8 +87,10 @@ def test_each_figure_is_what_the_arithmetic_says(column: int, rate: int) -> None
     cleaning = said("calls of `cleanup` at once: a third of those of `resize`")
     assert cleaning == math.ceil(said("`resize.maximum_concurrency`") / 3)
     assert 10 * cleaning >= rate, "it keeps up"
-    together = cleaning + said("`resize.maximum_concurrency`") + sum(
-        concurrency(name, rate) for name in functions
+    together = (
+        cleaning
+        + said("`resize.maximum_concurrency`")
+        + sum(concurrency(name, rate) for name in functions)
     )
     assert said("concurrent executions of the account") == together
     assert said("Postgres connections") == said("`database.maximum_concurrency`")

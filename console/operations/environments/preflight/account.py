@@ -161,12 +161,13 @@ def _quota(planned: Planned) -> Iterator[Finding]:
     yield _reserved(wanted, held, left, unreserved)
     cleanup = max(2, -(-resize // 3))
     needed = resize + cleanup + _OTHERS
+    most = max(2, 3 * (left - _OTHERS) // 4)
     if left >= needed:
         yield Finding(AREA, _QUOTA, "ok", f"{needed} or more", f"{left} of {total}")
     else:
         yield Finding(
             AREA, _QUOTA, "warning", f"{needed} or more", f"{left} of {total}",
-            f"{_ASK_FOR_MORE}, or set resize.maximum_concurrency to {max(2, 3 * (left - _OTHERS) // 4)}: "
+            f"{_ASK_FOR_MORE}, or set resize.maximum_concurrency to {most}: "
             f"with {resize}, uploads may take up all that sign-ins need.",
         )  # fmt: skip
 
