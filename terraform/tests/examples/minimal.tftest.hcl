@@ -26,7 +26,7 @@ run "plans_with_the_least_settings" {
   }
 
   assert {
-    condition     = toset(keys(output.function_names)) == toset(["authorizer", "presign", "resize"])
-    error_message = "Uploading and serving need three functions."
+    condition     = toset(keys(output.function_names)) == toset(["authorizer", "cleanup", "presign", "remove", "resize"])
+    error_message = "Uploading, serving and removing need five functions."
   }
 }
