@@ -16,15 +16,14 @@ from tests.strict_aws.fault import Fault
 from tests.strict_aws.names import AwsNames
 from tests.strict_aws.region import Region
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def names(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsNames]:
     made = AwsNames(tmp_path_factory.mktemp("names"), system.aws_port)
     yield made
     made.close()
-
-
-pytestmark = pytest.mark.long
 
 
 def loaded(region: Region, monkeypatch: pytest.MonkeyPatch) -> Deployment:
