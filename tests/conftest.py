@@ -36,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     """
     for item in items:
         if "system" in getattr(item, "fixturenames", ()):
-            half = "browser" if item.path.parent.name in ("browser", "faults") else "system"
-            item.add_marker(pytest.mark.xdist_group(half))
+            here = {item.path.parent.name, item.path.stem}
+            other = here & {"browser", "faults", "test_infrastructure"}
+            item.add_marker(pytest.mark.xdist_group("other system" if other else "system"))
     return (yield)
 
 

@@ -70,9 +70,11 @@ def latest() -> Job:
 
 def begin() -> Job:
     """Examine again, in the background, what can be examined without changing anything."""
-    return session.jobs().start(
-        "examination", _KIND, "Examine", lambda _key, report: examination(report)
-    )
+    before = session.jobs().of(_KIND)
+    if before and before[0].state == "running":
+        return before[0]
+    name = f"after {before[0].key}" if before else "first"  # also a moment after its end
+    return session.jobs().start(name, _KIND, "Examine", lambda _key, report: examination(report))
 
 
 def _counted(findings: list[Finding]) -> str:

@@ -25,7 +25,7 @@ def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Dep
     expect(back.get_by_text("These are rolled back")).to_be_visible()
     expect(back.get_by_role("button", name="Roll back 1")).to_be_disabled()
     back.get_by_role("button", name="Preview").click()
-    expect(back.get_by_text("Outside a transaction")).to_be_visible()
+    expect(back.get_by_text("Outside a transaction")).to_be_visible(timeout=120_000)
     back.get_by_role("textbox", name="Type").fill("local")
     back.get_by_role("textbox", name="Type").press("Enter")
     back.get_by_role("button", name="Roll back 1").dblclick()

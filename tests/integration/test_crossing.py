@@ -95,8 +95,15 @@ def test_a_plan_that_waits_keeps_others_of_this_machine_out(
     assert not list(folder.rglob("plan")), "plans are deleted"
 
 
-@pytest.mark.parametrize("meanwhile", ["apply", "destroy"])
-@pytest.mark.parametrize("waits", ["apply", "destroy"])
+@pytest.mark.parametrize(
+    ("waits", "meanwhile"),
+    [
+        ("apply", "destroy"),
+        pytest.param("apply", "apply", marks=LONG),
+        pytest.param("destroy", "apply", marks=LONG),
+        pytest.param("destroy", "destroy", marks=LONG),
+    ],
+)
 def test_a_plan_is_refused_once_another_machine_has_changed_the_state(
     applied: SmallEnvironment, here: Deployment, waits: str, meanwhile: str
 ) -> None:
@@ -112,6 +119,7 @@ def test_a_plan_is_refused_once_another_machine_has_changed_the_state(
     assert api_url(here) == ("https://meanwhile.example" if meanwhile == "apply" else None)
 
 
+@LONG
 def test_migrations_and_terraform_do_not_touch_each_others_things(
     applied: SmallEnvironment, here: Deployment
 ) -> None:
@@ -148,8 +156,8 @@ def test_a_rollback_that_waits_is_refused_once_somebody_migrated(
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        "migrate redrive",
         "clear",
+        pytest.param("migrate redrive", marks=LONG),
         pytest.param("apply", marks=LONG),
         pytest.param("destroy", marks=LONG),
     ],
@@ -186,7 +194,8 @@ def test_a_clear_is_refused_once_an_original_came_that_it_did_not_list(
     assert "crossing.jpg" in kept, "and nothing of it was deleted"
 
 
-@pytest.mark.parametrize("waits", ["apply", pytest.param("destroy", marks=LONG)])
+@LONG
+@pytest.mark.parametrize("waits", ["apply", "destroy"])
 def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
     applied: SmallEnvironment, here: Deployment, waits: str
 ) -> None:
@@ -203,6 +212,7 @@ def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
     assert api_url(here) == ("https://waits.example" if waits == "apply" else None)
 
 
+@LONG
 def test_a_rollback_that_waits_runs_although_messages_are_redriven(
     applied: SmallEnvironment, here: Deployment
 ) -> None:
@@ -230,6 +240,7 @@ def test_a_half_applied_environment_is_named_and_destroyed(
     assert state(here)["resources"] == []
 
 
+@LONG
 def test_a_killed_runs_lock_is_shown_and_removed_and_no_other(
     applied: SmallEnvironment, here: Deployment
 ) -> None:

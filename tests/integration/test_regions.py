@@ -16,6 +16,8 @@ from tests.strict_aws.fault import Fault
 from tests.strict_aws.names import AwsNames
 from tests.strict_aws.region import Region
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def names(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsNames]:
@@ -33,8 +35,8 @@ def loaded(region: Region, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     "region",
     [
         "me-central-1",  # younger than 2019
-        pytest.param("eu-central-1", marks=pytest.mark.long),
-        pytest.param("us-east-1", marks=pytest.mark.long),
+        "eu-central-1",
+        "us-east-1",
     ],
 )
 def test_what_is_applied_serves_an_upload_and_is_destroyed(
@@ -60,7 +62,6 @@ def test_what_is_applied_serves_an_upload_and_is_destroyed(
     assert "Nothing to delete" in made.run("destroy", YES="1")
 
 
-@pytest.mark.long
 def test_what_a_failed_apply_left_is_destroyed(
     system: System, here: Deployment, names: AwsNames, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from tests.unit.console import deployments
+
+
+@pytest.fixture(autouse=True)
+def _main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit's tests make their script the main module, which a spawned process would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture
