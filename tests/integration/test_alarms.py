@@ -377,16 +377,16 @@ class Clock:
         self, minutes: int, values: Values, beside: Metric | None = None, others: int | None = None
     ) -> None:
         """Publish the same for each of some minutes; `others` is what is counted beside it."""
-        data = [self._datum(self.metric, minute, values) for minute in range(minutes)]
+        self._publish(self.metric, minutes, values)
         if beside and others is not None:
-            data += [self._datum(beside, minute, {float(others): 1}) for minute in range(minutes)]
-        # CloudFront's metrics are in this region alone
-        region = "us-east-1" if self.metric.namespace == "AWS/CloudFront" else self.here.region
-        cloudwatch(self.here, region).put_metric_data(
-            Namespace=self.metric.namespace,
-            MetricData=data,  # type: ignore[arg-type]
-        )
+            self._publish(beside, minutes, {float(others): 1})
         self.now += timedelta(minutes=minutes)
+
+    def _publish(self, metric: Metric, minutes: int, values: Values) -> None:
+        # CloudFront's metrics are in this region alone
+        region = "us-east-1" if metric.namespace == "AWS/CloudFront" else self.here.region
+        data: Any = [self._datum(metric, minute, values) for minute in range(minutes)]
+        cloudwatch(self.here, region).put_metric_data(Namespace=metric.namespace, MetricData=data)
 
     def _datum(self, metric: Metric, minute: int, values: Values) -> dict[str, Any]:
         return {

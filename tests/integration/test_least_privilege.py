@@ -222,6 +222,8 @@ def avatar_recorded(scene: Scene) -> None:
 def removed_recorded(scene: Scene) -> None:
     """Record in its user's profile that an avatar is gone."""
     forget(scene.here, scene.ada.sub)
+    key = outcomes.register_key(scene.ada.sub)  # which may be the mark of a removal
+    scene.here.s3.delete_object(Bucket=scene.here.assets_bucket, Key=key)
     avatar_recorded(scene)
 
 
