@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 import env_settings
 import sigv4
 
-_SECONDS = 1.0
-"""How long connecting, and each wait for an answer, may take: a user waits, too."""
 _ATTEMPTS = 2
 _ENDPOINT = r"https?://[0-9a-z.-]+(:[0-9]{1,5})?/?"
 
@@ -45,10 +43,18 @@ class Table:
     ----------
     endpoint
         Where DynamoDB answers, without a path.
+    seconds
+        How long connecting, and each wait for an answer, may take.
     """
 
     def __init__(
-        self, name: str, *, region: str, endpoint: str, credentials: sigv4.Credentials
+        self,
+        name: str,
+        *,
+        region: str,
+        endpoint: str,
+        credentials: sigv4.Credentials,
+        seconds: float = 1.0,
     ) -> None:
         self._name = name
         self._region = region
@@ -56,11 +62,11 @@ class Table:
         address = urlsplit(endpoint)
         self._host = address.netloc
         kind = http.client.HTTPSConnection if address.scheme == "https" else None
-        self._connection = (kind or http.client.HTTPConnection)(address.netloc, timeout=_SECONDS)
+        self._connection = (kind or http.client.HTTPConnection)(address.netloc, timeout=seconds)
         self._lock = threading.Lock()
 
     @classmethod
-    def from_environment(cls, name: str) -> Table:
+    def from_environment(cls, name: str, seconds: float) -> Table:
         """Return the table in the function's own region, with its own role."""
         region = env_settings.text("AWS_REGION")
         endpoint = f"https://dynamodb.{region}.amazonaws.com"
@@ -73,6 +79,7 @@ class Table:
             region=region,
             endpoint=endpoint,
             credentials=sigv4.Credentials.from_environment(),
+            seconds=seconds,
         )
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:

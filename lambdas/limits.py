@@ -58,12 +58,18 @@ class Limits:
     log: logging.Logger
 
     @classmethod
-    def from_environment(cls, log: logging.Logger) -> Limits | None:
-        """Read the settings; without a table there are no limits."""
+    def from_environment(cls, log: logging.Logger, seconds: float) -> Limits | None:
+        """Read the settings; without a table there are no limits.
+
+        Parameters
+        ----------
+        seconds
+            How long each of two tries to ask the table may take.
+        """
         if not os.environ.get("LIMITS_TABLE_NAME", "").strip():
             return None
         return cls(
-            Table.from_environment(env_settings.text("LIMITS_TABLE_NAME")),
+            Table.from_environment(env_settings.text("LIMITS_TABLE_NAME"), seconds),
             env_settings.integer("UPLOADS_PER_10_MINUTES", 20, 1, 10_000),
             env_settings.integer("UPLOADS_PER_DAY", 100, 1, 10_000),
             log,

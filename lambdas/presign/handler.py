@@ -17,7 +17,7 @@ EXPIRES_IN = 300
 """Seconds in which the upload must begin."""
 
 LOG = json_log.logger("presign")
-LIMITS = Limits.from_environment(LOG)
+LIMITS = Limits.from_environment(LOG, seconds=1)  # a user waits
 
 _TOO_MANY = "Too many pictures were sent. Wait {0} minutes, then send another."
 _LOCKED = "This account may not send pictures. Ask the operators of this service why."

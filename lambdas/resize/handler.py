@@ -72,7 +72,7 @@ store = Store(boto3.client("s3", config=config), settings.assets_bucket, setting
 leftovers = Leftovers(lambda: boto3.client("sqs", config=config), settings.cleanup_queue_url)
 
 
-limits = Limits.from_environment(log)
+limits = Limits.from_environment(log, seconds=READ_SECONDS)
 counting = ThreadPoolExecutor(1)
 
 

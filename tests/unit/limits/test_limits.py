@@ -156,7 +156,7 @@ def test_without_the_table_everybody_passes_and_the_log_says_so() -> None:
 
 def test_no_table_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIMITS_TABLE_NAME", raising=False)
-    assert Limits.from_environment(logging.getLogger("limits")) is None
+    assert Limits.from_environment(logging.getLogger("limits"), seconds=1) is None
 
 
 # The table's own protocol
@@ -245,5 +245,9 @@ def test_a_failed_condition_tells_the_item() -> None:
     assert failed.value.item == {"locked": {"N": "1"}}
 
 
-def test_nobody_waits_long_for_a_table() -> None:
-    assert dynamodb._SECONDS * dynamodb._ATTEMPTS <= 2
+def test_nobody_waits_longer_for_a_table_than_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "eu-central-1")
+    table = dynamodb.Table.from_environment("limits", seconds=1)
+    assert table._connection.timeout == 1
+    assert dynamodb._ATTEMPTS <= 2
