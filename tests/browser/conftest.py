@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 def page_at(system: System, browser: Browser) -> Iterator[PageAt]:
     """Return a function that opens an address of the console and waits until it is drawn."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(90_000)
 
     def opened(path: str) -> Page:
         page = context.new_page()

@@ -52,6 +52,7 @@ def second(system: System) -> Iterator[System]:
     settings.unlink()
 
 
+@pytest.mark.long
 def test_a_second_environment_lives_beside_the_first(
     second: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
