@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY FUNCTION TUNNEL ARGS
+OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -156,7 +156,7 @@ console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.
 	@.venv/bin/python -m console.serve
 
 ##@ Avatars
-.PHONY: upload clear lock-user unlock-user invalidate redrive discard reconcile
+.PHONY: upload clear lock-user unlock-user review approve refuse invalidate redrive discard reconcile
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
@@ -168,6 +168,15 @@ lock-user: .venv/product ## Let a user send no more pictures NAME=<sub>
 
 unlock-user: .venv/product ## Let a locked user send pictures again NAME=<sub>
 	@$(OPS) unlock-user
+
+review: .venv/product ## List the pictures that are held or reported, oldest first [JSON=1]
+	@$(OPS) review
+
+approve: .venv/product ## Show a held picture, or keep a reported one KEY= [VERSION=]
+	@$(OPS) approve
+
+refuse: .venv/product ## Reject a held picture, or take a reported one down KEY= [VERSION= LOCK=1 YES=1]
+	@$(OPS) refuse
 
 invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"
 	@$(OPS) invalidate

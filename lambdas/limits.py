@@ -1,4 +1,4 @@
-"""How many pictures a user may send, and whether the user is locked out.
+"""How much a user may send, and whether the user is locked out.
 
 One item of a table for each user. `resize` counts in it each upload of which S3 notifies it, by the
 time that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks
@@ -36,7 +36,7 @@ class Refusal:
     Attributes
     ----------
     code
-        ``locked`` or ``too_many_uploads``.
+        ``locked``, ``too_many_uploads`` or ``too_many_reports``.
     retry_after
         Seconds until it may be tried again; None if an operator must unlock the user.
     is_flood
@@ -123,6 +123,32 @@ class Limits:
             self._not_asked(error)
         return None
 
+    def count_report(self, user: str, per_day: int) -> Refusal | None:
+        """Count a report of somebody's picture, and say why it may not be; None if it may."""
+        now = int(time.time())
+        try:
+            self.table.call(
+                "UpdateItem",
+                Key=_key(user),
+                UpdateExpression="ADD #p :one SET expires = :expires",
+                ConditionExpression="attribute_not_exists(#l)"
+                " AND (attribute_not_exists(#p) OR #p < :most)",
+                ExpressionAttributeNames={"#p": f"p{now // DAY_SECONDS}", "#l": "locked"},
+                ExpressionAttributeValues={
+                    ":one": {"N": "1"},
+                    ":most": {"N": str(per_day)},
+                    ":expires": {"N": str(now + _KEPT_SECONDS)},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailedError as failure:
+            if "locked" in failure.item:
+                return Refusal("locked")
+            return Refusal("too_many_reports", DAY_SECONDS - now % DAY_SECONDS)
+        except TableError as error:
+            self._not_asked(error)
+        return None
+
     def _refusal(self, item: dict[str, Any], at: float) -> Refusal | None:
         short, day, _ = _names(at)
         if "locked" in item:
@@ -153,7 +179,7 @@ class Limits:
         return Refusal(code)
 
     def _drop_old(self, user: str, item: dict[str, Any], current: set[str]) -> None:
-        old = [name for name in item if re.fullmatch("[sdr][0-9]+", name) and name not in current]
+        old = [name for name in item if re.fullmatch("[sdrp][0-9]+", name) and name not in current]
         if len(old) <= _OLD_COUNTS:
             return
         names = {f"#{number}": name for number, name in enumerate(old[:100])}

@@ -24,7 +24,16 @@ from local.emulator import uv
 from local.settings import ROOT
 
 Target = Literal["aws", "local"]
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+FUNCTIONS = (
+    "authorizer",
+    "cleanup",
+    "presign",
+    "profiles",
+    "rekognition",
+    "remove",
+    "report",
+    "resize",
+)
 SHARED = (
     "avatar_variants.py",
     "dynamodb.py",

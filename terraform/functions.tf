@@ -8,6 +8,8 @@ locals {
       resize     = module.resize
     },
     { for profiles in module.profiles : "profiles" => profiles },
+    { for report in module.report : "report" => report },
+    { for rekognition in module.rekognition : "rekognition" => rekognition },
   )
 
   # `%s` in the override stands for the pool's id, which a new pool gets from the apply itself.
@@ -47,6 +49,19 @@ locals {
     LIMITS_TABLE_NAME      = module.limits.name
     UPLOADS_PER_10_MINUTES = var.upload_limits.per_10_minutes
     UPLOADS_PER_DAY        = var.upload_limits.per_day
+  }
+
+  moderated = var.moderation != "off"
+  holding   = contains(["suspicious", "all"], var.moderation)
+  judging   = var.moderation == "suspicious"
+
+  verdict_function_arn = var.moderation_verdict_function_arn != null ? var.moderation_verdict_function_arn : one(module.rekognition[*].arn)
+
+  reviews_environment = {
+    for reviews in module.reviews : "this" => {
+      REVIEWS_TABLE_NAME = reviews.name
+      REVIEW_DAYS        = var.moderation_settings.review_days
+    }
   }
 }
 
@@ -196,9 +211,17 @@ module "resize" {
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
     CLEANUP_QUEUE_URL   = module.image_pipeline.cleanup_queue_url
-  })
+    },
+    try(local.reviews_environment["this"], {}),
+    local.moderated ? { MODERATION = var.moderation } : {},
+    local.judging ? {
+      VERDICT_FUNCTION_ARN    = local.verdict_function_arn
+      VERDICT_TIMEOUT_SECONDS = var.moderation_settings.verdict_timeout_seconds
+      VERDICT_ON_FAILURE      = var.moderation_settings.verdict_on_failure
+    } : {},
+  )
 
-  permissions = {
+  permissions = merge({
     ConsumeQueue = {
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
       resources = [module.image_pipeline.queue_arn]
@@ -245,6 +268,93 @@ module "resize" {
     MarkRemovedAvatars = {
       actions   = ["s3:PutObjectTagging"]
       resources = ["${module.assets.arn}/avatars/*"]
+    }
+    },
+    local.moderated ? {
+      LookAtReviews = {
+        actions   = ["dynamodb:GetItem"]
+        resources = module.reviews[*].arn
+      }
+    } : {},
+    local.holding ? {
+      HoldUploads = {
+        actions   = ["dynamodb:UpdateItem"]
+        resources = module.reviews[*].arn
+      }
+    } : {},
+    local.judging ? {
+      AskForVerdict = {
+        actions   = ["lambda:InvokeFunction"]
+        resources = [local.verdict_function_arn]
+      }
+    } : {},
+  )
+}
+
+module "report" {
+  source = "./modules/function"
+  count  = local.moderated ? 1 : 0
+
+  name               = "${local.name}-report"
+  description        = "Takes reports of pictures, and logs how long the oldest has waited."
+  zip_path           = "${var.artifacts_directory}/report.zip"
+  handler            = "report.handler.handler"
+  timeout            = 15 # two tries of each of three calls
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = merge(local.limits_environment, local.reviews_environment["this"], {
+    ASSETS_BUCKET_NAME = module.assets.name
+    REPORTS_PER_DAY    = var.moderation_settings.reports_per_day
+  })
+
+  permissions = {
+    SeeCurrentAvatar = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.assets.arn}/avatars/*"]
+    }
+    # Without it S3 says "forbidden" for an avatar that isn't there.
+    SeeMissingAvatar = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.assets.arn]
+    }
+    CountReports = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [module.limits.arn]
+    }
+    TakeReports = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = module.reviews[*].arn
+    }
+    SeeOldest = {
+      actions   = ["dynamodb:Query"]
+      resources = module.reviews[*].index_arn
+    }
+  }
+}
+
+module "rekognition" {
+  source = "./modules/function"
+  count  = local.judging && var.moderation_rekognition != null ? 1 : 0
+
+  name               = "${local.name}-rekognition"
+  description        = "Says by Amazon Rekognition which uploads are to be held."
+  zip_path           = "${var.artifacts_directory}/rekognition.zip"
+  handler            = "rekognition.handler.handler"
+  timeout            = 12 # two tries
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = merge(
+    { HOLD_CONFIDENCE = var.moderation_rekognition.confidence },
+    var.moderation_rekognition.labels == null ? {} : { HOLD_LABELS = join(",", var.moderation_rekognition.labels) },
+  )
+
+  permissions = {
+    # It knows no resources for pictures that are sent along.
+    DetectLabels = {
+      actions   = ["rekognition:DetectModerationLabels"]
+      resources = ["*"]
     }
   }
 }

@@ -72,6 +72,7 @@ module "api" {
   functions = merge(
     { presign = module.presign, remove = module.remove },
     { for profiles in module.profiles : "profiles" => profiles },
+    { for report in module.report : "report" => report },
   )
 
   routes = merge(
@@ -83,6 +84,9 @@ module "api" {
       "GET /api/activities/{handle}" = { function = "profiles", authorized = false }
       "POST /api/profile/update"     = { function = "profiles", authorized = true }
     },
+    local.moderated ? {
+      "POST /avatars/{sub}/report" = { function = "report", authorized = true }
+    } : {},
   )
 }
 
@@ -103,6 +107,15 @@ module "limits" {
   source = "./modules/limits"
 
   name = "${local.name}-limits"
+}
+
+# What is held before it is shown, or was reported.
+module "reviews" {
+  source = "./modules/reviews"
+  count  = local.moderated ? 1 : 0
+
+  name            = "${local.name}-reviews"
+  report_function = module.report[0]
 }
 
 # From an upload to an avatar, and to the subscribers that are notified of it.
@@ -241,10 +254,19 @@ module "observability" {
     }
   }
 
-  limiting_functions = {
-    presign = module.presign.name
-    resize  = module.resize.name
-  }
+  limiting_functions = merge(
+    {
+      presign = module.presign.name
+      resize  = module.resize.name
+    },
+    { for report in module.report : "report" => report.name },
+  )
+
+  reviewing = local.moderated ? {
+    report_function = module.report[0].name
+    judged_function = local.judging ? module.resize.name : null
+    oldest_hours    = var.moderation_settings.oldest_hours
+  } : null
 
   alarm_actions = concat(
     module.alarm_topic[*].arn,

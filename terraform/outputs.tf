@@ -72,6 +72,11 @@ output "limits_table" {
   value       = module.limits.name
 }
 
+output "reviews_table" {
+  description = "Name of the table of pictures that were held or reported; null where moderation is off."
+  value       = one(module.reviews[*].name)
+}
+
 output "function_names" {
   description = "Names of the functions by their short name; `profiles` only with a database."
   value       = { for key, function in local.functions : key => function.name }

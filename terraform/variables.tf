@@ -164,6 +164,89 @@ variable "upload_limits" {
   }
 }
 
+variable "moderation" {
+  description = "Which pictures operators look at: `off`, `reports` (those that users report), `suspicious` (also each that a verdict function holds, before it is shown), `all` (each before it is shown)."
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "reports", "suspicious", "all"], var.moderation)
+    error_message = "Moderation is off, reports, suspicious or all."
+  }
+
+  validation {
+    condition     = (var.moderation == "suspicious") == (var.moderation_verdict_function_arn != null || var.moderation_rekognition != null)
+    error_message = "What is suspicious a function says: with moderation = \"suspicious\", and only then, set moderation_verdict_function_arn or moderation_rekognition."
+  }
+}
+
+variable "moderation_verdict_function_arn" {
+  description = "ARN of a Lambda function in the region that says of each upload whether it is to be held, as docs/contract.md has it; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.moderation_verdict_function_arn == null || can(regex("^arn:aws[a-z-]*:lambda:${var.region}:[0-9]{12}:function:[0-9A-Za-z_-]+(:[0-9A-Za-z_$-]+)?$", var.moderation_verdict_function_arn))
+    error_message = "The verdict function is named by its ARN, in `region`: arn:aws:lambda:<region>:<account>:function:<name>."
+  }
+}
+
+variable "moderation_rekognition" {
+  description = "Make a verdict function of Amazon Rekognition (1,000 USD for a million uploads): from which confidence in percent, and which labels; null for none. An empty object takes the defaults."
+  type = object({
+    confidence = optional(number, 60)
+    labels     = optional(list(string))
+  })
+  default = null
+
+  validation {
+    condition     = var.moderation_rekognition == null || var.moderation_verdict_function_arn == null
+    error_message = "There is one verdict function: set moderation_verdict_function_arn or moderation_rekognition."
+  }
+
+  validation {
+    condition     = var.moderation_rekognition == null || try(var.moderation_rekognition.confidence >= 1 && var.moderation_rekognition.confidence <= 100 && floor(var.moderation_rekognition.confidence) == var.moderation_rekognition.confidence, false)
+    error_message = "The confidence is a whole number from 1 to 100."
+  }
+}
+
+variable "moderation_settings" {
+  description = "Reports that a user may send in a day, days for which what was held or reported is kept, hours after which the oldest makes an alarm, seconds that the verdict function has, and whether to `hold` or `show` what it says nothing of."
+  type = object({
+    reports_per_day         = optional(number, 20)
+    review_days             = optional(number, 90)
+    oldest_hours            = optional(number, 24)
+    verdict_timeout_seconds = optional(number, 3)
+    verdict_on_failure      = optional(string, "hold")
+  })
+  default = {}
+
+  validation {
+    condition     = var.moderation_settings.reports_per_day >= 1 && var.moderation_settings.reports_per_day <= 1000
+    error_message = "A user may send 1 to 1000 reports in a day."
+  }
+
+  validation {
+    condition     = var.moderation_settings.review_days >= 30 && var.moderation_settings.review_days <= 3650
+    error_message = "What was held or reported is kept for 30 to 3650 days: longer than a message may wait to be redriven."
+  }
+
+  validation {
+    condition     = var.moderation_settings.oldest_hours >= 1
+    error_message = "The oldest may wait for at least 1 hour."
+  }
+
+  validation {
+    condition     = var.moderation_settings.verdict_timeout_seconds >= 1 && var.moderation_settings.verdict_timeout_seconds <= 10 && var.moderation_settings.verdict_timeout_seconds + 2 < var.resize.timeout
+    error_message = "The verdict function has 1 to 10 seconds, and resize.timeout must leave it 2 more."
+  }
+
+  validation {
+    condition     = contains(["hold", "show"], var.moderation_settings.verdict_on_failure)
+    error_message = "Without a verdict an upload is held or shown: \"hold\" or \"show\"."
+  }
+}
+
 variable "replaced_image_seconds" {
   description = "Seconds for which the images of a picture that was replaced or removed are kept, for pages that show them already."
   type        = number

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -22,7 +23,9 @@ from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, render
 from resize.leftovers import Leftovers
-from resize.store import StaleUploadError, Store
+from resize.moderation import APPROVED, HELD, REFUSED, Moderation
+from resize.rejection import UploadHeld
+from resize.store import Original, Pointer, StaleUploadError, Store
 
 POINTER = Variant(512, "jpg")
 """What the stable avatar is, whichever variants are made."""
@@ -76,6 +79,23 @@ limits = Limits.from_environment(log, seconds=READ_SECONDS)
 counting = ThreadPoolExecutor(1)
 
 
+@cache
+def _lambda(seconds: float) -> Any:
+    """Return a Lambda client that waits so long at most: connected, asked, and not again."""
+    return boto3.client(
+        "lambda",
+        config=Config(
+            retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=seconds
+        ),
+    )
+
+
+moderation = Moderation.from_environment(log, READ_SECONDS, _lambda)
+slowest_seconds = SLOWEST_CALL_SECONDS
+if moderation and moderation.verdicts:
+    slowest_seconds += 1 + moderation.verdicts.seconds
+
+
 class OutOfTimeError(Exception):
     """A message was not begun: with a slow S3, it might not have ended before the timeout."""
 
@@ -98,7 +118,7 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
     failed = []
     for number, record in enumerate(records):
         try:
-            if number and context.get_remaining_time_in_millis() < SLOWEST_CALL_SECONDS * 1000:
+            if number and context.get_remaining_time_in_millis() < slowest_seconds * 1000:
                 raise OutOfTimeError("not begun: too little of the function's time is left")
             for upload in uploads_in(json.loads(record["body"])):
                 process(upload)
@@ -132,6 +152,45 @@ def _count(upload: Upload) -> Refusal | None:
         return None
     at = datetime.fromisoformat(upload.event_time).timestamp()
     return limits.count(upload.key, f"{upload.version_id} {upload.sequencer}", at)
+
+
+def _decided(upload: Upload, original: Original, pointer: Pointer | None) -> str:
+    """Return what was decided of an upload, or "" if nothing was.
+
+    Raises
+    ------
+    AvatarRejected
+        If it was refused, or waits.
+    """
+    if moderation is None:
+        return ""
+    if pointer and pointer.version_id and pointer.version_id == original.version_id:
+        return "shown"
+    state = moderation.state(upload, original)
+    return _hold(upload, original) if state == HELD else _allowed(state)
+
+
+def _judged(upload: Upload, original: Original, picture: bytes) -> str:
+    """Let an upload pass of which nothing was decided, or hold it; return and raise likewise."""
+    if moderation is None:
+        return ""
+    hold, score = moderation.judge(upload, original, picture)
+    return _hold(upload, original, score) if hold else ""
+
+
+def _hold(upload: Upload, original: Original, score: float | None = None) -> str:
+    """Tell the user, then operators: what they decide is told after that, never before."""
+    held = UploadHeld()
+    store.write_record(upload, original, held.code, held.message)
+    return _allowed(moderation.hold(upload, original, score)) if moderation else ""
+
+
+def _allowed(state: str) -> str:
+    if state == REFUSED:
+        raise AvatarRejected("not_allowed")
+    if state == HELD:
+        raise UploadHeld
+    return state
 
 
 def process(upload: Upload) -> None:
@@ -184,14 +243,18 @@ def process(upload: Upload) -> None:
             raise AvatarRejected("too_many_bytes")
         if refusal:
             raise AvatarRejected(refusal.code)
+        state = _decided(upload, original, pointer)
         rendering = time.monotonic()
         with store.variants(upload.name, original.version) as write:
             for variant, rendered in render(original.data, variants):
                 if variant == POINTER:
                     picture = rendered
+                    state = state or _judged(upload, original, picture)
                 if variant in settings.variants:
                     write(str(variant), FORMATS[variant.format], rendered)
             facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
+    except UploadHeld:
+        return say("upload held")
     except AvatarRejected as rejection:
         if refusal and refusal.is_flood:  # told often enough
             return say("upload refused", code=refusal.code)
@@ -208,6 +271,6 @@ def process(upload: Upload) -> None:
         "since_upload_ms": _milliseconds_since(upload.event_time),
         "variants": len(settings.variants),
     }
-    if not is_first:
+    if not is_first or state == APPROVED:  # its record says that it is held
         leftovers.announce(upload.name)
     return say(said)

@@ -30,6 +30,10 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
         ),
         "too_many_uploads": "Too many pictures were sent. Wait a while, then send it again.",
         "locked": "This account may not send pictures. Ask the operators of this service why.",
+        "not_allowed": "This picture is not allowed here. Choose another one.",
+        "held": (
+            "The picture is looked at before it is shown. Until then the one that was there stays."
+        ),
         "name_too_long": "The file's name is too long. Give it a shorter one and send it again.",
     }
 )
@@ -51,3 +55,10 @@ class AvatarRejected(Exception):
         self.code = code
         self.message = REJECTIONS[code]
         super().__init__(f"{code}: {self.message}")
+
+
+class UploadHeld(AvatarRejected):
+    """The picture is good, and is not shown before an operator has allowed it."""
+
+    def __init__(self) -> None:
+        super().__init__("held")

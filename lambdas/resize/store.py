@@ -92,6 +92,7 @@ class Pointer:
 
     etag: str
     version: str
+    version_id: str | None
     source_key: str
     sequencer: str | None
     uploaded: datetime
@@ -200,6 +201,7 @@ class Store:
         return Pointer(
             etag=found["ETag"],
             version=metadata.get("version", ""),
+            version_id=metadata.get("version-id"),
             source_key=metadata.get("source-key", ""),
             sequencer=metadata.get("sequencer"),
             # put there by hand, any upload replaces it
@@ -335,9 +337,7 @@ class Store:
 
         Where the record's key would be too long for S3, the mark is all there is.
         """
-        key = f"rejections/{upload.name}/{original.version}.json"
-        if _fits(key):
-            self._write_record(key, upload, original, code, message)
+        self.write_record(upload, original, code, message)
         version: Any = {"VersionId": original.version_id} if original.version_id else {}
         self._s3.put_object_tagging(
             Bucket=upload.bucket,
@@ -346,9 +346,11 @@ class Store:
             **version,
         )
 
-    def _write_record(
-        self, key: str, upload: Upload, original: Original, code: str, message: str
-    ) -> None:
+    def write_record(self, upload: Upload, original: Original, code: str, message: str) -> None:
+        """Record for the user why an upload is not shown, or not yet."""
+        key = f"rejections/{upload.name}/{original.version}.json"
+        if not _fits(key):
+            return
         self._s3.put_object(
             Bucket=self._assets,
             Key=key,

@@ -17,6 +17,9 @@ resize = {
   maximum_receives    = 3
 }
 
+# With a route for reports and the page Review. Uploads are not held: set "all" to try that.
+moderation = "reports"
+
 # As short as may be, for nobody waits 15 minutes on a developer's machine.
 replaced_image_seconds = 40
 

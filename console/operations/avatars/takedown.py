@@ -28,7 +28,7 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
-from console.operations.pipeline import reconcile
+from console.operations.pipeline import reconcile, reviews
 from console.operations.uploads import outcomes
 from console.operations.uploads.names import check_avatar_name, name_of
 
@@ -126,6 +126,8 @@ class TakeDown:
         for item in self.listing.objects:
             yield f"delete {item}"
         yield f"show the default picture at avatars/{self.name}.jpg"
+        if reviews.is_on(self.deployment):
+            yield f"take what is held or reported of {self.name} off the list"
         yield f"invalidate {' '.join(cdn.paths_of(self.name))}"
 
     def check(self) -> None:
@@ -151,6 +153,8 @@ class TakeDown:
         with progress.timed(report, "Mark as removed"):
             _write_mark(self.deployment, self.name, at)
         count = _delete_until_empty(self.deployment, self.name, at, report)
+        # who might still have put something on the list has ended
+        reviews.drop(self.deployment, self.name, at)
         return f"{count} objects deleted"
 
 

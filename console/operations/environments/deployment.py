@@ -68,6 +68,8 @@ class Deployment:
         The SSM parameter with the profile function's database URL; empty without a database.
     limits_table
         The DynamoDB table of limits and locks.
+    reviews_table
+        The one of pictures that were held or reported; empty where moderation is off.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Deployment:
     access: Mapping[str, str]
     database_url_parameter: str = ""
     limits_table: str = ""
+    reviews_table: str = ""
 
     s3: ClassVar[_Client[S3Client]] = _Client("s3")
     sqs: ClassVar[_Client[SQSClient]] = _Client("sqs")

@@ -35,6 +35,7 @@ _CONSOLE = (
     "dead_letter_queue_url",
     "topic_arn",
     "limits_table",
+    "reviews_table",
     "function_names",
     "database_url_parameter",
 )
@@ -58,7 +59,8 @@ def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
 
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
     """Return what an apply that ran to its end would have put out besides."""
-    wanted = {*_CONSOLE, *FRONT_END.values()} - {"database_url_parameter"}  # null without one
+    optional = {"database_url_parameter", "reviews_table"}  # null without one
+    wanted = {*_CONSOLE, *FRONT_END.values()} - optional
     return sorted(wanted - outputs.keys())
 
 

@@ -136,7 +136,11 @@ def _classify(
                 missing.append(version_id)
             break
         again = everything and version["IsLatest"]
-        if not again and outcomes.rejection(deployment, name, version["ETag"].strip('"')):
+        found = outcomes.rejection(deployment, name, version["ETag"].strip('"'))
+        # what is held is held again; what was refused by a person is not tried again
+        if found and found.code != "held" and not again:
+            continue
+        if _is_refused(deployment, version):
             continue
         uploaded = version["LastModified"].replace(microsecond=0)
         settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
@@ -144,6 +148,13 @@ def _classify(
             missing.append(version_id)
             queued_of = uploaded
     return ("missing" if missing else "rejected"), missing
+
+
+def _is_refused(deployment: Deployment, version: ObjectVersionTypeDef) -> bool:
+    tags = deployment.s3.get_object_tagging(
+        Bucket=deployment.uploads_bucket, Key=version["Key"], VersionId=version["VersionId"]
+    )["TagSet"]
+    return {"Key": outcomes.REJECTION_TAG, "Value": "not_allowed"} in tags
 
 
 def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
@@ -194,9 +205,13 @@ def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -
             )
 
 
-def event(deployment: Deployment, key: str, version_id: str | None) -> dict[str, object]:
-    """Return what S3 sends when an original comes, without a sequencer."""
-    stored = {"key": quote_plus(key)} | ({"versionId": version_id} if version_id else {})
+def event(
+    deployment: Deployment, key: str, version_id: str | None, sequencer: str | None = None
+) -> dict[str, object]:
+    """Return what S3 sends when an original comes, without a sequencer unless it is known."""
+    stored = {"key": quote_plus(key)}
+    stored |= {"versionId": version_id} if version_id else {}
+    stored |= {"sequencer": sequencer} if sequencer else {}
     return {
         "Records": [
             {

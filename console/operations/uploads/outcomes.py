@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 ARRIVAL_SECONDS = 90
+REJECTION_TAG = "avatar-rejection"
+"""On an original that was rejected; its value is the code."""
 
 
 @dataclass(frozen=True)

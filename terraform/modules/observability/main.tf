@@ -188,6 +188,91 @@ resource "aws_cloudwatch_metric_alarm" "limits" {
   }
 }
 
+# Logged every five minutes.
+resource "aws_cloudwatch_log_metric_filter" "oldest_review" {
+  count = var.reviewing == null ? 0 : 1
+
+  name           = "${var.reviewing.report_function}-oldest"
+  log_group_name = "/aws/lambda/${var.reviewing.report_function}"
+  pattern        = "{ $.message = \"oldest review\" }"
+
+  metric_transformation {
+    name      = "OldestReviewSeconds"
+    namespace = var.name
+    value     = "$.seconds"
+    unit      = "Seconds"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "oldest_review" {
+  count = var.reviewing == null ? 0 : 1
+
+  alarm_name          = "${var.name}-oldest-review"
+  alarm_description   = "A picture that was held or reported waits for longer than ${var.reviewing.oldest_hours} hours. See docs/runbook.md#oldest-review."
+  namespace           = var.name
+  metric_name         = "OldestReviewSeconds"
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 3600 * var.reviewing.oldest_hours
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+# resize goes on without a verdict, and logs it.
+resource "aws_cloudwatch_log_metric_filter" "verdicts" {
+  count = try(var.reviewing.judged_function, null) == null ? 0 : 1
+
+  name           = "${var.reviewing.judged_function}-verdicts"
+  log_group_name = "/aws/lambda/${var.reviewing.judged_function}"
+  pattern        = "{ $.message = \"verdict function failed\" }"
+
+  metric_transformation {
+    name       = "VerdictsFailed"
+    namespace  = var.name
+    value      = "1"
+    dimensions = { FunctionName = "$.function" }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "verdicts" {
+  count = try(var.reviewing.judged_function, null) == null ? 0 : 1
+
+  alarm_name          = "${var.name}-verdicts"
+  alarm_description   = "In more than ${var.failed_percent} % of its calls ${var.reviewing.judged_function} got no verdict of an upload. See docs/runbook.md#verdicts."
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.failed_percent
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+
+  dynamic "metric_query" {
+    for_each = { part = [var.name, "VerdictsFailed"], whole = ["AWS/Lambda", "Invocations"] }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value[0]
+        metric_name = metric_query.value[1]
+        dimensions  = { FunctionName = var.reviewing.judged_function }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "share"
+    label       = "%"
+    expression  = "100 * part / whole"
+    return_data = true
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   alarm_name          = "${var.name}-api-errors"
   alarm_description   = "The API answered more than ${var.failed_percent} % of the requests with 5xx. See docs/runbook.md#api-errors."

@@ -54,6 +54,16 @@ variable "limiting_functions" {
   default     = {}
 }
 
+variable "reviewing" {
+  description = "Where pictures are held or reported: the function that logs how long the oldest waits, the one that asks for verdicts (null for none), and after how many hours an alarm fires; null for none."
+  type = object({
+    report_function = string
+    judged_function = optional(string)
+    oldest_hours    = number
+  })
+  default = null
+}
+
 variable "api_id" {
   description = "Id of the API."
   type        = string

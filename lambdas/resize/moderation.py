@@ -1,0 +1,216 @@
+"""Which uploads are held until an operator has looked at them.
+
+One item of a table for each version that waits or has been decided, by the avatar's name and S3's
+version id, so that what was decided holds for that very upload and for no other. The console
+writes decisions there, and then sends the upload's event again; what it approves is ordered as any
+upload, by the sequencer that is kept here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import env_settings
+from dynamodb import ConditionFailedError, Table
+from resize.events import Upload
+from resize.store import Original
+
+MODES = ("off", "reports", "suspicious", "all")
+HELD, APPROVED, REFUSED = "held", "approved", "refused"
+"""What resize makes of an item's state; ``reported`` is one of what is shown already."""
+QUEUE = "review"
+"""What stands in an item that waits: the key of the index, which has the oldest first."""
+NO_VERDICT = "verdict function failed"
+"""What the alarm looks for in the log."""
+_DAY = 86_400
+
+
+class VerdictError(Exception):
+    """The verdict function gave no usable answer; the message says why."""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The function that says which uploads are to be held.
+
+    Parameters
+    ----------
+    client
+        Makes the Lambda client when it is needed; its calls end after so many `seconds`.
+    hold_on_failure
+        Whether an upload of which it says nothing usable is held, or shown.
+    """
+
+    client: Callable[[float], Any]
+    function_arn: str
+    seconds: int
+    hold_on_failure: bool
+    log: logging.Logger
+
+    def ask(self, upload: Upload, original: Original, picture: bytes) -> tuple[bool, float | None]:
+        """Return whether to hold the upload, and the function's score.
+
+        Parameters
+        ----------
+        picture
+            The JPEG of 512 pixels that would be shown.
+        """
+        question = {
+            "bucket": upload.bucket,
+            "key": upload.key,
+            "version_id": original.version_id,
+            "version": original.version,
+            "size": original.size,
+            "uploaded": original.uploaded.isoformat(),
+            "picture": base64.b64encode(picture).decode(),
+        }
+        try:
+            answer = self.client(self.seconds).invoke(
+                FunctionName=self.function_arn, Payload=json.dumps(question).encode()
+            )
+            said = json.loads(answer["Payload"].read())
+            if "FunctionError" in answer:
+                raise VerdictError(f"{answer['FunctionError']}: {str(said)[:500]}")
+            return _verdict(said)
+        except Exception as error:  # whatever it is, the upload is not to wait for its repair
+            reason = f"{type(error).__name__}: {error}"
+            fields = {"key": upload.key, "version_id": original.version_id, "reason": reason}
+            self.log.warning(NO_VERDICT, extra={"fields": fields})
+            return self.hold_on_failure, None
+
+
+def _verdict(said: Any) -> tuple[bool, float | None]:
+    hold = said.get("hold") if isinstance(said, dict) else None
+    score = said.get("score") if isinstance(said, dict) else None
+    if not isinstance(hold, bool) or isinstance(score, bool):
+        raise VerdictError(f"the answer is not {{'hold': bool, 'score': float}}: {str(said)[:500]}")
+    if score is not None and not isinstance(score, int | float):
+        raise VerdictError(f"the score is no number: {str(score)[:100]}")
+    return hold, score
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """What is held, and what was decided of it.
+
+    Parameters
+    ----------
+    mode
+        ``reports``, ``suspicious`` or ``all``.
+    days
+        For so long an item is kept.
+    """
+
+    table: Table
+    mode: str
+    days: int
+    verdicts: Verdicts | None = None
+
+    @classmethod
+    def from_environment(
+        cls, log: logging.Logger, seconds: float, client: Callable[[float], Any]
+    ) -> Moderation | None:
+        """Read the settings; None where moderation is off.
+
+        Parameters
+        ----------
+        seconds
+            How long each of two tries to ask the table may take.
+        client
+            Makes a Lambda client whose calls end after so many seconds.
+        """
+        (mode,) = env_settings.choices("MODERATION", "off", MODES)
+        if mode == "off":
+            return None
+        verdicts = None
+        if mode == "suspicious":
+            (on_failure,) = env_settings.choices("VERDICT_ON_FAILURE", "hold", ("hold", "show"))
+            verdicts = Verdicts(
+                client,
+                env_settings.text("VERDICT_FUNCTION_ARN", pattern=r"arn:\S+"),
+                env_settings.integer("VERDICT_TIMEOUT_SECONDS", 3, 1, 10),
+                on_failure == "hold",
+                log,
+            )
+        return cls(
+            Table.from_environment(env_settings.text("REVIEWS_TABLE_NAME"), seconds),
+            mode,
+            env_settings.integer("REVIEW_DAYS", 90, 30, 3650),
+            verdicts,
+        )
+
+    def state(self, upload: Upload, original: Original) -> str:
+        """Return what is known of an upload: its item's state, or "".
+
+        In the mode ``reports`` only messages of our own are about one of which something can be
+        known.
+
+        Raises
+        ------
+        dynamodb.TableError
+            If the table can't be asked; nothing is shown then that might not be shown.
+        """
+        if self.mode == "reports" and upload.event_time is not None:
+            return ""
+        found = self.table.call("GetItem", Key=_key(upload, original), ConsistentRead=True)
+        return _state(found.get("Item", {}), upload, original)
+
+    def judge(
+        self, upload: Upload, original: Original, picture: bytes
+    ) -> tuple[bool, float | None]:
+        """Say whether to hold an upload of which nothing is known yet, and with which score."""
+        if self.verdicts:
+            return self.verdicts.ask(upload, original, picture)
+        return self.mode == "all", None
+
+    def hold(self, upload: Upload, original: Original, score: float | None = None) -> str:
+        """Put an upload on the list of what waits, unless it was decided; return its state."""
+        if self.mode == "reports":  # held before the mode was changed
+            return HELD
+        now = time.time()
+        values: dict[str, Any] = {
+            "state": {"S": HELD},
+            "key": {"S": upload.key},
+            "etag": {"S": original.version},
+            "uploaded": {"S": original.uploaded.isoformat()},
+            "expires": {"N": str(int(now) + self.days * _DAY)},
+        }
+        if upload.sequencer:  # a message of our own, which has none, must not take it away
+            values["sequencer"] = {"S": upload.sequencer}
+        if score is not None:
+            values["score"] = {"N": f"{score:.6f}"}
+        first = {"queue": {"S": QUEUE}, "since": {"N": str(round(now * 1000))}}
+        sets = [f"#{name} = :{name}" for name in values]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in first]
+        every = values | first
+        try:
+            self.table.call(
+                "UpdateItem",
+                Key=_key(upload, original),
+                UpdateExpression=f"SET {', '.join(sets)}",
+                ConditionExpression="attribute_not_exists(#state) OR #state = :state",
+                ExpressionAttributeNames={f"#{name}": name for name in every},
+                ExpressionAttributeValues={f":{name}": value for name, value in every.items()},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailedError as failure:
+            return _state(failure.item, upload, original)
+        return HELD
+
+
+def _key(upload: Upload, original: Original) -> dict[str, Any]:
+    return {"name": {"S": upload.name}, "version": {"S": original.version_id or "null"}}
+
+
+def _state(item: dict[str, Any], upload: Upload, original: Original) -> str:
+    """Return the item's state, if it is of this very upload."""
+    same = {"key": upload.key, "etag": original.version}
+    if any(item.get(name, {}).get("S") != value for name, value in same.items()):
+        return ""
+    return str(item["state"]["S"])
