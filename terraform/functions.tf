@@ -57,12 +57,10 @@ locals {
 
   verdict_function_arn = var.moderation_verdict_function_arn != null ? var.moderation_verdict_function_arn : one(module.rekognition[*].arn)
 
-  reviews_environment = {
-    for reviews in module.reviews : "this" => {
-      REVIEWS_TABLE_NAME = reviews.name
-      REVIEW_DAYS        = var.moderation_settings.review_days
-    }
-  }
+  reviews_environment = local.moderated ? {
+    REVIEWS_TABLE_NAME = one(module.reviews[*].name)
+    REVIEW_DAYS        = var.moderation_settings.review_days
+  } : {}
 }
 
 check "replaced_settings" {
@@ -212,7 +210,7 @@ module "resize" {
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
     CLEANUP_QUEUE_URL   = module.image_pipeline.cleanup_queue_url
     },
-    try(local.reviews_environment["this"], {}),
+    local.reviews_environment,
     local.moderated ? { MODERATION = var.moderation } : {},
     local.judging ? {
       VERDICT_FUNCTION_ARN    = local.verdict_function_arn
@@ -303,7 +301,7 @@ module "report" {
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
-  environment = merge(local.limits_environment, local.reviews_environment["this"], {
+  environment = merge(local.limits_environment, local.reviews_environment, {
     ASSETS_BUCKET_NAME = module.assets.name
     REPORTS_PER_DAY    = var.moderation_settings.reports_per_day
   })

@@ -114,8 +114,7 @@ module "reviews" {
   source = "./modules/reviews"
   count  = local.moderated ? 1 : 0
 
-  name            = "${local.name}-reviews"
-  report_function = module.report[0]
+  name = "${local.name}-reviews"
 }
 
 # From an upload to an avatar, and to the subscribers that are notified of it.
@@ -263,7 +262,7 @@ module "observability" {
   )
 
   reviewing = local.moderated ? {
-    report_function = module.report[0].name
+    report_function = { name = module.report[0].name, arn = module.report[0].arn }
     judged_function = local.judging ? module.resize.name : null
     oldest_hours    = var.moderation_settings.oldest_hours
   } : null

@@ -84,9 +84,7 @@ def _lambda(seconds: float) -> Any:
     """Return a Lambda client that waits so long at most: connected, asked, and not again."""
     return boto3.client(
         "lambda",
-        config=Config(
-            retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=seconds
-        ),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=seconds),
     )
 
 

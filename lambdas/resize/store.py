@@ -377,9 +377,13 @@ class Store:
         try:
             newest = self._s3.head_object(Bucket=upload.bucket, Key=upload.key)
         except ClientError as error:
-            if _code(error) in {"404", "NoSuchKey"}:
-                return upload.removes
-            raise
+            if _code(error) not in {"404", "NoSuchKey"}:
+                raise
+            headers = error.response["ResponseMetadata"].get("HTTPHeaders", {})
+            # which marker is the newest, S3 says
+            return upload.removes and upload.version_id == headers.get(
+                "x-amz-version-id", upload.version_id
+            )
         return newest.get("VersionId") == original.version_id
 
 

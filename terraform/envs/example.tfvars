@@ -61,6 +61,27 @@ front_end_origins = ["https://example.com"]
 #   per_day        = 100
 # }
 
+# Which pictures operators look at, on the console's page Review: "off"; "reports", those that users
+# report; "suspicious", also each that a verdict function holds before it is shown; "all", each before
+# it is shown. What was off and is on again holds what comes from then on.
+# moderation = "off"
+
+# The verdict function, a Lambda function of yours in the region (docs/contract.md says what it is
+# asked), or one of Amazon Rekognition that is made here, for 1,000 USD a million uploads.
+# moderation_verdict_function_arn = null # "arn:aws:lambda:eu-central-1:123456789012:function:judge"
+# moderation_rekognition          = null # { confidence = 60, labels = ["Explicit", "Violence"] }
+
+# Reports that a user may send in a day; days for which what was held or reported is kept; hours after
+# which the oldest makes an alarm; seconds that the verdict function has, and what becomes of an upload
+# of which it says nothing: hold or show.
+# moderation_settings = {
+#   reports_per_day         = 20
+#   review_days             = 90
+#   oldest_hours            = 24
+#   verdict_timeout_seconds = 3
+#   verdict_on_failure      = "hold"
+# }
+
 # How long the images of a picture that was replaced or removed stay, in seconds, for pages that
 # show them: at least twice the resize function's timeout and 10, at most 900.
 # replaced_image_seconds = 900

@@ -201,3 +201,55 @@ run "lets_this_environments_alarms_publish" {
     error_message = "The operators should be told by mail."
   }
 }
+
+run "watches_what_waits_for_a_review" {
+  module {
+    source = "./modules/observability"
+  }
+
+  variables {
+    reviewing = {
+      report_function = { name = "faces-test-report", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
+      judged_function = "faces-test-resize"
+      oldest_hours    = 24
+    }
+  }
+
+  assert {
+    condition     = length(setintersection(output.alarm_names, ["faces-test-oldest-review", "faces-test-verdicts"])) == 2
+    error_message = "The oldest picture, and verdicts that fail, should be watched."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.oldest_review[0].threshold == 86400 &&
+      aws_cloudwatch_metric_alarm.oldest_review[0].metric_name == one(aws_cloudwatch_log_metric_filter.oldest_review[0].metric_transformation).name &&
+      aws_cloudwatch_event_rule.oldest_review[0].schedule_expression == "rate(5 minutes)" &&
+      aws_cloudwatch_event_target.oldest_review[0].arn == var.reviewing.report_function.arn
+    )
+    error_message = "How long the oldest waits should be measured every five minutes, and a day be too long."
+  }
+
+  assert {
+    condition     = one(aws_cloudwatch_log_metric_filter.verdicts[0].metric_transformation).name == "VerdictsFailed"
+    error_message = "What resize logs of a failed verdict should be counted."
+  }
+}
+
+run "watches_reports_without_verdicts" {
+  module {
+    source = "./modules/observability"
+  }
+
+  variables {
+    reviewing = {
+      report_function = { name = "faces-test-report", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
+      oldest_hours    = 1
+    }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.oldest_review) == 1 && length(aws_cloudwatch_metric_alarm.verdicts) == 0
+    error_message = "Without a verdict function none can fail."
+  }
+}

@@ -63,10 +63,118 @@ run "stands_without_domain_database_and_webhook" {
   assert {
     condition = (
       length(module.dns) == 0 && length(module.api_certificate) == 0 && length(module.assets_certificate) == 0 &&
-      length(module.alarm_topic) == 0 && length(module.cdn_alarm_topic) == 0
+      length(module.alarm_topic) == 0 && length(module.cdn_alarm_topic) == 0 &&
+      length(module.reviews) == 0 && length(module.report) == 0 && length(module.rekognition) == 0 && output.reviews_table == null
     )
     error_message = "What wasn't asked for should not be made."
   }
+}
+
+run "takes_reports" {
+  variables {
+    moderation = "reports"
+  }
+
+  assert {
+    condition     = output.reviews_table == "avatar-ops-test-reviews" && contains(keys(output.function_names), "report")
+    error_message = "Reports need a table and a function."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.report[0].policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      SeeCurrentAvatar = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
+      SeeMissingAvatar = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
+      CountReports     = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      TakeReports      = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      SeeOldest        = [["dynamodb:Query"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits/index/waiting"]]
+    }
+    error_message = "report may see what is shown, count, and put it on the list; it deletes and decides nothing."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
+      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+    } == { LookAtReviews = ["dynamodb:GetItem"] }
+    error_message = "Where nothing is held, resize may only look at what was decided."
+  }
+}
+
+run "holds_every_upload" {
+  variables {
+    moderation = "all"
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
+      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+    } == { LookAtReviews = ["dynamodb:GetItem"], HoldUploads = ["dynamodb:UpdateItem"] }
+    error_message = "Where all is held, resize needs no verdict."
+  }
+}
+
+run "asks_a_function_what_to_hold" {
+  variables {
+    moderation                      = "suspicious"
+    moderation_verdict_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:judge"
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+      } == {
+      LookAtReviews = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      HoldUploads   = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      AskForVerdict = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:judge"]]
+    }
+    error_message = "resize may call the one verdict function, and hold."
+  }
+
+  assert {
+    condition     = !contains(keys(output.function_names), "rekognition")
+    error_message = "What wasn't asked for should not be made."
+  }
+}
+
+run "asks_rekognition_what_to_hold" {
+  variables {
+    moderation             = "suspicious"
+    moderation_rekognition = {}
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.rekognition[0].policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+    } == { DetectLabels = [["rekognition:DetectModerationLabels"], ["*"]] }
+    error_message = "The function may ask Rekognition, and read no bucket."
+  }
+}
+
+run "refuses_a_verdict_function_that_is_not_asked" {
+  command = plan
+
+  variables {
+    moderation             = "all"
+    moderation_rekognition = {}
+  }
+
+  expect_failures = [var.moderation]
+}
+
+run "refuses_suspicion_without_a_verdict_function" {
+  command = plan
+
+  variables {
+    moderation = "suspicious"
+  }
+
+  expect_failures = [var.moderation]
 }
 
 run "gives_each_role_what_it_needs" {

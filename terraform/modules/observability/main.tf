@@ -188,12 +188,38 @@ resource "aws_cloudwatch_metric_alarm" "limits" {
   }
 }
 
-# Logged every five minutes.
+# How long the oldest picture to be reviewed has waited is in nobody's metrics: the function is asked
+# to log it.
+resource "aws_cloudwatch_event_rule" "oldest_review" {
+  count = var.reviewing == null ? 0 : 1
+
+  name                = "${var.name}-oldest-review"
+  description         = "Has the age of the oldest picture to be reviewed logged."
+  schedule_expression = "rate(5 minutes)"
+}
+
+resource "aws_cloudwatch_event_target" "oldest_review" {
+  count = var.reviewing == null ? 0 : 1
+
+  rule = aws_cloudwatch_event_rule.oldest_review[0].name
+  arn  = var.reviewing.report_function.arn
+}
+
+resource "aws_lambda_permission" "oldest_review" {
+  count = var.reviewing == null ? 0 : 1
+
+  statement_id  = "CallBySchedule"
+  function_name = var.reviewing.report_function.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.oldest_review[0].arn
+}
+
 resource "aws_cloudwatch_log_metric_filter" "oldest_review" {
   count = var.reviewing == null ? 0 : 1
 
-  name           = "${var.reviewing.report_function}-oldest"
-  log_group_name = "/aws/lambda/${var.reviewing.report_function}"
+  name           = "${var.reviewing.report_function.name}-oldest"
+  log_group_name = "/aws/lambda/${var.reviewing.report_function.name}"
   pattern        = "{ $.message = \"oldest review\" }"
 
   metric_transformation {

@@ -42,23 +42,3 @@ resource "aws_dynamodb_table" "this" {
     enabled        = true
   }
 }
-
-# How long the oldest has waited is in nobody's metrics: the function is asked to log it.
-resource "aws_cloudwatch_event_rule" "oldest" {
-  name                = "${var.name}-oldest"
-  description         = "Has the age of the oldest picture to be reviewed logged."
-  schedule_expression = "rate(5 minutes)"
-}
-
-resource "aws_cloudwatch_event_target" "oldest" {
-  rule = aws_cloudwatch_event_rule.oldest.name
-  arn  = var.report_function.arn
-}
-
-resource "aws_lambda_permission" "oldest" {
-  statement_id  = "CallBySchedule"
-  function_name = var.report_function.name
-  action        = "lambda:InvokeFunction"
-  principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.oldest.arn
-}

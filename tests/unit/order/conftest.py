@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from console.operations.avatars import takedown
 from console.operations.pipeline import reconcile
-from resize import store
+from resize import moderation, store
 from tests.unit.order.machine import NAME, RECORDING, World, render
 from tests.unit.order.workers import Pool
 
@@ -34,7 +34,8 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setattr(resize, "leftovers", None)
     monkeypatch.setattr(profiles, "_s3", None)
     monkeypatch.setattr(store, "ThreadPoolExecutor", Pool)
-    for module in (store, reconcile, takedown):  # the machine is their clock
+    monkeypatch.setattr(resize, "moderation", None)
+    for module in (store, reconcile, takedown, moderation):  # the machine is their clock
         monkeypatch.setattr(module, "time", None)
     connections = [
         psycopg.connect(migrated_database, autocommit=True, row_factory=dict_row)

@@ -93,6 +93,8 @@ class World:
     marks: int = 0
     removals: int = 0
     removals_by_users: int = 0
+    held: int = 0
+    decided: int = 0
     cleanups: int = 0
     repairs: int = 0
 
@@ -102,6 +104,7 @@ class World:
             f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
             f"{self.marks} removals by operators begun, {self.removals} completed, "
             f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs"
+            + (f", {self.held} held, {self.decided} decided" if self.held else "")
         )
 
 
@@ -148,6 +151,8 @@ class Order(RuleBasedStateMachine):
     """
 
     world: World
+    reviews_table = ""
+    dynamodb: Any = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,6 +167,7 @@ class Order(RuleBasedStateMachine):
         self.recording: list[Worker] = []
         self.removing: list[Worker] = []
         self.cleaning: list[Worker] = []
+        self.reviewing: list[Worker] = []
         self.cleanups: list[int] = []
         self.swept: set[str] = set()
         self.removed = START - timedelta(seconds=1)
@@ -346,9 +352,7 @@ class Order(RuleBasedStateMachine):
                 self._check_the_end()
         finally:
             while left := [
-                item
-                for item in [*self.resizing, *self.recording, *self.removing, *self.cleaning]
-                if not item.done
+                item for workers in self._workers() for item in workers if not item.done
             ]:
                 for worker in left:
                     worker.settle()
@@ -358,11 +362,22 @@ class Order(RuleBasedStateMachine):
     def _deliver_everything(self) -> None:
         """Let the last come first, and who began first end last: the worst order."""
         enough = self.world.calls + 10_000
-        while any((self.messages, self.resizing, self.removing, self.cleanups, self.cleaning)):
+        while self._begin_again() or any(
+            (
+                self.messages,
+                self.resizing,
+                self.removing,
+                self.reviewing,
+                self.cleanups,
+                self.cleaning,
+            )
+        ):
             if self.messages and len(self.resizing) <= RESIZING:
                 self._resize([self.messages[-1]], by_queue=True)
             elif self.removing:
                 self._step(self.removing[-1])
+            elif self.reviewing:
+                self._step(self.reviewing[-1])
             elif self.resizing:
                 self._step(self.resizing[-1])
             elif self.cleaning:
@@ -378,12 +393,21 @@ class Order(RuleBasedStateMachine):
             else:
                 self._step(self.able_to_record[-1])
 
+    def _begin_again(self) -> None:
+        """Have completed what operators began and did not complete."""
+
+    def _may_be_shown(self, upload: Stored) -> bool:
+        return is_good(upload)
+
+    def _workers(self) -> list[list[Worker]]:
+        return [self.resizing, self.recording, self.removing, self.cleaning, self.reviewing]
+
     def _check_the_end(self) -> None:
         uploads = [item for item in self.uploads if item.uploaded > self.removed]
         newest = [
             max(good, key=lambda stored: stored.number)
             for key in KEYS
-            if (good := [item for item in uploads if item.key == key and is_good(item)])
+            if (good := [item for item in uploads if item.key == key and self._may_be_shown(item)])
         ]
         # of two keys in the same second, either
         last = max((stored.uploaded for stored in newest), default=None)
@@ -416,9 +440,18 @@ class Order(RuleBasedStateMachine):
         for key in self._made():
             if key.startswith("variants/") and key.split("/")[2] != version:
                 raise OrderError(f"{key} is left, though nothing shows it")
-            if key.startswith("rejections/") and self.shown and self.shown.is_marker:
+            if key.startswith("rejections/") and self._is_before_a_removal(key.split("/")[2]):
                 raise OrderError(f"{key} is left of a user whose avatar is removed")
         self._check_that_nothing_removed_is_left({item.version for item in uploads})
+
+    def _is_before_a_removal(self, record: str) -> bool:
+        """Say whether a rejection's every upload came before the removal that is shown."""
+        shown = self.shown
+        return bool(shown and shown.is_marker) and not any(
+            item.number > shown.number
+            for item in self.uploads
+            if shown and f"{item.version}.json" == record
+        )
 
     def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
         left = [
@@ -485,7 +518,7 @@ class Order(RuleBasedStateMachine):
             self.wrong = f"the avatar goes back from {before} to {upload}"
         elif upload.uploaded <= self.removed:
             self.wrong = f"the avatar shows {upload}, which was removed"
-        elif not is_good(upload):
+        elif not self._may_be_shown(upload):
             self.wrong = f"the avatar shows {upload}, which is rejected"
         for key in self._variants(upload):
             if not self.s3.newest("assets", key):
@@ -562,6 +595,8 @@ class Order(RuleBasedStateMachine):
                 assets_bucket="assets",
                 distribution_id="",
                 queue_url="",
+                reviews_table=self.reviews_table,
+                dynamodb=self.dynamodb,
             ),
         )
 
@@ -637,7 +672,7 @@ class Order(RuleBasedStateMachine):
         self._tidy()
 
     def _tidy(self) -> None:
-        for workers in (self.resizing, self.recording, self.removing, self.cleaning):
+        for workers in self._workers():
             for worker in [item for item in workers if item.done]:
                 workers.remove(worker)
                 worker.close()

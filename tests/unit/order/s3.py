@@ -112,7 +112,14 @@ class S3:
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         stored = self.newest(Bucket, Key)
         if stored is None:
-            raise error("404", 404, "HeadObject")
+            missing = error("404", 404, "HeadObject")
+            if versions := self.buckets[Bucket].get(Key):
+                headers = {
+                    "x-amz-delete-marker": "true",
+                    "x-amz-version-id": versions[-1].version_id,
+                }
+                missing.response["ResponseMetadata"]["HTTPHeaders"] = headers
+            raise missing
         return _described(stored) | {
             "LastModified": stored.uploaded,
             "Metadata": dict(stored.metadata),
@@ -152,6 +159,12 @@ class S3:
         stored.tags.clear()
         stored.tags.update({tag["Key"]: tag["Value"] for tag in Tagging["TagSet"]})
         return {}
+
+    def get_object_tagging(
+        self, *, Bucket: str, Key: str, VersionId: str | None = None
+    ) -> dict[str, Any]:
+        tags = self._version(Bucket, Key, VersionId, "GetObjectTagging").tags
+        return {"TagSet": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def delete_object(
         self,
