@@ -200,6 +200,8 @@ def decide(deployment: Deployment, review: Review, decision: Decision) -> None:
     StaleChangeError
         If somebody has decided something else.
     """
+    if review.state not in {"held", "reported", decision}:  # perhaps it was sent already
+        raise decided_meanwhile(review)
     with aws_errors(f"record that {review} is {decision}"):
         _update(
             deployment,

@@ -150,23 +150,13 @@ def told_after_it_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Moderation, "hold", first)
 
 
-BROKEN: dict[Broken, str] = {
-    decisions_of_the_name: "which is rejected",
-    taken_off_the_list_before_it_is_sent: "ends at|user is told",
-    held_again_after_it_was_decided: "ends at|approved and refused|user is told|is lost",
-    shown_where_the_table_is_away: "which is rejected",
-    decided_by_the_last: "approved and refused",
-}
-
-
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
-def test_broken_code_is_noticed(
-    world: World, monkeypatch: pytest.MonkeyPatch, record_property: Property, broken: Broken
+def test_an_approval_of_another_upload_is_noticed(
+    world: World, monkeypatch: pytest.MonkeyPatch, record_property: Property
 ) -> None:
-    broken(monkeypatch)
-    with pytest.raises(OrderError, match=BROKEN[broken]):
+    decisions_of_the_name(monkeypatch)
+    with pytest.raises(OrderError, match="which is rejected"):
         run(world, 1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
-    what = broken.__name__.replace("_", " ")
+    what = "decisions of the name"
     record_property(ORDER, f"broken on purpose ({what}): noticed within {world.runs} runs")
 
 
@@ -233,17 +223,21 @@ def test_who_was_refused_is_told_that_and_not_that_it_is_held(
     ends(order, "user is told" if broken else "")
 
 
-def test_an_approval_that_died_before_it_was_sent_stays_on_the_list(world: World) -> None:
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "taken off first"])
+def test_an_approval_that_died_before_it_was_sent_stays_on_the_list(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        taken_off_the_list_before_it_is_sent(monkeypatch)
     order = begun(world)
     order.upload("ada", PICTURES[0])
     resize_all(order)
     worker = order._decide(order.waiting[0], approves=True)
     until(order, worker, "send_message")
     order._step(worker, Ending.CRASH)
-    (left,) = order.waiting
-    assert left.state == "approved"
-    ends(order, "")
-    assert order.shown
+    assert [left.state for left in order.waiting] == ([] if broken else ["approved"])
+    ends(order, "ends at" if broken else "")
+    assert broken or order.shown
     assert not order.waiting
 
 
@@ -262,6 +256,68 @@ def test_an_older_upload_that_is_approved_later_does_not_come_back(world: World)
     ends(order, "")
     assert order.shown
     assert order.shown.body == PICTURES[1]
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "held again"])
+def test_a_slow_worker_does_not_take_a_decision_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """Two are told of an upload; one holds it, an operator refuses it, then the other holds it."""
+    if broken:
+        held_again_after_it_was_decided(monkeypatch)
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    order.deliver(order.messages[0], by_queue=True)
+    (slow,) = order.resizing
+    until(order, slow, "update_item")
+    order.deliver_again(order.delivered[0], by_queue=True)
+    quick = order.resizing[-1]
+    while not quick.done:
+        order._step(quick)
+    decide(order, "ada", approves=False)
+    while not slow.done:
+        order._step(slow)
+    for review in order.waiting:  # an operator who finds it there approves it
+        worker = order._decide(review, approves=True)
+        while not worker.done:
+            order._step(worker)
+    ends(order, "approved and refused" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "the last counts"])
+def test_of_two_operators_the_first_decides(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """Both have looked at it, and found that it waits."""
+    if broken:
+        decided_by_the_last(monkeypatch)
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    both = [order._decide(order.waiting[0], approves=approves) for approves in (True, False)]
+    for worker in both:
+        until(order, worker, "send_message" if broken and worker is both[0] else "update_item")
+    for worker in both:
+        while not worker.done:
+            order._step(worker)
+    ends(order, "approved and refused" if broken else "")
+    assert broken or order.shown
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "shown"])
+def test_nothing_is_shown_while_the_table_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        shown_where_the_table_is_away(monkeypatch)
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    order.deliver(order.messages[0], by_queue=True)
+    (worker,) = order.resizing
+    until(order, worker, "get_item")
+    order._step(worker, Ending.UNAVAILABLE)
+    ends(order, "which is rejected" if broken else "")
+    assert broken or order.waiting
 
 
 def test_nothing_that_was_held_comes_after_its_user_removed_the_avatar(world: World) -> None:
