@@ -295,9 +295,9 @@ def test_of_two_operators_the_first_decides(
     order.upload("ada", PICTURES[0])
     resize_all(order)
     both = [order._decide(order.waiting[0], approves=approves) for approves in (True, False)]
-    for worker in both:
-        until(order, worker, "send_message" if broken and worker is both[0] else "update_item")
-    for worker in both:
+    until(order, both[1], "update_item")
+    until(order, both[0], "send_message")
+    for worker in reversed(both):
         while not worker.done:
             order._step(worker)
     ends(order, "approved and refused" if broken else "")
