@@ -21,6 +21,7 @@ _PAGES = {
     "Avatars": [
         ("test_avatars", "Test avatars", ":material/add_a_photo:"),
         ("failures", "Failures", ":material/report:"),
+        ("review", "Review", ":material/gavel:"),
         ("profile", "Profile", ":material/account_circle:"),
     ],
     "System": [

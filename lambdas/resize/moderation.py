@@ -200,7 +200,7 @@ class Moderation:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailedError as failure:
-            return _state(failure.item, upload, original)
+            return _state(failure.item, upload, original) or HELD  # rather than shown
         return HELD
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
@@ -41,6 +41,15 @@ def of(data: bytes) -> bytes | None:
         return _drawn(data)
     except Exception:  # decoders meet broken files with errors of every kind
         return None
+
+
+def blurred(small: bytes) -> bytes:
+    """Return one of these pictures so that colours are seen and nothing else."""
+    with Image.open(io.BytesIO(small), formats=("JPEG",)) as picture:
+        soft = picture.filter(ImageFilter.GaussianBlur(EDGE / 12))
+    stream = io.BytesIO()
+    soft.save(stream, "JPEG", quality=60)
+    return stream.getvalue()
 
 
 def _drawn(data: bytes) -> bytes | None:

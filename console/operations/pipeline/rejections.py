@@ -129,7 +129,8 @@ def page(
         with ThreadPoolExecutor(_WORKERS) as pool:
             records = list(pool.map(lambda place: _read_record(deployment, *place), found[:limit]))
     return RejectedPage(
-        uploads=tuple(record for record in records if record),
+        # what is held is on the page Review
+        uploads=tuple(record for record in records if record and record.code != "held"),
         older=found[limit - 1] if len(found) > limit else None,
         walked=walked,
         resume_after=last_key if cut else None,

@@ -30,6 +30,30 @@ def make(directory: Path) -> Deployment:
         AttributeDefinitions=[{"AttributeName": "user", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "user", "KeyType": "HASH"}],
     )
+    boto3.client("dynamodb", region_name=REGION).create_table(
+        TableName="reviews",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "name", "AttributeType": "S"},
+            {"AttributeName": "version", "AttributeType": "S"},
+            {"AttributeName": "queue", "AttributeType": "S"},
+            {"AttributeName": "since", "AttributeType": "N"},
+        ],
+        KeySchema=[
+            {"AttributeName": "name", "KeyType": "HASH"},
+            {"AttributeName": "version", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "waiting",
+                "KeySchema": [
+                    {"AttributeName": "queue", "KeyType": "HASH"},
+                    {"AttributeName": "since", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
     boto3.client("logs", region_name=REGION).create_log_group(logGroupName=RESIZE_LOGS)
     write_settings(directory, queues["queue"], queues["dead"])
     return deployment.load("local")
@@ -50,6 +74,7 @@ def write_settings(directory: Path, queue_url: str, dead_letter_queue_url: str) 
         "DEAD_LETTER_QUEUE_URL": dead_letter_queue_url,
         "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
         "LIMITS_TABLE": "limits",
+        "REVIEWS_TABLE": "reviews",
         "FUNCTION_NAMES": json.dumps({"resize": "resize"}),
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -97,6 +122,44 @@ def lock(here: Deployment, user: str) -> None:
     here.dynamodb.put_item(
         TableName="limits", Item={"user": {"S": user}, "locked": {"N": "1767323045"}}
     )
+
+
+def hold(
+    here: Deployment,
+    key: str,
+    body: bytes = b"picture",
+    since: float = 1767323045,
+    state: str = "held",
+    reports: tuple[tuple[str, str], ...] = (),
+) -> str:
+    """Upload a file and hold it as the resize function does; return its version id."""
+    stored = here.s3.put_object(Bucket=here.uploads_bucket, Key=key, Body=body)
+    here.dynamodb.put_item(
+        TableName=here.reviews_table,
+        Item={
+            "name": {"S": key.rpartition(".")[0] or key},
+            "version": {"S": stored["VersionId"]},
+            "state": {"S": state},
+            "queue": {"S": "review"},
+            "since": {"N": str(round(since * 1000))},
+            "key": {"S": key},
+            "etag": {"S": stored["ETag"].strip('"')},
+            "uploaded": {"S": "2026-01-02T03:04:05+00:00"},
+            "sequencer": {"S": "01"},
+            "expires": {"N": "1999999999"},
+            **{
+                f"report {number}": {
+                    "M": {
+                        "reason": {"S": reason},
+                        "text": {"S": text},
+                        "at": {"N": str(int(since))},
+                    }
+                }
+                for number, (reason, text) in enumerate(reports)
+            },
+        },
+    )
+    return stored["VersionId"]
 
 
 def waiting(here: Deployment, url: str) -> int:

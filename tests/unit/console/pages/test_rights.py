@@ -37,7 +37,7 @@ from tests.unit.console.pages.conftest import Show
 ADA = Profile("ada", "Ada", "", "sub-1", "")
 # StartQuery reads logs; looking at dead-letter messages hides them for the moment of the look
 _READS = re.compile(
-    r"(Get|List|Describe|Head|Filter|BatchGet)\w*|StartQuery|ReceiveMessage"
+    r"(Get|List|Describe|Head|Filter|BatchGet)\w*|Query|StartQuery|ReceiveMessage"
     r"|ChangeMessageVisibilityBatch"
 )
 Prepare = Callable[["World", AppTest], None]
@@ -246,6 +246,9 @@ OPERATIONS = [
     Operation("failures", "Discard", "discard", _choose_and_type),
     Operation("failures", "Try 1 again", "try again", _rejected),
     Operation("failures", "Discard records", "discard records", _rejected_and_type),
+    Operation("review", "Approve", "approve"),
+    Operation("review", "Refuse", "refuse"),
+    Operation("review", "Refuse and lock", "refuse and lock"),
     Operation("profile", "Sign in as", "sign in as a test user"),
     Operation("profile", "Save", "edit a test user's profile", _edit),
     Operation("environment", "Run checks with a sign-in", "examine"),
@@ -274,6 +277,7 @@ def world(
     monkeypatch.setenv("DATABASE_URL", migrated_database)
     deployments.bury(here, "ada.jpg")
     deployments.reject(here, "grace.jpg")
+    deployments.hold(here, "held")
     for body in (b"one", b"two"):
         here.s3.put_object(Bucket=here.uploads_bucket, Key="kept.jpg", Body=body)
     monkeypatch.setattr(profiles, "read", lambda here, handle: ADA)
