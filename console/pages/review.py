@@ -174,7 +174,7 @@ def _decisions(here: Deployment, review: Review) -> None:
         )
     # what is taken down is listed first
     with st.container() if review.is_reported else refuse:
-        _refuse(here, review, "Refuse", "R", lock=False)
+        _refuse(here, review, "Refuse", "X", lock=False)  # R and C are Streamlit's own
     with st.container() if review.is_reported else lock:
         _refuse(here, review, "Refuse and lock", "L", lock=True)
     skip.button(
