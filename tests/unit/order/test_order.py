@@ -314,7 +314,7 @@ REMOVALS_BROKEN = {
 }
 
 
-# What chance finds so seldom that it takes minutes; the first two also have a history of their own
+# What chance finds so seldom that it takes minutes; each has a history of its own too
 RARE = {removal_without_condition, removals_all_alike, removal_marked_last}
 RARE_RUNS = 20_000
 
@@ -430,6 +430,22 @@ def test_a_removal_does_not_take_a_later_one_for_an_earlier_one(
         order._step(quick)
     order._step(slow)
     ends(order, "replaces the one" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "marked last"])
+def test_a_removal_that_died_has_not_left_half_an_avatar(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    """It dies when originals and variants are deleted."""
+    if broken:
+        removal_marked_last(world, monkeypatch)
+    order = type("Order", (Order,), {"world": world})()
+    order.upload("ada", PICTURES[0])
+    order._deliver_everything()
+    removal = order._take_down()
+    until(order, removal, "create_invalidation")
+    order._step(removal, Ending.CRASH)
+    ends(order, "of the avatar is lost" if broken else "")
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "queued once"])
