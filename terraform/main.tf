@@ -253,13 +253,11 @@ module "observability" {
     }
   }
 
-  limiting_functions = merge(
-    {
-      presign = module.presign.name
-      resize  = module.resize.name
-    },
-    { for report in module.report : "report" => report.name },
-  )
+  # `remove` and `report` ask too, in the same way
+  limiting_functions = {
+    presign = module.presign.name
+    resize  = module.resize.name
+  }
 
   reviewing = local.moderated ? {
     report_function = { name = module.report[0].name, arn = module.report[0].arn }
