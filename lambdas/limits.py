@@ -39,11 +39,7 @@ class Refusal:
     Attributes
     ----------
     code
-<<<<<<< HEAD
         ``locked``, ``too_many_uploads``, ``too_many_removals`` or ``too_many_reports``.
-=======
-        ``locked``, ``too_many_uploads`` or ``too_many_removals``.
->>>>>>> rights
     retry_after
         Seconds until it may be tried again; None if an operator must unlock the user.
     is_flood
@@ -206,13 +202,8 @@ class Limits:
             self._not_asked(error)
         return Refusal(code)
 
-<<<<<<< HEAD
-    def _drop_old(self, user: str, item: dict[str, Any], current: set[str]) -> None:
-        old = [name for name in item if re.fullmatch("[sdrp][0-9]+", name) and name not in current]
-=======
     def _drop_old(self, user: str, item: dict[str, Any], at: float) -> None:
         old = [name for name in item if _is_past(name, at)]
->>>>>>> rights
         if len(old) <= _OLD_COUNTS:
             return
         names = {f"#{number}": name for number, name in enumerate(old[:100])}
