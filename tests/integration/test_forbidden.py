@@ -96,6 +96,7 @@ ATTEMPTS = {
         "cleanup",
         "resize",
         "profiles",
+        "report",
     ),
     "read an avatar": attempt(
         "s3:GetObject",
@@ -103,6 +104,7 @@ ATTEMPTS = {
         "cleanup",
         "resize",
         "profiles",
+        "report",
     ),
     "write an avatar": attempt(
         "s3:PutObject", write_object("assets_bucket", f"avatars/{NAME}"), "resize"
@@ -198,7 +200,32 @@ ATTEMPTS = {
             TableName=here.limits_table, Key={"user": {"S": NAME}}
         ),
         "remove",
+        "report",
         "resize",
+    ),
+    "look at what was decided": attempt(
+        "dynamodb:GetItem",
+        lambda client, here, _: client("dynamodb").get_item(
+            TableName=here.reviews_table, Key={"name": {"S": NAME}, "version": {"S": "1"}}
+        ),
+        "resize",
+    ),
+    "put a picture on the list": attempt(
+        "dynamodb:UpdateItem",
+        lambda client, here, _: client("dynamodb").update_item(
+            TableName=here.reviews_table, Key={"name": {"S": NAME}, "version": {"S": "1"}}
+        ),
+        "report",
+    ),
+    "take a picture off the list": attempt(
+        "dynamodb:DeleteItem",
+        lambda client, here, _: client("dynamodb").delete_item(
+            TableName=here.reviews_table, Key={"name": {"S": NAME}, "version": {"S": "1"}}
+        ),
+    ),
+    "list what is held or reported": attempt(
+        "dynamodb:Scan",
+        lambda client, here, _: client("dynamodb").scan(TableName=here.reviews_table),
     ),
     "delete a user's limits": attempt(
         "dynamodb:DeleteItem",

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from console.operations import web
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import CDN_REGION, Deployment
+from console.operations.pipeline import reviews
 from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.policies import (
@@ -201,6 +202,71 @@ def removal_counted(scene: Scene) -> None:
     found = here.dynamodb.get_item(TableName=here.limits_table, Key=key, ConsistentRead=True)
     if "Item" not in found:
         raise DeniedError("the removal was not counted")
+
+
+def looked_up(scene: Scene) -> None:
+    """Process an upload again that was refused by an operator."""
+    here, good = scene.here, scene.good
+    item = {
+        "name": {"S": good.key},
+        "version": {"S": good.version_id},
+        "state": {"S": "refused"},
+        "key": {"S": good.key},
+        "etag": {"S": good.version},
+    }
+    here.dynamodb.put_item(TableName=here.reviews_table, Item=item)
+    try:
+        resize(here, good.key, good.version_id)
+    except AssertionError as error:
+        raise DeniedError(str(error)) from error
+    finally:
+        key = {name: item[name] for name in ("name", "version")}
+        here.dynamodb.delete_item(TableName=here.reviews_table, Key=key)
+    found = outcomes.rejection(here, good.key, good.version)
+    assert found
+    assert found.code == "not_allowed"
+    forget(here, good.key)
+
+
+def reported(what: str, scene: Scene) -> None:
+    """Report a picture that is shown, or of a user who has none."""
+    here = scene.here
+    name = scene.good.key if what == "shown" else "nobody"
+    if what == "shown" and outcomes.shown_version(here, name) != scene.good.version:
+        shown(scene)
+    reviews.drop(here, name)
+    answer = web.request(
+        "POST",
+        f"{here.api_url}/avatars/{name}/report",
+        {"Authorization": f"Bearer {scene.ada.token}"},
+        json.dumps({"reason": "other"}).encode(),
+    )
+    here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": {"S": scene.ada.sub}})
+    if answer.status == 503:
+        raise DeniedError(answer.body)
+    assert answer.status == 202, answer.body
+    assert reviews.drop(here, name) == (what == "shown")
+
+
+def reports_counted(scene: Scene) -> None:
+    """Count a report."""
+    here = scene.here
+    key = {"user": {"S": scene.ada.sub}}
+    here.dynamodb.put_item(TableName=here.limits_table, Item=key | {"locked": {"N": "1"}})
+    answer = web.request(
+        "POST",
+        f"{here.api_url}/avatars/nobody/report",
+        {"Authorization": f"Bearer {scene.ada.token}"},
+        json.dumps({"reason": "other"}).encode(),
+    )
+    here.dynamodb.delete_item(TableName=here.limits_table, Key=key)
+    if answer.status != 403:
+        raise DeniedError("a report was not counted")
+
+
+def oldest_logged(scene: Scene) -> None:
+    """Have the age of the oldest picture logged, as the schedule does."""
+    call(scene.here, "report", {"source": "aws.events"})
 
 
 def rejected(scene: Scene) -> None:
@@ -388,6 +454,14 @@ def api_calls(function: str, route: str, scene: Scene) -> None:
     callable_by(here, function, "apigateway.amazonaws.com", source)
 
 
+def schedule_calls(scene: Scene) -> None:
+    """Evaluate whether the schedule may call the function."""
+    here = scene.here
+    name = here.function_names["report"].removesuffix("report")
+    rule = f"arn:aws:events:{here.region}:{account(here)}:rule/{name}oldest-review"
+    callable_by(here, "report", "events.amazonaws.com", rule)
+
+
 def api_authorizes(scene: Scene) -> None:
     """Evaluate whether API Gateway may call the authorizer."""
     here = scene.here
@@ -430,7 +504,7 @@ def execution_arn(here: Deployment) -> str:
 
 # The table
 
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "report", "resize")
 NOTHING = json.dumps({"Event": "s3:TestEvent"})
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
 _CLEANUP = Proof("the images of replaced pictures stay public", "flow", cleaned)
@@ -481,6 +555,32 @@ PROOFS = {
     ),
     "remove/CountRemovals dynamodb:UpdateItem": Proof(
         "a user may remove the picture as often as requests are answered", "flow", removal_counted
+    ),
+    "resize/LookAtReviews dynamodb:GetItem": Proof(
+        "what was refused is shown when it is processed again", "flow", looked_up
+    ),
+    "report/SeeCurrentAvatar s3:GetObject": Proof(
+        "users can't report pictures", "flow", partial(reported, "shown")
+    ),
+    "report/SeeMissingAvatar s3:ListBucket": Proof(
+        "who reports learns whether there is a picture", "flow", partial(reported, "nobody")
+    ),
+    "report/CountReports dynamodb:UpdateItem": Proof(
+        "a user reports pictures without limit", "flow", reports_counted
+    ),
+    "report/TakeReports dynamodb:UpdateItem": Proof(
+        "users can't report pictures", "flow", partial(reported, "shown")
+    ),
+    "report/SeeOldest dynamodb:Query": Proof(
+        "no alarm says that pictures wait for too long", "flow", oldest_logged
+    ),
+    "report callers/CallForRoutePOSTAvatarsSubReport lambda:InvokeFunction": Proof(
+        "reporting a picture answers 500",
+        "evaluated",
+        partial(api_calls, "report", "POST /avatars/{sub}/report"),
+    ),
+    "report callers/CallBySchedule lambda:InvokeFunction": Proof(
+        "no alarm says that pictures wait for too long", "evaluated", schedule_calls
     ),
     "cleanup/SeeCurrentAvatar s3:GetObject": _CLEANUP,
     "cleanup/ListImages s3:ListBucket": _CLEANUP,
@@ -617,6 +717,26 @@ PLANNED = {
         "root",
         "gives_each_role_what_it_needs",
     ),
+    **{
+        name: PlannedProof(fails, "root", run)
+        for name, fails, run in (
+            (
+                "resize/HoldUploads dynamodb:UpdateItem",
+                "what is to be held ends in the dead-letter queue",
+                "holds_every_upload",
+            ),
+            (
+                "resize/AskForVerdict lambda:InvokeFunction",
+                "each upload is held",
+                "asks_a_function_what_to_hold",
+            ),
+            (
+                "rekognition/DetectLabels rekognition:DetectModerationLabels",
+                "each upload is held",
+                "asks_rekognition_what_to_hold",
+            ),
+        )
+    },
     "webhook queue/KeepUndelivered sqs:SendMessage": PlannedProof(
         "a notification that the webhook did not take is lost",
         "image_pipeline",

@@ -45,6 +45,8 @@ class Environment:
         The ARN of its KMS key; empty if it is AWS's own.
     in_network
         Whether a function runs in subnets.
+    is_moderated
+        Whether pictures are held or reported.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Environment:
     parameter: str = ""
     parameter_key: str = ""
     in_network: bool = False
+    is_moderated: bool = False
 
     @classmethod
     def from_variables(cls, env: str, values: Mapping[str, Any]) -> Environment:
@@ -94,6 +97,7 @@ class Environment:
             parameter=(database.get("url_parameter_name") or "").removeprefix("/"),
             parameter_key=database.get("kms_key_arn") or "",
             in_network=bool(database.get("subnet_ids")),
+            is_moderated=values["moderation"] != "off",
         )
 
 
@@ -234,8 +238,18 @@ def _table(here: Environment) -> Iterator[Statement]:
         "MakeTable",
         "dynamodb CreateTable DeleteTable DescribeTable DescribeContinuousBackups "
         "DescribeTimeToLive UpdateTimeToLive ListTagsOfResource TagResource",
-        f"arn:aws:dynamodb:{here.region}:{here.account}:table/{here.name}-limits",
+        [
+            f"arn:aws:dynamodb:{here.region}:{here.account}:table/{here.name}-{table}"
+            for table in (["limits", "reviews"] if here.is_moderated else ["limits"])
+        ],
     )
+    if here.is_moderated:
+        yield _allow(
+            "MakeSchedule",
+            "events PutRule DeleteRule DescribeRule ListTagsForResource TagResource PutTargets "
+            "RemoveTargets ListTargetsByRule",
+            f"arn:aws:events:{here.region}:{here.account}:rule/{here.name}-oldest-review",
+        )
 
 
 def _functions(here: Environment) -> Iterator[Statement]:

@@ -22,8 +22,12 @@ def checks(subject: Examined) -> Iterator[Check]:
         if function in subject.here.function_names:
             name = f"the event source mapping of {function}"
             yield Check(AREA, name, partial(_mapping, subject, function), needs)
-    if subject.here.limits_table:
-        yield Check(AREA, "the table of limits", partial(_limits, subject))
+    for what, table in (
+        ("limits", subject.here.limits_table),
+        ("reviews", subject.here.reviews_table),
+    ):
+        if table:
+            yield Check(AREA, f"the table of {what}", partial(_expires, subject, what, table))
     subscriptions = [
         item
         for item in subject.managed("aws_sns_topic_subscription")
@@ -104,12 +108,11 @@ def _mapping(subject: Examined, function: str) -> Iterator[Finding]:
     )
 
 
-def _limits(subject: Examined) -> Iterator[Finding]:
-    table = subject.here.limits_table
+def _expires(subject: Examined, what: str, table: str) -> Iterator[Finding]:
     found = subject.here.dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     attribute = found.get("AttributeName", "") if "ENABL" in found["TimeToLiveStatus"] else ""
     yield compare(
-        AREA, "table of limits", "items expire by `expires`",
+        AREA, f"table of {what}", "items expire by `expires`",
         f"items expire by `{attribute}`" if attribute else "items stay for ever",
         subject.fix_by_apply,
     )  # fmt: skip

@@ -146,11 +146,14 @@ def _topics(planned: Planned) -> Iterator[str]:
 
 
 def _tables(planned: Planned) -> Iterator[str]:
-    name = f"{planned.name}-limits"
-    if name not in _made(planned, "aws_dynamodb_table", "name") and _there(
-        partial(planned.client("dynamodb").describe_table, TableName=name)
-    ):
-        yield name
+    names = [f"{planned.name}-limits"]
+    if planned.settings.get("moderation", "off") != "off":
+        names.append(f"{planned.name}-reviews")
+    for name in names:
+        if name not in _made(planned, "aws_dynamodb_table", "name") and _there(
+            partial(planned.client("dynamodb").describe_table, TableName=name)
+        ):
+            yield name
 
 
 def _policies(planned: Planned) -> Iterator[str]:
