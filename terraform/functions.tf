@@ -285,7 +285,7 @@ module "resize" {
       }
     } : {},
     local.judging ? {
-      AskForVerdict = {
+      AskVerdictFunction = {
         actions   = ["lambda:InvokeFunction"]
         resources = [local.verdict_function_arn]
       }

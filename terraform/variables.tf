@@ -243,7 +243,7 @@ variable "moderation_settings" {
 
   validation {
     condition     = contains(["hold", "show"], var.moderation_settings.verdict_on_failure)
-    error_message = "Without a verdict an upload is held or shown: \"hold\" or \"show\"."
+    error_message = "Without an answer of the verdict function an upload is held or shown: \"hold\" or \"show\"."
   }
 }
 

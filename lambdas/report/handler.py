@@ -50,7 +50,7 @@ class ReportError(Exception):
 @json_log.with_request_id
 def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
     """Take a report, or, called by its schedule, log how long the oldest item waits."""
-    if "requestContext" not in event:
+    if event.get("source") == "aws.events":
         return _log_oldest()
     reporter = http_api.caller(event)
     if reporter is None:

@@ -90,8 +90,8 @@ def _lambda(seconds: float) -> Any:
 
 moderation = Moderation.from_environment(log, READ_SECONDS, _lambda)
 slowest_seconds = SLOWEST_CALL_SECONDS
-if moderation and moderation.verdicts:
-    slowest_seconds += 1 + moderation.verdicts.seconds
+if moderation and moderation.verdict_function:
+    slowest_seconds += 1 + moderation.verdict_function.seconds
 
 
 class OutOfTimeError(Exception):

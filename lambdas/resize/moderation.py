@@ -26,7 +26,7 @@ HELD, APPROVED, REFUSED = "held", "approved", "refused"
 """What resize makes of an item's state; ``reported`` is one of what is shown already."""
 QUEUE = "review"
 """What stands in an item that waits: the key of the index, which has the oldest first."""
-NO_VERDICT = "verdict function failed"
+FAILED = "verdict function failed"
 """What the alarm looks for in the log."""
 _DAY = 86_400
 
@@ -36,7 +36,7 @@ class VerdictError(Exception):
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class VerdictFunction:
     """The function that says which uploads are to be held.
 
     Parameters
@@ -77,15 +77,15 @@ class Verdicts:
             said = json.loads(answer["Payload"].read())
             if "FunctionError" in answer:
                 raise VerdictError(f"{answer['FunctionError']}: {str(said)[:500]}")
-            return _verdict(said)
+            return _classification(said)
         except Exception as error:  # whatever it is, the upload is not to wait for its repair
             reason = f"{type(error).__name__}: {error}"
             fields = {"key": upload.key, "version_id": original.version_id, "reason": reason}
-            self.log.warning(NO_VERDICT, extra={"fields": fields})
+            self.log.warning(FAILED, extra={"fields": fields})
             return self.hold_on_failure, None
 
 
-def _verdict(said: Any) -> tuple[bool, float | None]:
+def _classification(said: Any) -> tuple[bool, float | None]:
     hold = said.get("hold") if isinstance(said, dict) else None
     score = said.get("score") if isinstance(said, dict) else None
     if not isinstance(hold, bool) or isinstance(score, bool):
@@ -110,7 +110,7 @@ class Moderation:
     table: Table
     mode: str
     days: int
-    verdicts: Verdicts | None = None
+    verdict_function: VerdictFunction | None = None
 
     @classmethod
     def from_environment(
@@ -128,10 +128,10 @@ class Moderation:
         (mode,) = env_settings.choices("MODERATION", "off", MODES)
         if mode == "off":
             return None
-        verdicts = None
+        verdict_function = None
         if mode == "suspicious":
             (on_failure,) = env_settings.choices("VERDICT_ON_FAILURE", "hold", ("hold", "show"))
-            verdicts = Verdicts(
+            verdict_function = VerdictFunction(
                 client,
                 env_settings.text("VERDICT_FUNCTION_ARN", pattern=r"arn:\S+"),
                 env_settings.integer("VERDICT_TIMEOUT_SECONDS", 3, 1, 10),
@@ -142,7 +142,7 @@ class Moderation:
             Table.from_environment(env_settings.text("REVIEWS_TABLE_NAME"), seconds),
             mode,
             env_settings.integer("REVIEW_DAYS", 90, 30, 3650),
-            verdicts,
+            verdict_function,
         )
 
     def state(self, upload: Upload, original: Original) -> str:
@@ -165,8 +165,8 @@ class Moderation:
         self, upload: Upload, original: Original, picture: bytes
     ) -> tuple[bool, float | None]:
         """Say whether to hold an upload of which nothing is known yet, and with which score."""
-        if self.verdicts:
-            return self.verdicts.ask(upload, original, picture)
+        if self.verdict_function:
+            return self.verdict_function.ask(upload, original, picture)
         return self.mode == "all", None
 
     def hold(self, upload: Upload, original: Original, score: float | None = None) -> str:

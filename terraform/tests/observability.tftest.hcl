@@ -216,8 +216,8 @@ run "watches_what_waits_for_a_review" {
   }
 
   assert {
-    condition     = length(setintersection(output.alarm_names, ["faces-test-oldest-review", "faces-test-verdicts"])) == 2
-    error_message = "The oldest picture, and verdicts that fail, should be watched."
+    condition     = length(setintersection(output.alarm_names, ["faces-test-oldest-review", "faces-test-verdict-function"])) == 2
+    error_message = "The oldest picture, and a verdict function that fails, should be watched."
   }
 
   assert {
@@ -231,12 +231,12 @@ run "watches_what_waits_for_a_review" {
   }
 
   assert {
-    condition     = one(aws_cloudwatch_log_metric_filter.verdicts[0].metric_transformation).name == "VerdictsFailed"
-    error_message = "What resize logs of a failed verdict should be counted."
+    condition     = one(aws_cloudwatch_log_metric_filter.verdict_function[0].metric_transformation).name == "VerdictFunctionFailed"
+    error_message = "What resize logs of a failed verdict function should be counted."
   }
 }
 
-run "watches_reports_without_verdicts" {
+run "watches_reports_without_a_verdict_function" {
   module {
     source = "./modules/observability"
   }
@@ -249,7 +249,7 @@ run "watches_reports_without_verdicts" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.oldest_review) == 1 && length(aws_cloudwatch_metric_alarm.verdicts) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.oldest_review) == 1 && length(aws_cloudwatch_metric_alarm.verdict_function) == 0
     error_message = "Without a verdict function none can fail."
   }
 }

@@ -97,7 +97,7 @@ run "takes_reports" {
   assert {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
-      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+      if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
     } == { LookAtReviews = ["dynamodb:GetItem"] }
     error_message = "Where nothing is held, resize may only look at what was decided."
   }
@@ -111,9 +111,9 @@ run "holds_every_upload" {
   assert {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
-      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+      if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
     } == { LookAtReviews = ["dynamodb:GetItem"], HoldUploads = ["dynamodb:UpdateItem"] }
-    error_message = "Where all is held, resize needs no verdict."
+    error_message = "Where all is held, resize asks nobody."
   }
 }
 
@@ -126,11 +126,11 @@ run "asks_a_function_what_to_hold" {
   assert {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
-      if contains(["LookAtReviews", "HoldUploads", "AskForVerdict"], statement.Sid)
+      if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
       } == {
-      LookAtReviews = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
-      HoldUploads   = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
-      AskForVerdict = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:judge"]]
+      LookAtReviews      = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      HoldUploads        = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      AskVerdictFunction = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:judge"]]
     }
     error_message = "resize may call the one verdict function, and hold."
   }

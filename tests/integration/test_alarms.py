@@ -158,7 +158,7 @@ def two_calls_in_100_slower(name: str) -> Callable[[Deployment], Values]:
     return lambda here: {200.0: 98, near_timeout(name, here) + 1: 2}
 
 
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "report", "resize")
 ALARMS: dict[str, Situation] = {
     "dead-letters": Situation(
         queue("ApproximateNumberOfMessagesVisible", "Count", lambda h: h.dead_letter_queue_url),
@@ -190,6 +190,18 @@ ALARMS: dict[str, Situation] = {
         )
         for name in ("presign", "resize")
     },
+    "oldest-review": Situation(
+        Metric(
+            "avatar-ops-local",
+            "OldestReviewSeconds",
+            "Seconds",
+            ("Maximum",),
+            lambda h: {"FunctionName": h.function_names["report"]},
+        ),
+        worst=always(86_400),
+        bad=always(86_401),
+        minutes=5,
+    ),
     "queue-age": Situation(
         queue("ApproximateAgeOfOldestMessage", "Seconds", lambda h: h.queue_url),
         worst=always(300),

@@ -726,7 +726,7 @@ PLANNED = {
                 "holds_every_upload",
             ),
             (
-                "resize/AskForVerdict lambda:InvokeFunction",
+                "resize/AskVerdictFunction lambda:InvokeFunction",
                 "each upload is held",
                 "asks_a_function_what_to_hold",
             ),

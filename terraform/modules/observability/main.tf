@@ -227,6 +227,8 @@ resource "aws_cloudwatch_log_metric_filter" "oldest_review" {
     namespace = var.name
     value     = "$.seconds"
     unit      = "Seconds"
+    # So that there is something to find it by.
+    dimensions = { FunctionName = "$.function" }
   }
 }
 
@@ -237,6 +239,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_review" {
   alarm_description   = "A picture that was held or reported waits for longer than ${var.reviewing.oldest_hours} hours. See docs/runbook.md#oldest-review."
   namespace           = var.name
   metric_name         = "OldestReviewSeconds"
+  dimensions          = { FunctionName = var.reviewing.report_function.name }
   statistic           = "Maximum"
   period              = 300
   evaluation_periods  = 1
@@ -247,27 +250,27 @@ resource "aws_cloudwatch_metric_alarm" "oldest_review" {
   ok_actions          = var.alarm_actions
 }
 
-# resize goes on without a verdict, and logs it.
-resource "aws_cloudwatch_log_metric_filter" "verdicts" {
+# resize goes on without an answer, and logs it.
+resource "aws_cloudwatch_log_metric_filter" "verdict_function" {
   count = try(var.reviewing.judged_function, null) == null ? 0 : 1
 
-  name           = "${var.reviewing.judged_function}-verdicts"
+  name           = "${var.reviewing.judged_function}-verdict-function"
   log_group_name = "/aws/lambda/${var.reviewing.judged_function}"
   pattern        = "{ $.message = \"verdict function failed\" }"
 
   metric_transformation {
-    name       = "VerdictsFailed"
+    name       = "VerdictFunctionFailed"
     namespace  = var.name
     value      = "1"
     dimensions = { FunctionName = "$.function" }
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "verdicts" {
+resource "aws_cloudwatch_metric_alarm" "verdict_function" {
   count = try(var.reviewing.judged_function, null) == null ? 0 : 1
 
-  alarm_name          = "${var.name}-verdicts"
-  alarm_description   = "In more than ${var.failed_percent} % of its calls ${var.reviewing.judged_function} got no verdict of an upload. See docs/runbook.md#verdicts."
+  alarm_name          = "${var.name}-verdict-function"
+  alarm_description   = "In more than ${var.failed_percent} % of its calls ${var.reviewing.judged_function} got no answer of the verdict function. See docs/runbook.md#verdict-function."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.failed_percent
@@ -276,7 +279,7 @@ resource "aws_cloudwatch_metric_alarm" "verdicts" {
   ok_actions          = var.alarm_actions
 
   dynamic "metric_query" {
-    for_each = { part = [var.name, "VerdictsFailed"], whole = ["AWS/Lambda", "Invocations"] }
+    for_each = { part = [var.name, "VerdictFunctionFailed"], whole = ["AWS/Lambda", "Invocations"] }
 
     content {
       id = metric_query.key

@@ -16,6 +16,6 @@ output "alarm_names" {
     [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.limits : alarm.alarm_name],
     aws_cloudwatch_metric_alarm.oldest_review[*].alarm_name,
-    aws_cloudwatch_metric_alarm.verdicts[*].alarm_name,
+    aws_cloudwatch_metric_alarm.verdict_function[*].alarm_name,
   ))
 }

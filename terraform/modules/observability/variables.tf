@@ -55,7 +55,7 @@ variable "limiting_functions" {
 }
 
 variable "reviewing" {
-  description = "Where pictures are held or reported: the function that logs how long the oldest waits, the one that asks for verdicts (null for none), and after how many hours an alarm fires; null for none."
+  description = "Where pictures are held or reported: the function that logs how long the oldest waits, the one that asks a verdict function (null for none), and after how many hours an alarm fires; null for none."
   type = object({
     report_function = object({ name = string, arn = string })
     judged_function = optional(string)

@@ -172,7 +172,7 @@ def test_alarms_cost_the_metrics_that_they_read() -> None:
     shares = module.count('share       = "') + module.count('share      = "')
     # of each kind one, but the limits' for presign and resize; and CloudFront's
     # those of moderation, which is off, have a section of their own
-    alarms = r'^resource "aws_cloudwatch_metric_alarm" "(?!function|oldest_review|verdicts)'
+    alarms = r'^resource "aws_cloudwatch_metric_alarm" "(?!function|oldest_review|verdict_function)'
     others = len(re.findall(alarms, module, re.M)) + 2
     other_shares = len(re.findall(r"for_each = \{ part", module)) - 1 + 1
     assert count == functions * kinds + others

@@ -34,7 +34,7 @@ TERMS = {
     r"(?:is|are|was|were|be|been|being) told of|tells of|telling of|tell of|"
     r"\bTellOf\w+|hears? of|heard of": "is notified of, publishes",
     r"told in vain": "undelivered",
-    r"verdicts?": "result, classification",
+    r"verdicts?(?![ _-]function|_)": "result, classification",
     r"strangers?(?:')?": "unauthenticated user, anyone else",
     r"let in|lets (?:\w+ )?in": "authorized, admitted",
     r"(?:the|without the|a) gate": "sign-in, authorization",

@@ -262,7 +262,7 @@ def test_an_older_upload_that_is_approved_later_does_not_come_back(world: World)
 def test_a_slow_worker_does_not_take_a_decision_back(
     world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
-    """Two are told of an upload; one holds it, an operator refuses it, then the other holds it."""
+    """Two work on an upload; one holds it, an operator refuses it, then the other holds it."""
     if broken:
         held_again_after_it_was_decided(monkeypatch)
     order = begun(world)

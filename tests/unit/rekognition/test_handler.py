@@ -116,7 +116,7 @@ def test_without_a_picture_it_fails_and_resize_decides(
         rekognition.handler(said, CONTEXT)
 
 
-def test_an_error_of_the_api_is_not_a_verdict(rekognition: ModuleType, stub: Stubber) -> None:
+def test_an_error_of_the_api_is_no_classification(rekognition: ModuleType, stub: Stubber) -> None:
     stub.add_client_error("detect_moderation_labels", "ImageTooLargeException")
     with pytest.raises(rekognition._rekognition.exceptions.ImageTooLargeException):
         rekognition.handler(event(b"picture"), CONTEXT)

@@ -18,7 +18,7 @@ from PIL import Image
 from dynamodb import ConditionFailedError, TableError
 from env_settings import SettingsError
 from resize import moderation
-from resize.moderation import Moderation, Verdicts
+from resize.moderation import Moderation, VerdictFunction
 from tests.unit.resize.test_handler import CONTEXT, picture, s3_event, upload
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def holding(resize: ModuleType, table: MotoTable, monkeypatch: pytest.MonkeyPatc
 
 
 def judging(resize: ModuleType, table: MotoTable, judge: Judge, *, hold: bool = True) -> None:
-    verdicts = Verdicts(judge, ARN, 3, hold, resize.log)
-    resize.moderation = Moderation(table, "suspicious", 90, verdicts)  # type: ignore[attr-defined,arg-type]
+    function = VerdictFunction(judge, ARN, 3, hold, resize.log)
+    resize.moderation = Moderation(table, "suspicious", 90, function)  # type: ignore[attr-defined,arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -311,7 +311,7 @@ def test_what_it_holds_is_held_with_its_score_and_not_asked_about_again(
     ids=["timeout", "failed", "failed and answered", "text", "no bool", "no number", "null"],
 )
 @pytest.mark.parametrize("hold", [True, False], ids=["hold", "show"])
-def test_without_a_usable_verdict_the_setting_decides(
+def test_without_a_usable_answer_the_setting_decides(
     s3: S3Client, resize: ModuleType, table: MotoTable, judge: Judge, hold: bool
 ) -> None:
     judging(resize, table, judge, hold=hold)
@@ -334,8 +334,8 @@ def test_the_settings_are_read_and_wrong_ones_named(
     monkeypatch.setenv("VERDICT_FUNCTION_ARN", ARN)
     found = read()
     assert found
-    assert found.verdicts
-    assert (found.verdicts.seconds, found.verdicts.hold_on_failure) == (3, True)
+    assert found.verdict_function
+    assert (found.verdict_function.seconds, found.verdict_function.hold_on_failure) == (3, True)
     monkeypatch.setenv("MODERATION", "some")
     with pytest.raises(SettingsError, match="MODERATION"):
         read()
