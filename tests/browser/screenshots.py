@@ -1,13 +1,14 @@
 """Renew docs/screenshots (`make screenshots`), on a system of its own with something in it.
 
-What each shows comes from the running system: pictures are sent, one fails, one is rejected, a
-migration is rolled back and previewed.
+What each shows comes from the running system: pictures are sent, one fails, one is rejected, some
+are held, a migration is rolled back and previewed.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from console.operations.progress import ignore
 from console.operations.uploads import send
 from tests.browser.chromium import FLAGS, executable
 from tests.integration.system import System, wait_until
+from tests.unit.console import deployments
 
 FOLDER = ROOT / "docs/screenshots"
 WIDTH, MOST_HEIGHT = 1280, 1900
@@ -80,6 +82,7 @@ def fill(system: System, here: Deployment, folder: Path) -> None:
             {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "lake.jpg"}}}]}
         ),
     )
+    hold(here)
     try:
         send.send_directly(here, portrait(3), "lake.jpg", ignore)
     except OperationError as error:
@@ -108,6 +111,19 @@ def of_failures(page: Page, _folder: Path) -> None:
     page.get_by_text("The original").wait_for()
 
 
+def hold(here: Deployment) -> None:
+    """Hold and report pictures, as functions would."""
+    begun = time.time() - 3000
+    for number in range(3, 7):
+        key = f"0f3c5a2e-000{number}-4c1b-9d5e-3b1f6a7c8d9e"
+        deployments.hold(here, key, portrait(number), begun + 600 * number)
+
+
+def of_review(page: Page, _folder: Path) -> None:
+    page.get_by_role("button", name="Approve").wait_for()
+    page.locator('[data-testid="stImage"] img').wait_for()
+
+
 def of_environment(page: Page, _folder: Path) -> None:
     page.get_by_text("Everything that was looked at").wait_for(timeout=240_000)
 
@@ -131,6 +147,7 @@ SHOTS: dict[str, tuple[str, Callable[[Page, Path], None]]] = {
     "failures": ("/failures", of_failures),
     "test-avatars": ("/test-avatars", of_test_avatars),
     "find-avatar": ("/test-avatars", of_find),
+    "review": ("/review", of_review),
     "profile": ("/profile", as_it_is),
     "migrations": ("/migrations", of_migrations),
     "cdn": ("/cdn", of_cdn),
