@@ -70,6 +70,7 @@ class Deployed:
             "database": f'{{ url_parameter_name = "{PARAMETER}", maximum_concurrency = 5 }}',
             "resize": "{ maximum_concurrency = 2, timeout = 15 }",
             "alarm_email": '"operators@example.com"',
+            "moderation": '"reports"',
             "deny_insecure_transport": "false",
             "s3_use_path_style": "true",
             "viewer_protocol_policy": '"allow-all"',

@@ -130,6 +130,13 @@ def _resource(
         if data.get("TableName") and data.get("Tags"):
             more.append(("dynamodb:TagResource", found, {}))
         found = data.get("ResourceArn", found)
+    elif service == "events":  # of the default bus the ARN names no bus
+        rule = (
+            data.get("Rule") or data.get("Name") or str(data.get("ResourceARN", "")).split("/")[-1]
+        )
+        found = f"arn:aws:events:{region}:{account}:rule/{rule}"
+        if data.get("Tags"):
+            more.append(("events:TagResource", found, {}))
     elif service == "logs" and data.get("tags") and data.get("logGroupName"):
         more.append(("logs:TagResource", found, {}))
     elif service == "iam" and query.get("Tags.member.1.Key") and query.get("RoleName"):

@@ -34,6 +34,7 @@ CHANGED = {
     "resize": "{ maximum_concurrency = 3, timeout = 16, memory_size = 1024 }",
     "upload_limits": "{ per_day = 50 }",
     "replaced_image_seconds": "600",
+    "moderation": '"all"',
     "cdn_max_ttl_seconds": "3600",
     "price_class": '"PriceClass_200"',
     "alarm_email": "null",

@@ -36,6 +36,7 @@ SHOP = Environment(
     region="eu-central-1",
     domain_name="shop.example",
     parameter="avatar-ops/shop/database-url",
+    is_moderated=True,
 )
 EVERYTHING = dataclasses.replace(
     SHOP,
@@ -156,9 +157,9 @@ def test_records_of_other_names_in_the_zone_are_out_of_reach() -> None:
 
 
 def test_settings_decide_what_is_in_it() -> None:
-    plain = dataclasses.replace(SHOP, domain_name="", parameter="")
+    plain = dataclasses.replace(SHOP, domain_name="", parameter="", is_moderated=False)
     services = {action.partition(":")[0] for action in actions_of(plain)}
-    assert services.isdisjoint({"route53", "acm", "ssm", "kms", "ec2"})
+    assert services.isdisjoint({"route53", "acm", "ssm", "kms", "ec2", "events"})
     theirs = dataclasses.replace(SHOP, user_pool_id="eu-west-1_abc", user_groups=False)
     users = {one for one in actions_of(theirs) if one.startswith("cognito-idp:")}
     assert {one.partition(":")[2] for one in users if "Admin" not in one} == {

@@ -23,7 +23,9 @@ PACKAGES = {
     "cleanup": set(),
     "presign": set(),
     "profiles": {"psycopg", "psycopg_binary", "psycopg_binary.libs"},
+    "rekognition": set(),
     "remove": set(),
+    "report": set(),
     "resize": {"PIL", "pillow.libs"},
 }
 
