@@ -157,7 +157,7 @@ def _show_facts(review: Review) -> None:
 
 
 def _decisions(here: Deployment, review: Review) -> None:
-    approve, refuse, lock, skip = st.columns(4)
+    (approve, refuse), (lock, skip) = st.columns(2), st.columns(2)
     with approve:
         widgets.change_button(
             "Approve",
