@@ -48,6 +48,11 @@ def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -
             )
         seen = shown
         refused = rejection(deployment, name, version)
+        if refused and refused.code == "held":
+            raise OperationError(
+                f"The picture of {name} is held until an operator has looked at it.",
+                f"Decide on the page Review, or: make approve KEY={key}",
+            )
         if refused:
             raise OperationError(
                 f"The picture was rejected ({refused.code}): {refused.message}",

@@ -34,6 +34,15 @@ def test_a_picture_that_a_later_one_overtook_is_not_waited_for(here: Deployment)
         outcomes.wait_for_resize(here, "ada", "ada", first)
 
 
+def test_a_picture_that_is_held_is_said_to_be(here: Deployment) -> None:
+    version = stored(here, "ada", b"held")
+    record = json.dumps({"code": "held", "message": "It is looked at."}).encode()
+    here.s3.put_object(Bucket=here.assets_bucket, Key=f"rejections/ada/{version}.json", Body=record)
+    with pytest.raises(OperationError, match="is held until an operator") as raised:
+        outcomes.wait_for_resize(here, "ada", "ada", version)
+    assert "make approve KEY=ada" in raised.value.remedy
+
+
 def test_the_avatar_from_before_is_no_later_picture(
     here: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
