@@ -111,9 +111,7 @@ def _policy(here: Deployment) -> str:
     """Return what the page may load: as strict as an application's may be with these packages."""
     api, assets, uploads = (
         f"{place.scheme}://{place.netloc}"
-        for place in map(
-            urlsplit, (here.api_url, here.assets_url, refusals.bucket_address(here))
-        )
+        for place in map(urlsplit, (here.api_url, here.assets_url, refusals.bucket_address(here)))
     )
     return "; ".join(
         (

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from console.operations.environments import deployment
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import test_users
+from console.operations.uploads import refusals, test_users
 from console.operations.uploads.test_users import SignIn
 from local import demo
 from local.demo import DemoServer
@@ -22,8 +23,10 @@ from tests.unit.console import deployments
 
 
 @pytest.fixture
-def here(tmp_path: Path, aws: None) -> Deployment:
-    return deployments.make(tmp_path)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    deployments.write_settings(tmp_path, "queue", "dead")
+    return deployment.load("local")
 
 
 @pytest.fixture
@@ -132,7 +135,6 @@ def test_it_listens_on_this_machine_alone(server: DemoServer) -> None:
 def test_a_demo_that_isnt_built_is_named(
     here: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo.deployment, "load", lambda _env: here)
     monkeypatch.setattr(demo, "BUILT", tmp_path / "nowhere")
     with pytest.raises(OperationError, match="isn't built"):
         demo.main()
@@ -142,11 +144,10 @@ def test_a_port_that_cors_does_not_admit_is_named_with_the_remedy(
     here: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "index.html").touch()
-    monkeypatch.setattr(demo.deployment, "load", lambda _env: here)
     monkeypatch.setattr(demo, "BUILT", tmp_path)
-    monkeypatch.setattr(demo.refusals, "is_admitted", lambda *_: False)
+    monkeypatch.setattr(refusals, "is_admitted", lambda *_: False)
     monkeypatch.setenv("DEMO_PORT", "3456")
-    with pytest.raises(OperationError, match="does not admit pages from http://localhost:3456") as e:
+    with pytest.raises(OperationError, match="not admit pages from http://localhost:3456") as e:
         demo.main()
     assert "make up DEMO_PORT=3456" in e.value.remedy
 
