@@ -1,5 +1,4 @@
 // Built from front-end/console/src by `make front-end`; changes here are lost.
-// ../client/src/errors.ts
 /** What went wrong: `code` is for programs, `message` is a sentence for the user. */
 var AvatarError = class extends Error {
 	name = "AvatarError";
@@ -21,7 +20,6 @@ var brokenConnection = (step, cause) => new AvatarError("network", "The connecti
 	step,
 	cause
 });
-// ../client/src/retries.ts
 /** Seconds; a server that asks for longer is not waited for: its answer is an error. */
 var LONGEST_WAIT = 20;
 /** Waits; rejects with the signal's reason once it is aborted. */
@@ -59,7 +57,6 @@ async function withRetries(attempt, signal) {
 		await sleep(wait, signal);
 	}
 }
-// ../client/src/api.ts
 /** Seconds in which an answer must begin. */
 var PATIENCE = 30;
 var MAY_PASS = [
@@ -139,7 +136,6 @@ function refusal(step, answer, text) {
 		retryAfter: said.retry_after ?? secondsOf(answer.headers.get("Retry-After"))
 	});
 }
-// ../client/src/picture.ts
 var MAX_SIDE = 2048;
 /**
 * What to write into `accept` of an `<input type="file">`. Safari hands over a JPEG instead of a HEIC
@@ -241,7 +237,6 @@ async function isHeic(file) {
 	const head = String.fromCharCode(...new Uint8Array(await file.slice(4, 64).arrayBuffer()));
 	return /^ftyp(he[iv][cxms]|mif1|msf1)/.test(head) && !/avi[fs]/.test(head);
 }
-// ../client/src/put.ts
 /** Seconds without a byte sent, or without an answer after the last one. */
 var STALLED = 60;
 /**
@@ -291,7 +286,6 @@ function put(granted, picture, onSent, signal) {
 function mayPass(error) {
 	return error.code === "network" || error.status === 500 || error.status === 503 || /expired|<Code>(ExpiredToken|RequestTimeout)</i.test(error.body);
 }
-// ../client/src/index.ts
 /** Seconds: before the first look for the outcome, between looks (the CDN keeps a 404 for 5), in all. */
 var FIRST_LOOK = 1.5;
 var NEXT_LOOK = 3;
@@ -418,7 +412,6 @@ function createClient(given) {
 		}
 	};
 }
-// src/avatar_upload.ts
 function avatar_upload_default({ data, parentElement, setTriggerValue }) {
 	const find = (selector) => parentElement.querySelector(selector);
 	const input = find("#file");

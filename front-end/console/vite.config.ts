@@ -14,6 +14,7 @@ export default defineConfig({
     emptyOutDir: false,
     rolldownOptions: {
       external: /^heic-to/,
+      experimental: { attachDebugInfo: "none" }, // else with paths that depend on where it is built
       output: { banner: "// Built from front-end/console/src by `make front-end`; changes here are lost." },
     },
   },
