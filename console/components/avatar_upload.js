@@ -85,11 +85,16 @@ async function fetched(step, url, init, signal) {
 }
 /** Asks the API, again where that may help, and returns the answer's JSON. */
 async function ask(options, step, method, path, body, signal) {
+	let before;
 	let renew = false;
 	const authorized = step !== "profile" || method !== "GET";
 	return withRetries(async () => {
 		const headers = {};
-		if (authorized) headers.Authorization = `Bearer ${await options.accessToken(renew)}`;
+		if (authorized) try {
+			headers.Authorization = `Bearer ${await options.accessToken(renew)}`;
+		} catch (cause) {
+			return { error: before ?? tokenless(step, cause) };
+		}
 		if (body) headers["Content-Type"] = "application/json";
 		let answer;
 		let text;
@@ -103,10 +108,11 @@ async function ask(options, step, method, path, body, signal) {
 		} catch (error) {
 			signal?.throwIfAborted();
 			renew = true;
-			return { error: error instanceof AvatarError ? error : brokenConnection(step, error) };
+			return { error: before = error instanceof AvatarError ? error : brokenConnection(step, error) };
 		}
 		const error = answer.ok ? void 0 : refusal(step, answer, text);
 		if (!error) return { value: JSON.parse(text) };
+		before = error;
 		if (error.code === "unauthorized" && authorized && !renew) {
 			renew = true;
 			return {
@@ -121,6 +127,12 @@ async function ask(options, step, method, path, body, signal) {
 		throw error;
 	}, signal);
 }
+var ENDED = "The sign-in has ended. Sign in again.";
+/** The error of a sign-in that gives no token: `fetch` says by a TypeError that it was not reached. */
+var tokenless = (step, cause) => cause instanceof TypeError ? brokenConnection(step, cause) : new AvatarError("unauthorized", ENDED, {
+	step,
+	cause
+});
 /** What an answer that isn't 2xx says, in the functions' form or the gateway's own. */
 function refusal(step, answer, text) {
 	const { status } = answer;
@@ -128,7 +140,7 @@ function refusal(step, answer, text) {
 	try {
 		said = JSON.parse(text).error ?? {};
 	} catch {}
-	const [code, message] = status === 401 || status === 403 ? ["unauthorized", "The sign-in has ended. Sign in again."] : MAY_PASS.includes(status) ? ["unavailable", "The service is busy or away. Try again in a moment."] : ["unexpected", `The service refused the request (${status}).`];
+	const [code, message] = status === 401 || status === 403 ? ["unauthorized", ENDED] : MAY_PASS.includes(status) ? ["unavailable", "The service is busy or away. Try again in a moment."] : ["unexpected", `The service refused the request (${status}).`];
 	return new AvatarError(said.code ?? code, said.message ?? message, {
 		step,
 		status,

@@ -47,11 +47,19 @@ export async function ask<T>(
   body?: object,
   signal?: AbortSignal,
 ): Promise<T> {
+  let before: AvatarError | undefined;
   let renew = false;
   const authorized = step !== "profile" || method !== "GET";
   return withRetries<T>(async (): Promise<Outcome<T>> => {
     const headers: Record<string, string> = {};
-    if (authorized) headers.Authorization = `Bearer ${await options.accessToken(renew)}`;
+    if (authorized) {
+      try {
+        headers.Authorization = `Bearer ${await options.accessToken(renew)}`;
+      } catch (cause) {
+        // Renewing a token needs the network too; what was wrong before it is what is wrong
+        return { error: before ?? tokenless(step, cause) };
+      }
+    }
     if (body) headers["Content-Type"] = "application/json";
     let answer: Response;
     let text: string;
@@ -64,10 +72,11 @@ export async function ask<T>(
       signal?.throwIfAborted();
       // API Gateway's own 401 and 403 may carry no CORS headers, and then look like this
       renew = true;
-      return { error: error instanceof AvatarError ? error : brokenConnection(step, error) };
+      return { error: (before = error instanceof AvatarError ? error : brokenConnection(step, error)) };
     }
     const error = answer.ok ? undefined : refusal(step, answer, text);
     if (!error) return { value: JSON.parse(text) as T };
+    before = error;
     if (error.code === "unauthorized" && authorized && !renew) {
       renew = true;
       return { error, retryAfter: 0 };
@@ -76,6 +85,12 @@ export async function ask<T>(
     throw error;
   }, signal);
 }
+
+const ENDED = "The sign-in has ended. Sign in again.";
+
+/** The error of a sign-in that gives no token: `fetch` says by a TypeError that it was not reached. */
+const tokenless = (step: Step, cause: unknown): AvatarError =>
+  cause instanceof TypeError ? brokenConnection(step, cause) : new AvatarError("unauthorized", ENDED, { step, cause });
 
 /** What an answer that isn't 2xx says, in the functions' form or the gateway's own. */
 function refusal(step: Step, answer: Response, text: string): AvatarError {
@@ -88,7 +103,7 @@ function refusal(step: Step, answer: Response, text: string): AvatarError {
   }
   const [code, message]: [ErrorCode, string] =
     status === 401 || status === 403
-      ? ["unauthorized", "The sign-in has ended. Sign in again."]
+      ? ["unauthorized", ENDED]
       : MAY_PASS.includes(status)
         ? ["unavailable", "The service is busy or away. Try again in a moment."]
         : ["unexpected", `The service refused the request (${status}).`];

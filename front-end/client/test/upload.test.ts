@@ -180,6 +180,22 @@ describe("the access token", () => {
     expect(deployment.current.requests).toHaveLength(2);
   });
 
+  it("that can't be renewed offline is a broken connection, not an ended sign-in", async () => {
+    deployment.current.ask = () => "broken";
+    const accessToken = async (renew: boolean) => {
+      if (renew) throw new TypeError("Failed to fetch");
+      return "token";
+    };
+    expect(await failure(client({ accessToken }).uploadAvatar(picture()))).toMatchObject({ code: "network" });
+  });
+
+  it("that the sign-in doesn't give means: sign in again", async () => {
+    const accessToken = () => Promise.reject(new Error("NotAuthorizedException"));
+    const refused = await failure(client({ accessToken }).uploadAvatar(picture()));
+    expect(refused).toMatchObject({ code: "unauthorized", message: "The sign-in has ended. Sign in again." });
+    expect(deployment.current.requests).toEqual([]);
+  });
+
   it("is not asked for again where an account is locked", async () => {
     deployment.current.ask = () => error(403, "locked", "This account may not send pictures.");
     const refused = await failure(client().uploadAvatar(picture()));

@@ -165,17 +165,18 @@ export function AvatarUpload({
         <input ref={files} type="file" hidden onChange={picked} data-testid="avatar-file" />
         <input ref={camera} type="file" hidden capture="user" onChange={picked} />
         {state.is === "asking" ? (
-          <div className="ao-buttons" role="group" aria-label={texts.removeQuestion}>
+          // a key each, so that no button, and no focus on it, turns into another one
+          <div key="asking" className="ao-buttons" role="group" aria-label={texts.removeQuestion}>
             <span>{texts.removeQuestion}</span>
             <button type="button" className="ao-button" autoFocus onClick={cancel}>{texts.keep}</button>
             <button type="button" className="ao-button ao-danger" onClick={() => void remove()}>{texts.remove}</button>
           </div>
         ) : state.is === "working" ? (
-          <div className="ao-buttons">
+          <div key="working" className="ao-buttons">
             <button type="button" className="ao-button" onClick={cancel}>{texts.cancel}</button>
           </div>
         ) : (
-          <div className="ao-buttons">
+          <div key="choosing" className="ao-buttons">
             <button
               type="button" className="ao-button ao-primary" aria-describedby={hint}
               onClick={() => browse(files.current)}
