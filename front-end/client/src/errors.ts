@@ -9,6 +9,7 @@ export type RefusalCode =
   | "too_large"
   | "locked"
   | "too_many_uploads"
+  | "too_many_removals"
   | "unauthorized"
   | "not_found"
   | "unavailable"
