@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from console.operations.environments.deployment import ROOT
-from tests.browser.conftest import browser as browser
 from tests.integration.system import System, wait_until
 
 FRONT_END = ROOT / "front-end"

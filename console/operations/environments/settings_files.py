@@ -57,8 +57,14 @@ def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> d
 
 
 def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that the React client reads."""
-    return {name: _first(outputs.get(output) or "") for name, output in FRONT_END.items()}
+    r"""Return the variables that front ends read; ``\$`` is a dollar sign to dotenv and to a shell.
+
+    Unescaped, Vite and others take ``$default`` in the local API's address for a variable's name.
+    """
+    return {
+        name: _first(outputs.get(output) or "").replace("$", r"\$")
+        for name, output in FRONT_END.items()
+    }
 
 
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
