@@ -25,7 +25,7 @@ def _built() -> None:
     assert (FRONT_END / "demo/dist/index.html").exists(), "run `make front-end`"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(system: System) -> Iterator[str]:
     """The demo's address, beside the tests' own system."""
     log = system.directory / "demo.log"

@@ -6,14 +6,16 @@ import re
 import shlex
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, expect
 
 from console.operations.environments import settings_files
 from console.operations.environments.deployment import Deployment
 from console.operations.uploads.test_users import SignIn
+from local.demo import DemoServer
 from tests.front_end.conftest import FRONT_END, choose
 from tests.integration.system import System, picture
 
@@ -58,20 +60,16 @@ def test_an_empty_vite_application_uploads_an_avatar_after_at_most_20_lines(
     )  # fmt: skip
     assert built.returncode == 0, built.stdout + built.stderr
 
-    # at the origin that the API admits
-    origin = f"http://localhost:{system.demo_port}"
-
-    def serve(route: Route) -> None:
-        path = route.request.url.removeprefix(origin).partition("?")[0].lstrip("/") or "index.html"
-        route.fulfill(path=application / "dist" / path)
-
-    page = context.new_page()
-    page.route(f"{origin}/**", serve)
-    page.add_init_script(f"sessionStorage.setItem('access_token', '{ada.token}')")
-    page.goto(origin)
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(picture(4711))
-    choose(page, photo)
-    page.get_by_role("button", name="Use this").click()
-    expect(page.get_by_text("This is your new picture.")).to_be_visible(timeout=90_000)
-    expect(page.locator(".ao-avatar")).to_have_attribute("data-state", "shown")
+    # from the one origin that the API admits, under the demo's strict policy
+    with DemoServer(here, system.demo_port, application / "dist") as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = context.new_page()
+        page.add_init_script(f"sessionStorage.setItem('access_token', '{ada.token}')")
+        page.goto(f"http://localhost:{system.demo_port}")
+        photo = tmp_path / "photo.jpg"
+        photo.write_bytes(picture(4711))
+        choose(page, photo)
+        page.get_by_role("button", name="Use this").click()
+        expect(page.get_by_text("This is your new picture.")).to_be_visible(timeout=90_000)
+        expect(page.locator(".ao-avatar")).to_have_attribute("data-state", "shown")
+        server.shutdown()
