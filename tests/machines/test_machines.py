@@ -67,6 +67,7 @@ def home_of(account: str) -> Path:
 
 
 @ROOT_ONLY
+@pytest.mark.long
 def test_an_ordinary_account_below_a_path_with_blanks(
     made: list[Clone], account: str, row: Row
 ) -> None:
