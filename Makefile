@@ -118,6 +118,29 @@ lock: .venv/product ## Renew every hashed requirements file
 	@for name in uv emulator emulator-signing terraform checkov; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 	@for name in resize authorizer profiles; do $(COMPILE) lambdas/$$name/requirements.in -c requirements/product.txt $(addprefix --no-emit-package ,$(NOT_IN_ZIPS)) -o lambdas/$$name/requirements.txt || exit 1; done
 
+##@ Front end (needs Node.js)
+.PHONY: front-end demo test-front-end
+NPM := npm --prefix front-end
+NODE_MODULES := front-end/node_modules/.package-lock.json
+front-end: $(NODE_MODULES) ## Build the packages, the demo and the console's browser upload
+	@$(NPM) run --silent build
+	@mkdir -p build && cd front-end && npm pack --silent --workspace client --workspace react --pack-destination ../build
+
+demo: .venv/product $(NODE_MODULES) ## Serve a profile page with all of the front end beside the running system [DEMO_PORT=3000]
+	@$(NPM) run --silent build --workspace demo -- --logLevel warn
+	@.venv/bin/python -m local.demo
+
+test-front-end: .venv/development front-end ## Check the front end's types, units and sizes, then use it in a browser on a system of its own (5 minutes) [ARGS="-k name"]
+	@$(NPM) run --silent check
+	@$(NPM) test --silent
+	@.venv/bin/python -m tests.browser.chromium
+	@.venv/bin/python -m pytest tests/front_end -m "long or not long" $(ARGS)
+
+$(NODE_MODULES): front-end/package-lock.json
+	@command -v npm >/dev/null || { echo "error: There is no npm here.\n  → Install Node.js 20.19 or newer: https://nodejs.org/" >&2; exit 1; }
+	@$(NPM) ci --silent --no-audit --no-fund
+	@touch $@
+
 ##@ Terraform (ENV=<name> reads terraform/envs/<name>.tfvars)
 .PHONY: build bootstrap preflight plan apply destroy unlock outputs env deployer-policy
 build: .venv/product ## Build the functions' zips

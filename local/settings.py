@@ -26,9 +26,9 @@ class LocalSettings:
     ----------
     state
         The folder of everything that outlives a stop: ``local`` in ``AVATAR_OPS_STATE``.
-    aws_port, postgres_port, console_port
-        Where the emulator (``AWS_PORT``), Postgres (``POSTGRES_PORT``) and the console
-        (``CONSOLE_PORT``) listen.
+    aws_port, postgres_port, console_port, demo_port
+        Where the emulator (``AWS_PORT``), Postgres (``POSTGRES_PORT``), the console
+        (``CONSOLE_PORT``) and the front end's demo (``DEMO_PORT``) listen.
     database_url
         Another Postgres to use instead (make's ``DATABASE_URL=``); empty to start one.
     emulator
@@ -40,6 +40,7 @@ class LocalSettings:
     postgres_port: int
     console_port: int
     database_url: str
+    demo_port: int = 3000
     emulator: str = EMULATOR
 
     @classmethod
@@ -50,6 +51,7 @@ class LocalSettings:
             aws_port=_port("AWS_PORT", 4566),
             postgres_port=_port("POSTGRES_PORT", 54320),
             console_port=_port("CONSOLE_PORT", 8501),
+            demo_port=_port("DEMO_PORT", 3000),
             database_url=target.given_database_url("local"),
             emulator=os.environ.get("EMULATOR_APP") or EMULATOR,
         )

@@ -260,7 +260,8 @@ class Stack:
             for path in DIRECTORY.rglob("*")
             if path.suffix in {".tf", ".tfvars", ".jpg", ".hcl"} and ".terraform" not in path.parts
         ]
-        place = f"{self.settings.endpoint} {self.settings.console_port}"
+        ports = f"{self.settings.console_port} {self.settings.demo_port}"
+        place = f"{self.settings.endpoint} {ports}"
         digest = hashlib.sha256(place.encode())
         for path in [*sorted(sources), *built]:
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -9,7 +9,12 @@ import botocore.session
 import pytest
 from streamlit.components.v2 import manifest_scanner
 
-pytest_plugins = ["tests.postgres_fixture", "tests.system_fixture", "tests.faults.ledger"]
+pytest_plugins = [
+    "tests.browser_fixture",
+    "tests.postgres_fixture",
+    "tests.system_fixture",
+    "tests.faults.ledger",
+]
 # The properties under which tests keep rows for the summary
 DOCTOR = "What was broken, and what doctor said"
 ORDER = "The order of uploads, replayed"

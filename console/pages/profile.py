@@ -188,7 +188,7 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
             return
         result = _component()(
             key="avatar upload",
-            data={"api_url": here.api_url, "token": user.token},
+            data={"api_url": here.api_url, "assets_url": here.assets_url, "token": user.token},
             on_uploaded_change=lambda: None,
             on_failed_change=lambda: None,
         )

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import FLAGS, executable
 from tests.integration.system import System
 
 PageAt = Callable[[str], Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    found = executable()
-    assert found, "no Chromium: run `python -m tests.browser.chromium`"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=[*FLAGS], timeout=60_000)
-        yield running
-        running.close()
 
 
 @pytest.fixture

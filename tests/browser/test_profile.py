@@ -104,6 +104,8 @@ def test_a_second_picture_waits_until_the_first_is_sent(
     send(page, tmp_path / "photo.jpg", picture(4004))
     expect(page.get_by_role("progressbar")).to_be_visible(timeout=20_000)
     expect(page.locator("input[type=file]")).to_be_disabled()
+    while not held:  # it is asked for an address first
+        page.wait_for_timeout(50)
     held[0].continue_()
     expect(page.locator("input[type=file]")).to_be_enabled(timeout=60_000)
     assert len(held) == 1

@@ -106,6 +106,7 @@ class System:
         self.aws_port = free_port()
         self.postgres_port = free_port()
         self.console_port = free_port()
+        self.demo_port = free_port()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             "AVATAR_OPS_STATE": str(self.directory / "state"),
@@ -113,6 +114,7 @@ class System:
             "AWS_PORT": str(self.aws_port),
             "POSTGRES_PORT": str(self.postgres_port),
             "CONSOLE_PORT": str(self.console_port),
+            "DEMO_PORT": str(self.demo_port),
             "COLUMNS": "200",
             "EMULATOR_APP": f"{ROOT}/tests/strict_aws/app.py:app",
         }

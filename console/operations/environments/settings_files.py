@@ -10,7 +10,7 @@ from typing import Any
 from console.operations.environments.deployment import settings_file
 from console.operations.errors import OperationError
 
-# The names that the existing React client reads
+# The names that the existing React client reads, and those that an application of Vite does
 FRONT_END = {
     "REACT_APP_API_GATEWAY_ENDPOINT_URL": "api_url",
     "REACT_APP_BACKEND_URL": "api_url",
@@ -19,6 +19,11 @@ FRONT_END = {
     "REACT_APP_AWS_COGNITO_REGION": "user_pool_region",
     "REACT_APP_AWS_USER_POOLS_ID": "user_pool_id",
     "REACT_APP_CLIENT_ID": "user_pool_client_id",
+    "VITE_API_URL": "api_url",
+    "VITE_ASSETS_URL": "assets_url",
+    "VITE_REGION": "region",
+    "VITE_USER_POOL_ID": "user_pool_id",
+    "VITE_USER_POOL_CLIENT_ID": "user_pool_client_id",
 }
 # Terraform's outputs that the console reads, by the variable's name
 _CONSOLE = (
@@ -53,8 +58,14 @@ def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> d
 
 
 def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that the React client reads."""
-    return {name: _first(outputs.get(output) or "") for name, output in FRONT_END.items()}
+    r"""Return the variables that front ends read; ``\$`` is a dollar sign to dotenv and to a shell.
+
+    Unescaped, Vite and others take ``$default`` in the local API's address for a variable's name.
+    """
+    return {
+        name: _first(outputs.get(output) or "").replace("$", r"\$")
+        for name, output in FRONT_END.items()
+    }
 
 
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:

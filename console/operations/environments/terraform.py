@@ -130,9 +130,11 @@ class Workspace:
             "TF_VAR_artifacts_directory": os.path.relpath(self.artifacts, DIRECTORY),
         }
         if target.env == "local":
-            port = os.environ.get("CONSOLE_PORT") or "8501"
+            console = os.environ.get("CONSOLE_PORT") or "8501"
+            demo = os.environ.get("DEMO_PORT") or "3000"
             self._environment["TF_VAR_console_origins"] = json.dumps(
-                [f"http://localhost:{port}", f"http://127.0.0.1:{port}"]
+                [f"http://{host}:{console}" for host in ("localhost", "127.0.0.1")]
+                + [f"http://localhost:{demo}"]
             )
         if target.endpoint:
             place = urlsplit(target.endpoint)

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from console.operations import web
-from console.operations.environments import clients
+from console.operations.environments import clients, settings_files
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.doctor import (
     api,
@@ -403,10 +403,8 @@ def test_expired_credentials_are_one_error_and_the_rest_is_not_checked(
         if field.name not in {"name", "access"}
     )
     (tmp_path / ".env.prod").write_text(f"{settings}ACCOUNT_ID=123456789012\n")
-    names = ("API_GATEWAY_ENDPOINT_URL", "BACKEND_URL", "FRONTEND_URL", "AWS_PROJECT_REGION",
-             "AWS_COGNITO_REGION", "AWS_USER_POOLS_ID", "CLIENT_ID")  # fmt: skip
     (tmp_path / ".env.front-end.prod").write_text(
-        "".join(f"REACT_APP_{name}=x\n" for name in names)
+        "".join(f"{name}=x\n" for name in settings_files.FRONT_END)
     )
 
     class Sts:

@@ -36,7 +36,7 @@ def released() -> list[tuple[str, str]]:
 
 def test_ci_runs_what_a_developer_runs() -> None:
     runs = [step["run"] for step in steps(ROOT / ".github/workflows/ci.yml") if "run" in step]
-    assert runs == [".ci/run", "make lint"]
+    assert runs == [".ci/run", "make lint", "make test-front-end"]
     assert (ROOT / ".ci/run").stat().st_mode & 0o100, ".ci/run must be executable"
     assert "make test" in (ROOT / ".ci/run").read_text()
 

@@ -63,7 +63,7 @@ NAMES = {
 
 # Others' words, data, and the page that quotes what is forbidden
 SKIPPED = re.compile(
-    r"^requirements/|^lambdas/\w+/requirements|\.(?:png|jpg|svg|zip|avif)$|^LICENSE$|\.lock\.hcl$"
+    r"^requirements/|^lambdas/\w+/requirements|\.(?:png|jpg|svg|zip|avif|heic)$|package-lock\.json$|^LICENSE$|\.lock\.hcl$"
     r"|^tests/unit/docs/test_words\.py$"
 )
 

@@ -1,0 +1,152 @@
+import { type Options, ask, fetched } from "./api.js";
+import { AvatarError, brokenConnection } from "./errors.js";
+import { type ScaleOptions, scalePicture } from "./picture.js";
+import type { Pictures, Profile, ProfilePage } from "./profile.js";
+import { type Granted, type Stored, mayPass, put } from "./put.js";
+import { sleep, withRetries } from "./retries.js";
+
+export type { Options } from "./api.js";
+export * from "./errors.js";
+export { acceptedTypes, type Crop, decodePicture, type ScaleOptions, scalePicture } from "./picture.js";
+export * from "./profile.js";
+
+/** How far an upload is: first the picture is scaled, then sent (`sent` grows to 1), then processed. */
+export interface Progress {
+  phase: "preparing" | "sending" | "processing";
+  /** 0 to 1. */
+  sent: number;
+}
+
+export interface UploadOptions extends ScaleOptions {
+  onProgress?: ((progress: Progress) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** A picture that S3 has taken; what becomes of it isn't known yet. */
+export interface Sent extends Stored {
+  key: string;
+  variants: string[];
+}
+
+/** A picture that is an avatar now. */
+export interface Avatar extends Pictures {
+  version: string;
+}
+
+export interface Client {
+  /**
+   * Scales a picture, sends it, and waits until it is the user's avatar.
+   *
+   * Rejects with an AvatarError, or with the signal's reason.
+   */
+  uploadAvatar(file: Blob, options?: UploadOptions): Promise<Avatar>;
+  /** The first half of uploadAvatar: scales the picture and sends it. */
+  sendAvatar(file: Blob, options?: UploadOptions): Promise<Sent>;
+  /** Removes the user's avatar. */
+  removeAvatar(signal?: AbortSignal): Promise<void>;
+  /** Reads the profile of a handle, with a page of its activities. */
+  getProfile(handle: string, cursor?: string | null, signal?: AbortSignal): Promise<ProfilePage>;
+  /** Changes the user's own name and bio. */
+  updateProfile(
+    change: { display_name: string; bio?: string | null },
+    signal?: AbortSignal,
+  ): Promise<Profile>;
+}
+
+/** Seconds: before the first look for the outcome, between looks (the CDN keeps a 404 for 5), in all. */
+const FIRST_LOOK = 1.5;
+const NEXT_LOOK = 3;
+const LONGEST = 90;
+
+/** Returns what talks to one deployment as one user. */
+export function createClient(given: Options): Client {
+  const trimmed = (url: string) => url.replace(/\/+$/, "");
+  const options = { ...given, apiUrl: trimmed(given.apiUrl), assetsUrl: trimmed(given.assetsUrl) };
+
+  async function sendAvatar(file: Blob, upload: UploadOptions = {}): Promise<Sent> {
+    const { signal, onProgress } = upload;
+    signal?.throwIfAborted();
+    onProgress?.({ phase: "preparing", sent: 0 });
+    const picture = await scalePicture(file, upload);
+    signal?.throwIfAborted();
+    onProgress?.({ phase: "sending", sent: 0 });
+    // A picture that was sent as it is has the name and the type that it came with
+    const name = picture === file ? (file as File).name : undefined;
+    const body = {
+      ...(name?.includes(".") && { extension: name.split(".").pop()?.slice(0, 40) }),
+      ...(picture.type && { type: picture.type.slice(0, 100) }),
+      size: picture.size,
+    };
+    let granted: (Granted & { until: number }) | undefined;
+    return withRetries(async () => {
+      if (!granted || Date.now() > granted.until) {
+        const answer = await ask<Granted>(options, "ask", "POST", "/avatars/key_upload", body, signal);
+        // An upload must begin within this time; a second is lost on the way
+        granted = { ...answer, until: Date.now() + (answer.expires_in - 1) * 1000 };
+      }
+      try {
+        const report = (sent: number) => onProgress?.({ phase: "sending", sent });
+        const stored = await put(granted, picture, report, signal);
+        return { value: { ...stored, key: granted.key, variants: granted.variants } };
+      } catch (error) {
+        if (!(error instanceof AvatarError) || !mayPass(error)) throw error;
+        if (error.code !== "network") granted = undefined;
+        return { error };
+      }
+    }, signal);
+  }
+
+  async function outcome(sent: Sent, signal?: AbortSignal): Promise<Avatar> {
+    const under = (folder: string, name: string) =>
+      [options.assetsUrl, folder, sent.key, sent.version, name].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/");
+    const avatar_variants = Object.fromEntries(sent.variants.map((name) => [name, under("variants", name)]));
+    const first = (avatar_variants["512.jpg"] ?? Object.values(avatar_variants)[0])!;
+    const rejected = `${options.assetsUrl}/rejections/${encodeURIComponent(sent.key)}/${encodeURIComponent(sent.version)}.json`;
+    const waiting = new Set([first, ...Object.values(avatar_variants)]);
+    const fresh = { cache: "no-store" } as const;
+    const deadline = Date.now() + LONGEST * 1000;
+    let offline: unknown;
+    for (let wait = FIRST_LOOK; Date.now() < deadline; wait = NEXT_LOOK) {
+      await sleep(wait, signal);
+      try {
+        // The first one says that the picture is good; the others follow it
+        for (const url of waiting) {
+          if (!(await fetched("outcome", url, { ...fresh, method: "HEAD" }, signal)).ok) break;
+          waiting.delete(url);
+        }
+        if (!waiting.size) return { version: sent.version, avatar_url: first, avatar_variants };
+        const refusal = await fetched("outcome", rejected, fresh, signal);
+        const reason = refusal.ok ? await refusal.json() : null;
+        offline = undefined;
+        // One of an earlier upload of the same bytes says nothing of this one
+        if (reason && [reason.version_id, null].includes(sent.versionId))
+          throw new AvatarError(reason.code, reason.message, { step: "outcome", status: 200, body: JSON.stringify(reason) });
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof AvatarError && error.code !== "network") throw error;
+        offline = error;
+      }
+    }
+    if (offline) throw brokenConnection("outcome", offline);
+    throw new AvatarError("pending", "The picture has arrived and is still being processed. Look again later.", { step: "outcome" });
+  }
+
+  return {
+    sendAvatar,
+    async uploadAvatar(file, upload = {}) {
+      const sent = await sendAvatar(file, upload);
+      upload.onProgress?.({ phase: "processing", sent: 1 });
+      return outcome(sent, upload.signal);
+    },
+    async removeAvatar(signal) {
+      await ask(options, "remove", "DELETE", "/avatars", undefined, signal);
+    },
+    getProfile(handle, cursor, signal) {
+      const page = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";
+      return ask(options, "profile", "GET", `/api/activities/${encodeURIComponent(handle)}${page}`, undefined, signal);
+    },
+    updateProfile(change, signal) {
+      return ask(options, "profile", "POST", "/api/profile/update", change, signal);
+    },
+  };
+}

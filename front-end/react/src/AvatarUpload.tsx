@@ -1,0 +1,218 @@
+import {
+  type Avatar as Uploaded, AvatarError, type Client, type Crop, type Progress, acceptedTypes, decodePicture, scalePicture,
+} from "@avatar-ops/client";
+import {
+  type ChangeEvent, type ComponentType, type DragEvent, type ReactElement, useEffect, useId, useRef, useState,
+} from "react";
+import { Avatar, type Person, type Shape } from "./Avatar.js";
+import type { CropDialogProps } from "./CropDialog.js";
+import { type Texts, english } from "./texts.js";
+
+export interface AvatarUploadProps {
+  client: Client;
+  /** Whose picture it is; what is shown until there is another. */
+  profile: Person;
+  shape?: Shape;
+  /** CSS pixels; 128 unless given. */
+  size?: number;
+  /** Whether the user chooses the part to show; true unless given. */
+  crop?: boolean;
+  /** Pixels of the longer side that is sent, at most; 2048 unless given. */
+  maxSide?: number;
+  onUploaded?: (avatar: Uploaded) => void;
+  /** Where it is given, the picture can be removed. */
+  onRemoved?: () => void;
+  texts?: Partial<Texts>;
+}
+
+type State =
+  | { is: "idle"; said?: string }
+  | { is: "asking" }
+  | { is: "cropping"; file: Blob; url: string; Dialog: ComponentType<CropDialogProps> }
+  | { is: "working"; said: string; sent?: number }
+  | { is: "failed"; said: string; again?: () => void };
+
+const PREVIEW_SIDE = 1200;
+// What may have passed by the next time; anything else needs another picture, or another day
+const WORTH_ANOTHER_TRY = ["network", "unavailable", "unexpected", "upload_refused"];
+
+/** Chooses, crops and sends a new avatar: from a file, a camera, by dropping or pasting. */
+export function AvatarUpload({
+  client, profile, shape = "round", size = 128, crop = true, maxSide, onUploaded, onRemoved, texts: given,
+}: AvatarUploadProps): ReactElement {
+  const texts = { ...english, ...given };
+  const [state, setState] = useState<State>({ is: "idle" });
+  const [over, setOver] = useState(false);
+  const files = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
+  const running = useRef<AbortController>(null);
+  const choices = useRef<HTMLDivElement>(null);
+  const hint = useId();
+
+  const busy = state.is === "working" || state.is === "cropping";
+  const url = state.is === "cropping" ? state.url : undefined;
+  useEffect(() => () => { if (url) URL.revokeObjectURL(url); }, [url]);
+  useEffect(() => () => running.current?.abort(), []);
+
+  /** Does the work; what it throws is shown, and done again on demand. */
+  const run = async (work: (signal: AbortSignal) => Promise<void>) => {
+    const mine = new AbortController();
+    running.current = mine;
+    try {
+      await work(mine.signal);
+    } catch (error) {
+      if (mine.signal.aborted) return;
+      const known = error instanceof AvatarError;
+      const again = !known || WORTH_ANOTHER_TRY.includes(error.code);
+      setState({
+        is: "failed", said: known ? error.message : texts.failed, ...(again && { again: () => void run(work) }),
+      });
+    }
+  };
+
+  const open = (file: Blob) =>
+    run(async (signal) => {
+      setState({ is: "working", said: texts.opening });
+      const decoded = crop ? await decodePicture(file) : null;
+      signal.throwIfAborted();
+      if (!decoded) return send(file, undefined, signal);
+      const [{ default: Dialog }, preview] = await Promise.all([
+        import("./CropDialog.js"), scalePicture(decoded, { maxSide: PREVIEW_SIDE }),
+      ]);
+      signal.throwIfAborted();
+      setState({ is: "cropping", file: decoded, url: URL.createObjectURL(preview), Dialog });
+    });
+
+  const send = async (file: Blob, chosen: Crop | undefined, signal: AbortSignal) => {
+    const onProgress = ({ phase, sent }: Progress) =>
+      setState(
+        phase === "sending"
+          ? { is: "working", said: texts.sending, sent }
+          : { is: "working", said: phase === "preparing" ? texts.opening : texts.processing },
+      );
+    const avatar = await client.uploadAvatar(file, { crop: chosen, maxSide, onProgress, signal });
+    setState({ is: "idle", said: texts.uploaded });
+    onUploaded?.(avatar);
+  };
+
+  const remove = () =>
+    run(async (signal) => {
+      setState({ is: "working", said: texts.opening });
+      await client.removeAvatar(signal);
+      setState({ is: "idle", said: texts.removed });
+      onRemoved?.();
+    });
+
+  const cancel = () => {
+    running.current?.abort();
+    setState({ is: "idle" });
+  };
+
+  const take = (transfer: DataTransfer | null): boolean => {
+    const file = transfer && [...transfer.files][0];
+    if (file && !busy) void open(file);
+    return Boolean(file);
+  };
+  const latest = useRef(take);
+  useEffect(() => { latest.current = take; });
+  useEffect(() => {
+    const paste = (event: ClipboardEvent) => {
+      if (!event.defaultPrevented && latest.current(event.clipboardData)) event.preventDefault();
+    };
+    document.addEventListener("paste", paste);
+    return () => document.removeEventListener("paste", paste);
+  }, []);
+
+  // What had the focus may be gone
+  const [before, now] = [useRef(state.is), state.is];
+  useEffect(() => {
+    if (before.current !== now && document.activeElement === document.body)
+      choices.current?.querySelector("button")?.focus({ preventScroll: true });
+    before.current = now;
+  }, [now]);
+
+  const picked = (event: ChangeEvent<HTMLInputElement>) => {
+    const file = event.target.files?.[0];
+    if (file) void open(file);
+    event.target.value = ""; // the same one may be chosen again
+  };
+  const browse = (input: HTMLInputElement | null) => {
+    if (input) input.accept = acceptedTypes();
+    input?.click();
+  };
+  const dragged = (event: DragEvent) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    setOver(true);
+  };
+  const left = (event: DragEvent) => {
+    if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
+  };
+  const dropped = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    if (!take(event.dataTransfer) && !busy) setState({ is: "failed", said: texts.noPicture });
+  };
+
+  const hasPicture = Object.keys(profile.avatar_variants).length > 0;
+  return (
+    <div
+      className="ao-upload" data-state={state.is} data-over={over || undefined}
+      onDragEnter={dragged} onDragOver={dragged} onDragLeave={left} onDrop={dropped}
+    >
+      <Avatar profile={profile} size={size} shape={shape} />
+      <div className="ao-choices" ref={choices}>
+        <input ref={files} type="file" hidden onChange={picked} data-testid="avatar-file" />
+        <input ref={camera} type="file" hidden capture="user" onChange={picked} />
+        {state.is === "asking" ? (
+          // a key each, so that no button, and no focus on it, turns into another one
+          <div key="asking" className="ao-buttons" role="group" aria-label={texts.removeQuestion}>
+            <span>{texts.removeQuestion}</span>
+            <button type="button" className="ao-button" autoFocus onClick={cancel}>{texts.keep}</button>
+            <button type="button" className="ao-button ao-danger" onClick={() => void remove()}>{texts.remove}</button>
+          </div>
+        ) : state.is === "working" ? (
+          <div key="working" className="ao-buttons">
+            <button type="button" className="ao-button" onClick={cancel}>{texts.cancel}</button>
+          </div>
+        ) : (
+          <div key="choosing" className="ao-buttons">
+            <button
+              type="button" className="ao-button ao-primary" aria-describedby={hint}
+              onClick={() => browse(files.current)}
+            >
+              {texts.choose}
+            </button>
+            <button type="button" className="ao-button ao-camera" onClick={() => browse(camera.current)}>
+              {texts.camera}
+            </button>
+            {onRemoved && hasPicture && (
+              <button type="button" className="ao-button" onClick={() => setState({ is: "asking" })}>{texts.remove}</button>
+            )}
+          </div>
+        )}
+        <p id={hint} className="ao-hint" hidden={busy}>{texts.hint}</p>
+        {state.is === "working" && (
+          <progress aria-label={state.said} {...(state.sent !== undefined && { value: state.sent })} />
+        )}
+        <p role="status" className="ao-said">
+          {state.is === "working" || state.is === "idle" ? state.said : ""}
+        </p>
+        {state.is === "failed" && (
+          <p role="alert" className="ao-error">
+            {state.said}{" "}
+            {state.again && (
+              <button type="button" className="ao-button" onClick={state.again}>{texts.tryAgain}</button>
+            )}
+          </p>
+        )}
+      </div>
+      {state.is === "cropping" && (
+        <state.Dialog
+          url={state.url} shape={shape} texts={texts} onCancel={cancel}
+          onCrop={(chosen) => void run((signal) => send(state.file, chosen, signal))}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,5 @@
+export * from "./Avatar.js";
+export { AvatarUpload, type AvatarUploadProps } from "./AvatarUpload.js";
+export { ProfileForm, type ProfileFormProps } from "./ProfileForm.js";
+export { ProfileHeading, type ProfileHeadingProps } from "./ProfileHeading.js";
+export { type Texts, english } from "./texts.js";

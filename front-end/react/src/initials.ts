@@ -1,0 +1,23 @@
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+/** Characters as a person counts them: an emoji of a family is one. */
+export function characters(text: string): string[] {
+  return Array.from(graphemes.segment(text), ({ segment }) => segment);
+}
+
+/** The first character of the first and of the last word that has one; "?" without any. */
+export function initials(name: string): string {
+  const firsts = name
+    .split(/\s+/)
+    .map((word) => characters(word).find((it) => /[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(it)))
+    .filter((it) => it !== undefined);
+  const [first = "?", last] = [firsts[0], firsts.length > 1 ? firsts.at(-1) : undefined];
+  return (first + (last ?? "")).toLocaleUpperCase();
+}
+
+/** A hue of 0 to 359 degrees that stays the same for the same id (FNV-1a). */
+export function hue(id: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(id)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0) % 360;
+}
