@@ -73,7 +73,9 @@ def test_what_a_failed_apply_left_is_destroyed(
     made.run("bootstrap")
     with control.requests_meet(here.access["AWS_ENDPOINT_URL"], ":root", refuse):
         assert "AccessDenied" in made.run("apply", status=1, YES="1")
-        assert "is half applied" in " ".join(made.run("doctor", status=2).split())
+        found = " ".join(made.run("doctor", status=2).split())
+        # what Terraform had begun may have ended by then, and all outputs be there
+        assert "is half applied" in found or "uploads notification" in found
         refused = made.run("destroy", status=1, YES="1")
         assert "user_pool_deletion_protection = false" in refused
         made.set("user_pool_deletion_protection = false")

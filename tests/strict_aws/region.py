@@ -42,7 +42,8 @@ class Region:
             'account_id = "000000000000"',
             'front_end_origins = ["https://example.com"]',
             f'artifacts_directory = "{self._zips}"',
-            # functions speak to the emulator, which is no way to AWS's names
+            # functions speak to the emulator: no way to AWS's names, and no TLS
+            "deny_insecure_transport = false",
             f'jwks_url = "http://localhost:{system.aws_port}/%s/.well-known/jwks.json"',
         ]
         self.set()
