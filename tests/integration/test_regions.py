@@ -74,7 +74,7 @@ def test_what_a_failed_apply_left_is_destroyed(
     with control.requests_meet(here.access["AWS_ENDPOINT_URL"], ":root", refuse):
         assert "AccessDenied" in made.run("apply", status=1, YES="1")
         found = " ".join(made.run("doctor", status=2).split())
-        # by then, what Terraform had begun at the same time may have ended, and all outputs be there
+        # what Terraform had begun may have ended by then, and all outputs be there
         assert "is half applied" in found or "uploads notification" in found
         refused = made.run("destroy", status=1, YES="1")
         assert "user_pool_deletion_protection = false" in refused
