@@ -41,7 +41,7 @@ USD_PER_MILLION = {
     "DELETE": 1.00 + 0.37 + 0.50 + 0.63,
     # put by the sender: S3, the queue, original and avatar read, counted
     "PUT": 5.00 + 1.20 + 0.80 + 0.63,
-    # a marker that S3 announces: the queue, the mark, its subscribers
+    # a marker that S3 announces: the queue, the mark, its notification
     "avatar removed": 1.20 + 1.00 + 5.00 + 0.50,
     "rendered": 3.60 + 15.00 + 0.50,
     "upload rejected": 0.30 + 10.00,
