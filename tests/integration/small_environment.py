@@ -90,7 +90,7 @@ resource "aws_cognito_user_pool" "this" {
 _KNOWN = (
     "api_url", "assets_url", "uploads_bucket", "assets_bucket", "queue_url",
     "dead_letter_queue_url", "user_pool_id", "distribution_id", "user_pool_client_id",
-    "topic_arn", "function_names", "database_url_parameter",
+    "topic_arn", "limits_table", "function_names", "database_url_parameter",
 )  # fmt: skip
 # All that the console reads
 _OUTPUTS = {
