@@ -93,4 +93,5 @@ def test_without_a_policy_the_user_can_do_nothing(here: Deployed) -> None:
     iam = here.root("iam")
     for policy in iam.list_attached_user_policies(UserName="deployer")["AttachedPolicies"]:
         iam.detach_user_policy(UserName="deployer", PolicyArn=policy["PolicyArn"])
-    assert "AccessDenied" in here.run("plan", status=1)
+    assert "Ask for s3:ListBucket" in here.run("plan", status=1)
+    assert "AccessDenied" in here.run("plan", status=1, FORCE="1")
