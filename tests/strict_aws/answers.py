@@ -49,7 +49,8 @@ def global_s3_host(request: Request) -> Answer | None:
     if request.host != GLOBAL_HOST and not request.host.endswith("." + GLOBAL_HOST):
         return None
     bucket, _ = request.s3_object
-    region = s3._notification_bucket_region(bucket) if bucket else "us-east-1"
+    # a bucket that is not there is us-east-1's to miss
+    region = s3._notification_bucket_region(bucket) if bucket in s3._buckets else "us-east-1"
     if region == "us-east-1":
         return None
     if region in OLD_REGIONS:
