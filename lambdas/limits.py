@@ -36,7 +36,7 @@ class Refusal:
     Attributes
     ----------
     code
-        ``locked`` or ``too_many_uploads``.
+        ``locked``, ``erased`` or ``too_many_uploads``.
     retry_after
         Seconds until it may be tried again; None if an operator must unlock the user.
     is_flood
@@ -135,7 +135,11 @@ class Limits:
 
     def _refused(self, user: str, item: dict[str, Any], at: float) -> Refusal | None:
         """Return why, and count how often."""
-        code = "locked" if "locked" in item else "too_many_uploads"
+        # an erased account is locked, too
+        codes = (code for code in ("erased", "locked") if code in item)
+        code = next(codes, "too_many_uploads")
+        if code == "erased":
+            return Refusal(code)  # nothing more is kept of them
         refused = _names(at)[2]
         try:
             self.table.call(

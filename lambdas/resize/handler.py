@@ -175,6 +175,9 @@ def process(upload: Upload) -> None:
     variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
     picture = b""
     refusal = counted.result()
+    if refusal and refusal.code == "erased":
+        store.let_expire(upload, original)
+        return say("upload of an erased account")
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")

@@ -34,6 +34,8 @@ VARIANT_CACHE = "public, max-age=31536000, immutable"
 REJECTION_TAG = "avatar-rejection"
 REMOVED_TAG = "avatar-removed=true"
 """The lifecycle rule of the assets bucket lets what is tagged so expire."""
+ERASED_TAG = "avatar-erased"
+"""That of the uploads bucket likewise, and at once."""
 _POINTER_ATTEMPTS = 10
 _CALLS_AT_ONCE = 8
 _METADATA_KEY_LENGTH = 1400
@@ -338,11 +340,18 @@ class Store:
         key = f"rejections/{upload.name}/{original.version}.json"
         if _fits(key):
             self._write_record(key, upload, original, code, message)
+        self._tag(upload, original, REJECTION_TAG, code)
+
+    def let_expire(self, upload: Upload, original: Original) -> None:
+        """Mark an upload whose user's account is erased, so that nothing of it is kept."""
+        self._tag(upload, original, ERASED_TAG, "true")
+
+    def _tag(self, upload: Upload, original: Original, tag: str, value: str) -> None:
         version: Any = {"VersionId": original.version_id} if original.version_id else {}
         self._s3.put_object_tagging(
             Bucket=upload.bucket,
             Key=upload.key,
-            Tagging={"TagSet": [{"Key": REJECTION_TAG, "Value": code}]},
+            Tagging={"TagSet": [{"Key": tag, "Value": value}]},
             **version,
         )
 

@@ -107,12 +107,19 @@ class Listing:
 
 @dataclass(frozen=True)
 class TakeDown:
-    """The removal of an avatar, as it was shown to whoever confirms it."""
+    """The removal of an avatar, as it was shown to whoever confirms it.
+
+    Attributes
+    ----------
+    drops_caches
+        Whether CloudFront drops it at once; else it does when its time is up.
+    """
 
     target: Target
     deployment: Deployment
     name: str
     listing: Listing
+    drops_caches: bool = True
     action = "clear"
     destructive = True
 
@@ -126,7 +133,8 @@ class TakeDown:
         for item in self.listing.objects:
             yield f"delete {item}"
         yield f"show the default picture at avatars/{self.name}.jpg"
-        yield f"invalidate {' '.join(cdn.paths_of(self.name))}"
+        if self.drops_caches:
+            yield f"invalidate {' '.join(cdn.paths_of(self.name))}"
 
     def check(self) -> None:
         """Raise StaleChangeError if an original has come that `lines` did not show."""
@@ -150,7 +158,9 @@ class TakeDown:
         at = self._listing_now().at
         with progress.timed(report, "Mark as removed"):
             _write_mark(self.deployment, self.name, at)
-        count = _delete_until_empty(self.deployment, self.name, at, report)
+        count = _delete_until_empty(
+            self.deployment, self.name, at, report, drops_caches=self.drops_caches
+        )
         return f"{count} objects deleted"
 
 
@@ -294,7 +304,12 @@ def _default_picture(deployment: Deployment) -> bytes:
 
 
 def _delete_until_empty(
-    deployment: Deployment, name: str, at: datetime, report: progress.Report
+    deployment: Deployment,
+    name: str,
+    at: datetime,
+    report: progress.Report,
+    *,
+    drops_caches: bool,
 ) -> int:
     """Delete and invalidate what is older than the removal until a listing finds nothing."""
     longest = _longest_run(deployment)
@@ -312,7 +327,7 @@ def _delete_until_empty(
         ended = time.monotonic() + longest
         count += len(found)
         deleted = {item.version for item in found if item.bucket == deployment.assets_bucket}
-        if found or cached:
+        if drops_caches and (found or cached):
             cached = True
             try:
                 cdn.invalidate(deployment, cdn.paths_of(name), report)

@@ -68,6 +68,8 @@ class Deployment:
         The SSM parameter with the profile function's database URL; empty without a database.
     limits_table
         The DynamoDB table of limits and locks.
+    legal_holds_bucket
+        The bucket of what the law says must be kept.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Deployment:
     access: Mapping[str, str]
     database_url_parameter: str = ""
     limits_table: str = ""
+    legal_holds_bucket: str = ""
 
     s3: ClassVar[_Client[S3Client]] = _Client("s3")
     sqs: ClassVar[_Client[SQSClient]] = _Client("sqs")

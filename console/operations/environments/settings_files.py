@@ -35,6 +35,7 @@ _CONSOLE = (
     "dead_letter_queue_url",
     "topic_arn",
     "limits_table",
+    "legal_holds_bucket",
     "function_names",
     "database_url_parameter",
 )

@@ -28,6 +28,9 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:SSE-S3 encrypts at rest; a KMS key would add a request charge to each image read
   #checkov:skip=CKV2_AWS_62:Notifications belong to the image pipeline, which configures them for both buckets
   bucket = var.name
+
+  # Only a new bucket: with a bucket that is there, it would be replaced.
+  object_lock_enabled = var.object_lock
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
@@ -153,6 +156,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       expiration {
         days = rule.value
+      }
+
+      dynamic "noncurrent_version_expiration" {
+        for_each = var.versioned ? [1] : []
+
+        content {
+          noncurrent_days = rule.value
+        }
       }
     }
   }
