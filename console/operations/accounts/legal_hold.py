@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -30,7 +30,6 @@ from console.operations.errors import OperationError
 from console.operations.uploads import locks
 
 _CANCELLED = "TransactionCanceledException"
-_ON: Any = {"ObjectLockLegalHoldStatus": "ON"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,10 @@ class PlaceHold:
             with aws_errors("write the manifest"):
                 _put(here, f"{sub}/{at:%Y%m%dT%H%M%S%fZ}/manifest.json", _json(manifest))
             detail.append(f"{len(entries)} files")
+        with progress.timed(report, "Lock the copies"), aws_errors("lock the copies"):
+            for item in _versions(here, sub):
+                if not item["marker"]:
+                    _set_lock(here, item, "ON")
         return f"{len(entries)} files kept; reason: {self.reason}"
 
 
@@ -120,12 +123,13 @@ class ReleaseHold:
         with progress.timed(report, "Delete the copies"), aws_errors("delete the copies"):
             while some := list(itertools.islice(_versions(here, self.sub), 1000)):
                 for item in some:
-                    version: Any = {"Key": item["Key"], "VersionId": item["VersionId"]}
                     if not item["marker"]:
-                        here.s3.put_object_legal_hold(
-                            Bucket=here.legal_holds_bucket, LegalHold={"Status": "OFF"}, **version
-                        )
-                    here.s3.delete_object(Bucket=here.legal_holds_bucket, **version)
+                        _set_lock(here, item, "OFF")
+                    here.s3.delete_object(
+                        Bucket=here.legal_holds_bucket,
+                        Key=item["Key"],
+                        VersionId=item["VersionId"],
+                    )
                     count += not item["marker"]
         with progress.timed(report, "Allow erasure"), aws_errors("release the hold"):
             here.dynamodb.delete_item(TableName=here.limits_table, Key=key(self.sub))
@@ -252,7 +256,6 @@ def _copy(here: Deployment, record: Record, path: str) -> bool:
             Bucket=here.legal_holds_bucket,
             Key=path,
             CopySource=f"{record.stored.bucket}/{quote(record.stored.key)}{version}",
-            **_ON,
         )
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"NoSuchKey", "NoSuchVersion", "404"}:
@@ -262,8 +265,15 @@ def _copy(here: Deployment, record: Record, path: str) -> bool:
 
 
 def _put(here: Deployment, path: str, body: Any) -> None:
-    here.s3.put_object(
-        Bucket=here.legal_holds_bucket, Key=path, Body=body, ChecksumAlgorithm="SHA256", **_ON
+    here.s3.put_object(Bucket=here.legal_holds_bucket, Key=path, Body=body)
+
+
+def _set_lock(here: Deployment, item: dict[str, Any], status: Literal["ON", "OFF"]) -> None:
+    here.s3.put_object_legal_hold(
+        Bucket=here.legal_holds_bucket,
+        Key=item["Key"],
+        VersionId=item["VersionId"],
+        LegalHold={"Status": status},
     )
 
 
