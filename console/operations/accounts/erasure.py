@@ -182,9 +182,10 @@ def _begin(here: Deployment, account: Account) -> float:
     All by DynamoDB's clock, so that another machine can go on.
     """
     for _ in range(_ATTEMPTS):
-        answer = here.dynamodb.get_item(
-            TableName=here.limits_table, Key=locks.key(account.sub), ConsistentRead=True
-        )
+        with aws_errors("look whether the account is locked"):
+            answer = here.dynamodb.get_item(
+                TableName=here.limits_table, Key=locks.key(account.sub), ConsistentRead=True
+            )
         now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
         if begun := answer.get("Item", {}).get("erased"):
             return max(0.0, int(begun["N"]) + ADDRESS_SECONDS - now)
@@ -246,8 +247,10 @@ def _delete_others(here: Deployment, sub: str) -> int:
     """
     count = 0
     with aws_errors("look through the folders of the assets bucket"):
-        answer = here.s3.list_objects_v2(Bucket=here.assets_bucket, Delimiter="/")
-        for folder in answer.get("CommonPrefixes", []):
+        pages = here.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=here.assets_bucket, Delimiter="/"
+        )
+        for folder in [each for page in pages for each in page.get("CommonPrefixes", [])]:
             for found in _of_name(here, f"{folder['Prefix']}{sub}"):
                 if found["Key"] != outcomes.register_key(sub):
                     here.s3.delete_object(Bucket=here.assets_bucket, **found)

@@ -201,7 +201,10 @@ def _require_place(deployment: Deployment) -> None:
 
 
 def _write_item(here: Deployment, sub: str) -> None:
-    answer = here.dynamodb.get_item(TableName=here.limits_table, Key=key(sub), ConsistentRead=True)
+    with aws_errors("look whether the account is held"):
+        answer = here.dynamodb.get_item(
+            TableName=here.limits_table, Key=key(sub), ConsistentRead=True
+        )
     if "Item" in answer:
         return
     now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

@@ -10,6 +10,7 @@ import json
 import mimetypes
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -138,7 +139,7 @@ def _of_object(
                 if error.response["Error"]["Code"] not in MISSING:
                     raise
                 return  # it went while the others were read
-            with found["Body"] as body:
+            with closing(found["Body"]) as body:
                 yield from body.iter_chunks(_CHUNK)
 
     return Record(path, item.stored, read, item, {"etag": item.version, **facts})

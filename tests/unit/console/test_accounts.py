@@ -7,7 +7,7 @@ import json
 import stat
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -271,28 +271,26 @@ def test_what_fails_names_nobody_in_the_audit(
     assert ada not in action.detail
 
 
-STEPS: list[Callable[[], tuple[object, str]]] = [
-    lambda: (erasure, "_wait"),
-    lambda: (takedown, "_write_mark"),
-    lambda: (takedown, "delete"),
-    lambda: (erasure, "_delete_others"),
-    lambda: (erasure.dead_letters, "drop"),
-    lambda: (Audit, "pseudonymise"),
-    lambda: (rows, "delete"),
-    lambda: (rows, "_delete_users"),
+STEPS: list[tuple[Any, str]] = [
+    (erasure, "_wait"),
+    (takedown, "_write_mark"),
+    (takedown, "delete"),
+    (erasure, "_delete_others"),
+    (erasure.dead_letters, "drop"),
+    (Audit, "pseudonymise"),
+    (rows, "delete"),
+    (rows, "_delete_users"),
 ]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step()[1])
-@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
+@pytest.mark.parametrize(
+    "late", [False, pytest.param(True, marks=pytest.mark.long)], ids=["before", "after"]
+)
 def test_killed_anywhere_the_same_command_finishes_it(
-    world: World,
-    ada: str,
-    monkeypatch: pytest.MonkeyPatch,
-    step: Callable[[], tuple[Any, str]],
-    late: bool,
+    world: World, ada: str, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str], late: bool
 ) -> None:
-    where, name = step()
+    where, name = step
     work = getattr(where, name)
 
     def die(*arguments: Any, **options: Any) -> None:
@@ -303,25 +301,9 @@ def test_killed_anywhere_the_same_command_finishes_it(
     with monkeypatch.context() as patch:
         patch.setattr(where, name, die)
         with pytest.raises(Died):
-            world.erase("ada")
-    world.erase(ada)  # by handle it is found until the rows are gone, and nothing is left then
-    assert len(world.traces(ada, "@ada")) == 2
-
-
-@pytest.mark.parametrize("step", STEPS[:-1], ids=lambda step: step()[1])
-def test_until_the_rows_are_gone_the_handle_finds_what_is_left(
-    world: World, ada: str, monkeypatch: pytest.MonkeyPatch, step: Callable[[], tuple[Any, str]]
-) -> None:
-    where, name = step()
-
-    def die(*_: Any, **__: Any) -> None:
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(where, name, die)
-        with pytest.raises(Died):
-            world.erase("ada")
-    world.erase("@ada")
+            world.erase("@ada")
+    # the handle leads to the account until its rows are gone, and nothing else is left then
+    world.erase(ada if late and where is rows else "@ada")
     assert len(world.traces(ada, "@ada")) == 2
 
 
@@ -467,7 +449,7 @@ def test_a_second_hold_adds_what_has_come_since(world: World, ada: str) -> None:
     hold(world)
     added = held(world).keys() - before.keys()
     assert held(world).items() >= before.items()  # nothing is copied twice
-    assert len([key for key in added if "/originals/" in key]) == 1
+    assert len([key for key in added if key.endswith(".png")]) == 1
 
 
 def test_a_hold_that_died_half_way_is_finished_and_refuses_already(
@@ -631,9 +613,6 @@ def test_of_nobody_nothing_is_exported(world: World, tmp_path: Path) -> None:
 
 
 def test_what_went_meanwhile_is_said_to_be_gone(world: World, ada: str, tmp_path: Path) -> None:
-    def confirm(_: changes.Change) -> None:
-        return
-
     change = export.export(world.target, world.here, world.account("ada"), tmp_path / "a.zip")
     read = export.records.of_account
 
