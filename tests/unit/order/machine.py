@@ -635,7 +635,7 @@ class Order(RuleBasedStateMachine):
         try:
             Client(self.table).get_item()
         except (ClientError, BotoCoreError):
-            if self.s3.seconds <= (self.table.erased or 0) + ADDRESS_SECONDS:
+            if self.time() <= (self.table.erased or 0) + ADDRESS_SECONDS:
                 return None
         return Refusal("erased") if self.table.erased is not None else None
 

@@ -674,7 +674,7 @@ def test_what_is_shown_while_an_account_is_erased_goes_too(
     world.with_erasures = True
     order = type("Order", (Order,), {"world": world})()
     erasing = order._erase()
-    until(order, erasing, "put_object avatars/")
+    until(order, erasing, "create_invalidation")
     order.a_second_passes()
     show_without_asking(order)
     assert order.shown
