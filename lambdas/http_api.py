@@ -26,6 +26,13 @@ def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def later(status: int, code: str, message: str, seconds: int) -> dict[str, Any]:
+    """Return a refusal that says in how many seconds it may be tried again."""
+    refused = refusal(status, code, message, retry_after=seconds)
+    refused["headers"]["retry-after"] = str(seconds)
+    return refused
+
+
 def refusal(status: int, code: str, message: str, **more: Any) -> dict[str, Any]:
     """Return an answer that says in `message` what to do, and in `code` why."""
     return answer(status, {"error": {"code": code, "message": message} | more})

@@ -1,9 +1,10 @@
-"""How many pictures a user may send, and whether the user is locked out.
+"""How many pictures a user may send and remove, and whether the user is locked out.
 
 One item of a table for each user. `resize` counts in it each upload of which S3 notifies it, by the
 time that S3 gives, and by an id, so that a message that comes twice counts once; `presign` looks
-before it gives an address. Where the table can't be asked, both go on without it, and log it:
-nobody's picture waits for a counter.
+before it gives an address. `remove` counts in an item of its own: who has sent too much, or is
+locked out, may remove the picture nevertheless. Where the table can't be asked, all go on without
+it, and log it: nobody's picture waits for a counter.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from dynamodb import ConditionFailedError, Table, TableError
 
 SHORT_SECONDS = 600
 DAY_SECONDS = 86_400
+_WINDOWS = {"s": SHORT_SECONDS, "d": DAY_SECONDS, "r": SHORT_SECONDS}
+"""How long a count lasts: of what passed, for both limits, and of what was refused."""
 _KEPT_SECONDS = 3 * DAY_SECONDS
 """After the last upload, the item goes."""
 _OLD_COUNTS = 20
@@ -36,7 +39,7 @@ class Refusal:
     Attributes
     ----------
     code
-        ``locked``, ``erased`` or ``too_many_uploads``.
+        ``locked``, ``erased``, ``too_many_uploads`` or ``too_many_removals``.
     retry_after
         Seconds until it may be tried again; None if an operator must unlock the user.
     is_flood
@@ -50,7 +53,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many uploads a user may send in each ten minutes and in each day, UTC."""
+    """How many uploads a user may send in each ten minutes and in each day, UTC; and removals."""
 
     table: Table
     short: int
@@ -94,43 +97,65 @@ class Limits:
         at
             When S3 stored it, in seconds since 1970.
         """
-        short, day, refused = _names(at)
-        names = {"#s": short, "#d": day, "#l": "locked"}
-        identity = {"SS": [hashlib.sha256(upload.encode()).hexdigest()[:12]]}
         try:
-            answer = self.table.call(
-                "UpdateItem",
-                Key=_key(user),
-                UpdateExpression="ADD #s :ids, #d :ids SET expires = :expires",
-                ConditionExpression="attribute_not_exists(#l)"
-                " AND (attribute_not_exists(#s) OR size(#s) < :short OR contains(#s, :id))"
-                " AND (attribute_not_exists(#d) OR size(#d) < :long OR contains(#d, :id))",
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={
-                    ":ids": identity,
-                    ":id": {"S": identity["SS"][0]},
-                    ":short": {"N": str(self.short)},
-                    ":long": {"N": str(self.long)},
-                    ":expires": {"N": str(int(at) + _KEPT_SECONDS)},
-                },
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-            self._drop_old(user, answer["Attributes"], {short, day, refused})
+            self._add(user, upload, at)
         except ConditionFailedError as failure:
             return self._refused(user, failure.item, at)
         except TableError as error:
             self._not_asked(error)
         return None
 
+    def count_removal(self, user: str, request: str) -> Refusal | None:
+        """Count a removal, once for each request, and say why it may not be; None if it may."""
+        at = time.time()
+        try:
+            self._add(f"removals/{user}", request, at)  # no user's name has a slash
+        except ConditionFailedError as failure:
+            return Refusal("too_many_removals", self._wait(failure.item, at))
+        except TableError as error:
+            self._not_asked(error)
+        return None
+
+    def _add(self, user: str, event: str, at: float) -> None:
+        """Add to the counts of a time, unless they are full and don't have it already.
+
+        Raises
+        ------
+        ConditionFailedError
+            With the item, if they are full, or the user is locked.
+        """
+        identity = hashlib.sha256(event.encode()).hexdigest()[:12]
+        answer = self.table.call(
+            "UpdateItem",
+            Key=_key(user),
+            UpdateExpression="ADD #s :ids, #d :ids SET expires = :expires",
+            ConditionExpression="attribute_not_exists(#l)"
+            " AND (attribute_not_exists(#s) OR size(#s) < :short OR contains(#s, :id))"
+            " AND (attribute_not_exists(#d) OR size(#d) < :long OR contains(#d, :id))",
+            ExpressionAttributeNames={"#s": _name("s", at), "#d": _name("d", at), "#l": "locked"},
+            ExpressionAttributeValues={
+                ":ids": {"SS": [identity]},
+                ":id": {"S": identity},
+                ":short": {"N": str(self.short)},
+                ":long": {"N": str(self.long)},
+                ":expires": {"N": str(int(at) + _KEPT_SECONDS)},
+            },
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        self._drop_old(user, answer["Attributes"], at)
+
     def _refusal(self, item: dict[str, Any], at: float) -> Refusal | None:
-        short, day, _ = _names(at)
         if "locked" in item:
             return Refusal("locked")
-        if len(item.get(day, {}).get("SS", [])) >= self.long:
-            return Refusal("too_many_uploads", DAY_SECONDS - int(at) % DAY_SECONDS)
-        if len(item.get(short, {}).get("SS", [])) >= self.short:
-            return Refusal("too_many_uploads", SHORT_SECONDS - int(at) % SHORT_SECONDS)
+        wait = self._wait(item, at)
+        return Refusal("too_many_uploads", wait) if wait else None
+
+    def _wait(self, item: dict[str, Any], at: float) -> int | None:
+        """Return in how many seconds a full count ends; None if none is full."""
+        for name, full in (("d", self.long), ("s", self.short)):
+            if len(item.get(_name(name, at), {}).get("SS", [])) >= full:
+                return _WINDOWS[name] - int(at) % _WINDOWS[name]
         return None
 
     def _refused(self, user: str, item: dict[str, Any], at: float) -> Refusal | None:
@@ -140,14 +165,13 @@ class Limits:
         code = next(codes, "too_many_uploads")
         if code == "erased":
             return Refusal(code)  # nothing more is kept of them
-        refused = _names(at)[2]
         try:
             self.table.call(
                 "UpdateItem",
                 Key=_key(user),
                 UpdateExpression="ADD #r :one",
                 ConditionExpression="attribute_not_exists(#r) OR #r < :short",
-                ExpressionAttributeNames={"#r": refused},
+                ExpressionAttributeNames={"#r": _name("r", at)},
                 ExpressionAttributeValues={":one": {"N": "1"}, ":short": {"N": str(self.short)}},
             )
         except ConditionFailedError:
@@ -156,8 +180,8 @@ class Limits:
             self._not_asked(error)
         return Refusal(code)
 
-    def _drop_old(self, user: str, item: dict[str, Any], current: set[str]) -> None:
-        old = [name for name in item if re.fullmatch("[sdr][0-9]+", name) and name not in current]
+    def _drop_old(self, user: str, item: dict[str, Any], at: float) -> None:
+        old = [name for name in item if _is_past(name, at)]
         if len(old) <= _OLD_COUNTS:
             return
         names = {f"#{number}": name for number, name in enumerate(old[:100])}
@@ -176,10 +200,11 @@ def _key(user: str) -> dict[str, Any]:
     return {"user": {"S": user}}
 
 
-def _names(at: float) -> tuple[str, str, str]:
-    """Return the attributes that count a time's ten minutes, its day, and what was refused."""
-    return f"s{int(at) // SHORT_SECONDS}", f"d{int(at) // DAY_SECONDS}", _refused_name(at)
+def _name(kind: str, at: float) -> str:
+    """Return the attribute that holds a time's count."""
+    return f"{kind}{int(at) // _WINDOWS[kind]}"
 
 
-def _refused_name(at: float) -> str:
-    return f"r{int(at) // SHORT_SECONDS}"
+def _is_past(name: str, at: float) -> bool:
+    count = re.fullmatch(f"({'|'.join(_WINDOWS)})([0-9]+)", name)
+    return count is not None and int(count[2]) < int(at) // _WINDOWS[count[1]]

@@ -117,19 +117,23 @@ module "remove" {
   description        = "Removes the avatar of a signed-in user."
   zip_path           = "${var.artifacts_directory}/remove.zip"
   handler            = "remove.handler.handler"
-  timeout            = 10 # two tries
+  timeout            = 15 # two tries each of S3, and of the table
   log_retention_days = var.log_retention_days
   log_kms_key_arn    = var.log_kms_key_arn
 
-  environment = {
+  environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
-  }
+  })
 
   permissions = {
     # A delete marker: to delete a version for good is another action, which no function has.
     MarkDeleted = {
       actions   = ["s3:DeleteObject"]
       resources = ["${module.uploads.arn}/*"]
+    }
+    CountRemovals = {
+      actions   = ["dynamodb:UpdateItem"]
+      resources = [module.limits.arn]
     }
   }
 }

@@ -252,6 +252,7 @@ module "observability" {
     }
   }
 
+  # `remove` asks too, in the same way
   limiting_functions = {
     presign = module.presign.name
     resize  = module.resize.name

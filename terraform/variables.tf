@@ -151,7 +151,7 @@ variable "resize" {
 # Avatars
 
 variable "upload_limits" {
-  description = "Pictures that a user may send in each ten minutes, and in each day."
+  description = "Pictures that a user may send in each ten minutes, and in each day; and as many removals."
   type = object({
     per_10_minutes = optional(number, 20)
     per_day        = optional(number, 100)

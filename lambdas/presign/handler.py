@@ -39,11 +39,7 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         if refusal.retry_after is None:
             return http_api.refusal(403, "locked", _LOCKED)
         sentence = _TOO_MANY.format(math.ceil(refusal.retry_after / 60))
-        answer = http_api.refusal(
-            429, "too_many_uploads", sentence, retry_after=refusal.retry_after
-        )
-        answer["headers"]["retry-after"] = str(refusal.retry_after)
-        return answer
+        return http_api.later(429, "too_many_uploads", sentence, refusal.retry_after)
     url = presign_put(
         SETTINGS.bucket_url,
         key,

@@ -6,6 +6,7 @@ orders the removal with them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import boto3
@@ -15,9 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 import env_settings
 import http_api
 import json_log
+from limits import Limits
 
 LOG = json_log.logger("remove")
+LIMITS = Limits.from_environment(LOG, seconds=1)  # a user waits
 _BUCKET = env_settings.text("UPLOADS_BUCKET_NAME")
+_TOO_MANY = "The picture was removed too many times. Wait {0} minutes, then try again."
 _s3 = boto3.client(
     "s3",
     config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2}),
@@ -31,6 +35,11 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
     if key is None:
         LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
         return http_api.refusal(401, "unauthorized", "Sign in first.")
+    if LIMITS and (refusal := LIMITS.count_removal(key, event["requestContext"]["requestId"])):
+        LOG.info("refused", extra={"fields": {"key": key, "code": refusal.code}})
+        seconds = refusal.retry_after or 1
+        sentence = _TOO_MANY.format(math.ceil(seconds / 60))
+        return http_api.later(429, "too_many_removals", sentence, seconds)
     try:
         marker = _s3.delete_object(Bucket=_BUCKET, Key=key)
     except (BotoCoreError, ClientError):

@@ -118,8 +118,11 @@ run "gives_each_role_what_it_needs" {
     condition = {
       for statement in jsondecode(module.remove.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if statement.Sid != "WriteLogs"
-    } == { MarkDeleted = [["s3:DeleteObject"], ["arn:aws:s3:::uploads/*"]] }
-    error_message = "remove may put delete markers, and nothing else: no version is deleted for good."
+      } == {
+      MarkDeleted   = [["s3:DeleteObject"], ["arn:aws:s3:::uploads/*"]]
+      CountRemovals = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+    }
+    error_message = "remove may put delete markers and count them, and nothing else: no version is deleted for good."
   }
 
   assert {

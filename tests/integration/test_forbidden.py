@@ -197,6 +197,7 @@ ATTEMPTS = {
         lambda client, here, _: client("dynamodb").update_item(
             TableName=here.limits_table, Key={"user": {"S": NAME}}
         ),
+        "remove",
         "resize",
     ),
     "delete a user's limits": attempt(

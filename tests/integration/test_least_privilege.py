@@ -192,6 +192,17 @@ def counted(scene: Scene) -> None:
     here.dynamodb.delete_item(**key)
 
 
+def removal_counted(scene: Scene) -> None:
+    """Count a user's removal."""
+    here = scene.here
+    key: Any = {"user": {"S": f"removals/{scene.ada.sub}"}}
+    here.dynamodb.delete_item(TableName=here.limits_table, Key=key)
+    removed_by_user(scene)
+    found = here.dynamodb.get_item(TableName=here.limits_table, Key=key, ConsistentRead=True)
+    if "Item" not in found:
+        raise DeniedError("the removal was not counted")
+
+
 def rejected(scene: Scene) -> None:
     """Refuse a broken upload, with a reason for its user and a mark for operators."""
     here, broken = scene.here, scene.broken
@@ -467,6 +478,9 @@ PROOFS = {
     ),
     "remove/MarkDeleted s3:DeleteObject": Proof(
         "users can't remove their avatar", "flow", removed_by_user
+    ),
+    "remove/CountRemovals dynamodb:UpdateItem": Proof(
+        "a user may remove the picture as often as requests are answered", "flow", removal_counted
     ),
     "cleanup/SeeCurrentAvatar s3:GetObject": _CLEANUP,
     "cleanup/ListImages s3:ListBucket": _CLEANUP,

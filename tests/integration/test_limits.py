@@ -14,6 +14,7 @@ from console.operations.progress import ignore
 from console.operations.uploads import locks, outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import NOWHERE, picture, wait_for_version, wait_until
+from tests.integration.test_removal import remove
 from tests.integration.test_uploads import ask, grant
 
 LIMIT = 20
@@ -21,7 +22,8 @@ LIMIT = 20
 
 def forget(here: Deployment, user: SignIn) -> None:
     """Let the user begin again."""
-    here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": {"S": user.sub}})
+    for item in (user.sub, f"removals/{user.sub}"):
+        here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": {"S": item}})
 
 
 @pytest.fixture
@@ -87,6 +89,16 @@ def test_a_user_who_sends_too_much_is_told_when_to_go_on(
     assert answer.status == 429
     assert "retry-after" in answer.headers
     assert ask(here, ada.token, {"extension": "jpg", "size": 1000}).status == 200
+
+
+def test_who_removes_without_end_is_told_when_to_go_on(here: Deployment, newcomer: SignIn) -> None:
+    at_a_beginning()
+    answers = [remove(here, newcomer) for _ in range(LIMIT + 1)]
+    assert [answer.status for answer in answers] == [202] * LIMIT + [429]
+    error = (answers[-1].json() or {})["error"]
+    assert error["code"] == "too_many_removals"
+    assert answers[-1].headers["retry-after"] == str(error["retry_after"])
+    assert ask(here, newcomer.token, {"extension": "jpg", "size": 1000}).status == 200
 
 
 def test_a_locked_user_sends_nothing(here: Deployment, newcomer: SignIn) -> None:

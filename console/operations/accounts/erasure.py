@@ -117,6 +117,7 @@ class Erase:
         with progress.timed(report, "Lock"):
             left = _begin(here, account)
         _wait(left, report)
+        locks.drop_removals(here, account.sub)
         taken_down = _take_down(self, report)
         others = _delete_others(here, account.sub)
         done = [f"{taken_down}, {others} others"]

@@ -88,7 +88,10 @@ def of_account(target: Target, deployment: Deployment, account: Account) -> Iter
             yield _of_object(deployment, item, f"{kind}/{_safe(rest)}", facts)
     yield _asked("sign-in.json", lambda: [_user(user) for user in users(deployment, account.sub)])
     if deployment.limits_table:
-        yield _asked("limits.json", lambda: locks.item(deployment, account.sub))
+        yield _asked(
+            "limits.json",
+            lambda: [find(deployment, account.sub) for find in (locks.item, locks.removals)],
+        )
     if deployment.database_url_parameter:
         url = target.database_url
         yield _asked("profile.json", lambda: list(rows.profiles(url(), account.sub)))

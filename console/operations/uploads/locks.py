@@ -117,6 +117,16 @@ def item(deployment: Deployment, user: str) -> dict[str, Any]:
     return {name: _plain(value) for name, value in found.get("Item", {}).items()}
 
 
+def removals(deployment: Deployment, user: str) -> dict[str, Any]:
+    """Return what the table has of the user's removals, which `remove` counts apart."""
+    return item(deployment, f"removals/{user}")
+
+
+def drop_removals(deployment: Deployment, user: str) -> None:
+    """Delete the counts of a user's removals."""
+    drop(deployment, f"removals/{user}")
+
+
 def is_erased(deployment: Deployment, user: str) -> bool:
     """Say whether the user's account is being erased, or was within the last month."""
     return bool(deployment.limits_table) and "erased" in item(deployment, user)

@@ -60,9 +60,10 @@ class World:
         deployments.reject(self.here, f"{sub}.gif")
         self.here.s3.delete_object(Bucket="uploads", Key=f"{sub}.gif")
         deployments.bury(self.here, sub)
-        self.here.dynamodb.put_item(
-            TableName="limits", Item={"user": {"S": sub}, "s1": {"SS": ["0123"]}}
-        )
+        for key in (sub, f"removals/{sub}"):
+            self.here.dynamodb.put_item(
+                TableName="limits", Item={"user": {"S": key}, "s1": {"SS": ["0123"]}}
+            )
         with psycopg.connect(self.database) as connection:
             row = connection.execute(
                 "INSERT INTO users (display_name, handle, email, cognito_user_id, bio)"
@@ -561,7 +562,8 @@ def test_an_export_has_all_of_the_user_and_nothing_of_another(
     assert json.loads(files["profile.json"])[0]["bio"] == "née Byron ✍"
     assert files["activities.jsonl"].count(b"ada says") == 2
     assert json.loads(files["audit.json"])[0]["action"] == "lock"
-    assert json.loads(files["limits.json"])["s1"] == ["0123"]
+    limits = json.loads(files["limits.json"])
+    assert limits[0]["s1"] == limits[1]["s1"] == ["0123"]
     (user,) = json.loads(files["sign-in.json"])
     assert user["attributes"]["sub"] == ada
     manifest = json.loads(files["manifest.json"])

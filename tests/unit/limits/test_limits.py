@@ -127,6 +127,28 @@ def test_a_locked_user_sends_nothing_until_unlocked(three: Limits, table: MotoTa
     assert three.count("ada", "1", NOW) is None
 
 
+def test_removals_have_the_same_limits_of_their_own(three: Limits, table: MotoTable) -> None:
+    table.client.put_item(TableName="limits", Item={"user": {"S": "ada"}, "locked": {"N": "1"}})
+    for number in (0, 1, 2, 2):  # the last request comes twice
+        assert three.count_removal("ada", str(number)) is None
+    assert three.count_removal("ada", "3") == Refusal("too_many_removals", 400)
+    assert three.count_removal("grace", "3") is None
+    assert three.count("grace", "1", NOW) is None
+    assert set(table.item()) == {"user", "locked"}  # what the lock is in has not changed
+    assert "expires" in table.item("removals/ada")
+
+
+def test_what_came_late_takes_no_later_count_away(table: MotoTable) -> None:
+    many = Limits(table, 3, 100, logging.getLogger("limits"))  # type: ignore[arg-type]
+    for number in range(30):
+        assert many.count("ada", f"before {number}", NOW - 600 * (number + 1)) is None
+    for number in range(3):
+        assert many.count("ada", str(number), NOW) is None
+    for number in range(30):
+        assert many.count("ada", f"late {number}", NOW - 600 * (number + 1)) is None
+    assert many.count("ada", "3", NOW) == Refusal("too_many_uploads")
+
+
 def test_an_item_expires_and_does_not_grow_for_ever(table: MotoTable) -> None:
     many = Limits(table, 3, 5, logging.getLogger("limits"))  # type: ignore[arg-type]
     for number in range(100):

@@ -79,10 +79,10 @@ class World:
     ----------
     client
         Makes the functions' S3 client.
-    with_removals
-        Whether avatars are taken down; what has to do with uploads alone shows sooner without.
-    with_erasures
-        Whether accounts are erased.
+    with_removals, with_rights, with_erasures
+        Whether operators take avatars down; whether users remove them, and what was replaced is
+        cleaned up meanwhile; and whether accounts are erased. What has to do with uploads alone, or
+        operators, shows sooner without.
     connections
         One for each worker that records, and one for the test.
     """
@@ -94,6 +94,7 @@ class World:
     watcher: Connection
     client: Callable[[S3], Client] = Client
     with_removals: bool = True
+    with_rights: bool = True
     with_erasures: bool = False
     runs: int = 0
     steps: int = 0
@@ -251,7 +252,7 @@ class Order(RuleBasedStateMachine):
             if not worker.done:
                 self._step(worker)
 
-    @precondition(lambda self: self.world.with_removals)
+    @precondition(lambda self: self.world.with_rights)
     @rule(key=st.sampled_from(KEYS))
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket="uploads", Key=key)
@@ -260,7 +261,7 @@ class Order(RuleBasedStateMachine):
     def a_second_passes(self) -> None:
         self.s3.seconds += 1
 
-    @precondition(lambda self: self.cleanups)
+    @precondition(lambda self: self.cleanups and self.world.with_rights)
     @rule()
     def minutes_pass(self) -> None:
         """Let cleanups fall due; who is at work is stopped at its next call."""
@@ -778,6 +779,9 @@ class Table:
         if self.erased is None or "legal-hold" in str(Key):
             return answer
         return answer | {"Item": {"erased": {"N": str(self.erased)}}}
+
+    def delete_item(self, **_: Any) -> dict[str, Any]:
+        return {}
 
     def transact_write_items(self, *, TransactItems: Any) -> dict[str, Any]:  # noqa: N803
         if self.erased is not None:

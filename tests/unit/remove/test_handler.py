@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from json_log import JsonFormatter
+from limits import Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -50,7 +51,10 @@ def request(sub: Any) -> dict[str, Any]:
     return {
         "routeKey": "DELETE /avatars",
         "body": json.dumps({"key": "grace"}),
-        "requestContext": {"authorizer": {"lambda": {"sub": sub, "username": "x"}}},
+        "requestContext": {
+            "requestId": "request-1",
+            "authorizer": {"lambda": {"sub": sub, "username": "x"}},
+        },
     }
 
 
@@ -69,6 +73,25 @@ def test_marks_the_callers_original_as_deleted_and_keeps_its_versions(
 
 def test_removing_what_is_not_there_succeeds(remove: ModuleType) -> None:
     assert remove.handler(request("ada"), CONTEXT)["statusCode"] == 202
+
+
+def test_who_removes_without_end_is_told_when_to_go_on(
+    s3: S3Client, remove: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def full(*arguments: str) -> Refusal:
+        asked.append(arguments)
+        return Refusal("too_many_removals", 90)
+
+    monkeypatch.setattr(remove, "LIMITS", SimpleNamespace(count_removal=full))
+    answer = remove.handler(request("ada"), CONTEXT)
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (429, "90")
+    error = json.loads(answer["body"])["error"]
+    assert (error["code"], error["retry_after"]) == ("too_many_removals", 90)
+    assert "Wait 2 minutes" in error["message"]
+    assert asked == [("ada", "request-1")]
+    assert "DeleteMarkers" not in s3.list_object_versions(Bucket="uploads")
 
 
 @pytest.mark.parametrize("sub", [None, "", "a/b", "ada.png", 1])
