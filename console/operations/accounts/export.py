@@ -51,6 +51,8 @@ class Export:
         """Raise OperationError if the file is there already, or can't be made."""
         if self.file.exists():
             raise OperationError(f"{self.file} is there already.", "Give another one: FILE=ada.zip")
+        if self.file.parent == folder(self.target):
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.file.parent.is_dir():
             raise OperationError(
                 f"There is no folder {self.file.parent}.", "Make it, or give another file: FILE="
@@ -58,6 +60,7 @@ class Export:
 
     def execute(self, report: progress.Report) -> str:
         """Write it; what is there at the end is whole."""
+        delete_old(self.target)
         unfinished = self.file.with_name(f"{self.file.name}.part")
         unfinished.unlink(missing_ok=True)
         try:
