@@ -156,6 +156,9 @@ def process(upload: Upload) -> None:
     try:
         pointer, original = store.read(upload)
     except StaleUploadError:
+        refusal = counted.result()
+        if refusal and refusal.code == "erased":  # and removed since
+            store.let_expire(upload)
         leftovers.announce(upload.name)
         return say("upload already shown or superseded")
     finally:
@@ -176,7 +179,7 @@ def process(upload: Upload) -> None:
     picture = b""
     refusal = counted.result()
     if refusal and refusal.code == "erased":
-        store.let_expire(upload, original)
+        store.let_expire(upload)
         return say("upload of an erased account")
     try:
         if upload.is_reserved:

@@ -340,14 +340,18 @@ class Store:
         key = f"rejections/{upload.name}/{original.version}.json"
         if _fits(key):
             self._write_record(key, upload, original, code, message)
-        self._tag(upload, original, REJECTION_TAG, code)
+        self._tag(upload, original.version_id, REJECTION_TAG, code)
 
-    def let_expire(self, upload: Upload, original: Original) -> None:
+    def let_expire(self, upload: Upload) -> None:
         """Mark an upload whose user's account is erased, so that nothing of it is kept."""
-        self._tag(upload, original, ERASED_TAG, "true")
+        try:
+            self._tag(upload, upload.version_id, ERASED_TAG, "true")
+        except ClientError as error:
+            if _code(error) not in {"NoSuchVersion", "NoSuchKey"}:  # it is erased already
+                raise
 
-    def _tag(self, upload: Upload, original: Original, tag: str, value: str) -> None:
-        version: Any = {"VersionId": original.version_id} if original.version_id else {}
+    def _tag(self, upload: Upload, version_id: str | None, tag: str, value: str) -> None:
+        version: Any = {"VersionId": version_id} if version_id else {}
         self._s3.put_object_tagging(
             Bucket=upload.bucket,
             Key=upload.key,
