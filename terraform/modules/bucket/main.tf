@@ -29,7 +29,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV2_AWS_62:Notifications belong to the image pipeline, which configures them for both buckets
   bucket = var.name
 
-  # Only a new bucket: with a bucket that is there, it would be replaced.
+  # Of a bucket that is there, a change would make another.
   object_lock_enabled = var.object_lock
 }
 
@@ -61,7 +61,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  count = var.versioned ? 1 : 0
+  # With Object Lock, S3 keeps versions by itself.
+  count = var.versioned && !var.object_lock ? 1 : 0
 
   bucket = aws_s3_bucket.this.id
 
