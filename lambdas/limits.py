@@ -105,6 +105,26 @@ class Limits:
             self._not_asked(error)
         return None
 
+    def look_for_erasure(self, user: str) -> Refusal | None:
+        """Say whether the user's account is erased, without counting: for operators' messages.
+
+        An update that changes nothing, as `resize` may do no other call.
+        """
+        try:
+            self.table.call(
+                "UpdateItem",
+                Key=_key(user),
+                UpdateExpression="REMOVE #n",
+                ConditionExpression="attribute_exists(#e)",
+                ExpressionAttributeNames={"#n": "none", "#e": "erased"},
+            )
+        except ConditionFailedError:
+            return None
+        except TableError as error:
+            self._not_asked(error)
+            return None
+        return Refusal("erased")
+
     def count_removal(self, user: str, request: str) -> Refusal | None:
         """Count a removal, once for each request, and say why it may not be; None if it may."""
         at = time.time()

@@ -126,10 +126,12 @@ def _milliseconds_since(event_time: str | None) -> int | None:
 
 def _count(upload: Upload) -> Refusal | None:
     """Count a user's upload; what operators send, or queue again, is not counted."""
-    if limits is None or upload.event_time is None or upload.removes:
+    if limits is None or upload.removes:
         return None
     if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", upload.key):
         return None
+    if upload.event_time is None:
+        return limits.look_for_erasure(upload.key)
     at = datetime.fromisoformat(upload.event_time).timestamp()
     return limits.count(upload.key, f"{upload.version_id} {upload.sequencer}", at)
 

@@ -347,7 +347,7 @@ class Store:
         try:
             self._tag(upload, upload.version_id, ERASED_TAG, "true")
         except ClientError as error:
-            if _code(error) not in {"NoSuchVersion", "NoSuchKey"}:  # it is erased already
+            if _code(error) not in {"NoSuchVersion", "NoSuchKey", "MethodNotAllowed"}:  # it is gone
                 raise
 
     def _tag(self, upload: Upload, version_id: str | None, tag: str, value: str) -> None:

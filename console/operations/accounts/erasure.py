@@ -84,8 +84,8 @@ class Erase:
             yield "leave the CDN's copies until their time is up"
         yield "delete its messages in the dead-letter queues"
         for username in account.usernames:
-            deed = "leave" if self.keeps_user else "delete"
-            yield f"{deed} the user {username} of the pool {here.user_pool_id}"
+            verb = "leave" if self.keeps_user else "delete"
+            yield f"{verb} the user {username} of the pool {here.user_pool_id}"
         if here.database_url_parameter:
             yield f"call it {self.subject} in the audit"
             yield f"delete {len(account.handles)} profiles, {account.activities:,} activities"

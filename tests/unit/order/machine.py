@@ -640,6 +640,9 @@ class Order(RuleBasedStateMachine):
                 return None
         return Refusal("erased") if self.table.erased is not None else None
 
+    def look_for_erasure(self, user: str) -> Refusal | None:
+        return self.count(user, "", 0.0)
+
     def _erase(self) -> Worker:
         target = Target("local", "", "", None, Path("nowhere"))
 
