@@ -21,7 +21,7 @@ from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import locks, names, outcomes
+from console.operations.uploads import names, outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
@@ -143,8 +143,6 @@ def _classify(
         if uploaded != queued_of and settled:
             missing.append(version_id)
             queued_of = uploaded
-    if missing and locks.is_erased(deployment, name):
-        return "rejected", []  # it came late, and expires
     return ("missing" if missing else "rejected"), missing
 
 

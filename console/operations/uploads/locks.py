@@ -127,11 +127,6 @@ def drop_removals(deployment: Deployment, user: str) -> None:
     drop(deployment, f"removals/{user}")
 
 
-def is_erased(deployment: Deployment, user: str) -> bool:
-    """Say whether the user's account is being erased, or was within the last month."""
-    return bool(deployment.limits_table) and "erased" in item(deployment, user)
-
-
 def _plain(value: dict[str, Any]) -> Any:
     ((kind, plain),) = value.items()
     return int(plain) if kind == "N" else plain

@@ -27,7 +27,6 @@ from console.operations.avatars import cdn, takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Database, Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import reconcile
 from console.operations.progress import ignore
 from console.operations.uploads import locks
 from tests.unit.console import deployments
@@ -338,14 +337,6 @@ def test_a_picture_that_comes_meanwhile_goes_too(
     monkeypatch.setattr(erasure, "_wait", late)
     world.erase("ada")
     assert len(world.traces(ada)) == 2
-
-
-def test_what_comes_even_later_is_not_shown_again(world: World, ada: str) -> None:
-    """The function lets it expire; a walk through the originals leaves it alone."""
-    world.erase("ada")
-    world.here.s3.put_object(Bucket="uploads", Key=ada, Body=b"slow")
-    (found,) = reconcile.reconcile(world.here, ignore, dry_run=True)
-    assert found.queued == 0
 
 
 def test_an_erased_account_stays_locked(world: World, ada: str) -> None:

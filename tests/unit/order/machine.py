@@ -273,11 +273,9 @@ class Order(RuleBasedStateMachine):
         deployment = SimpleNamespace(
             s3=self.s3,
             sqs=queue,
-            dynamodb=self.table,
             uploads_bucket="uploads",
             assets_bucket="assets",
             queue_url="",
-            limits_table="limits",
         )
         for _ in reconcile.reconcile(
             cast("Deployment", deployment), lambda _: None, dry_run=False, everything=everything

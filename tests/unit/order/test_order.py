@@ -20,7 +20,6 @@ from hypothesis.stateful import run_state_machine_as_test
 from cleanup.leftovers import Leftovers
 from console.operations.accounts import erasure
 from console.operations.avatars import takedown
-from console.operations.pipeline import reconcile
 from limits import Refusal
 from profiles import avatar
 from resize import events, store
@@ -314,7 +313,7 @@ def erased_account_told_why(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def erased_account_reconciled(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile.locks, "is_erased", lambda *_: False)
+    monkeypatch.setattr(Order, "look_for_erasure", lambda *_: None)
 
 
 def erased_without_a_mark(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
