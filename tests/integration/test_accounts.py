@@ -11,11 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from console.operations import web
-from console.operations.accounts import erasure
-from console.operations.audit.audit import pseudonym
+from console.operations import changes, web
+from console.operations.accounts import account, erasure
+from console.operations.accounts.account import Account
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Audit, pseudonym
+from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
+from console.operations.progress import ignore
 from console.operations.uploads import locks, outcomes, test_users
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import System, picture, wait_for_version, wait_until
@@ -81,7 +85,11 @@ def traces(system: System, here: Deployment, *names: str) -> list[str]:
 
 
 def test_an_account_is_exported_held_and_erased(
-    system: System, here: Deployment, countess: SignIn, tmp_path: Path
+    system: System,
+    here: Deployment,
+    countess: SignIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sub = countess.sub
     names = (sub, countess.username, f"@{HANDLE}", f",{HANDLE},", f"{HANDLE} was here")
@@ -113,7 +121,7 @@ def test_an_account_is_exported_held_and_erased(
         here.s3.delete_object(
             Bucket=here.legal_holds_bucket, Key=copy["Key"], VersionId=copy["VersionId"]
         )
-    refused = system.make("destroy", "YES=1", "FORCE=1", status=2)
+    refused = system.make("destroy", "FORCE=1", status=2)
     assert "must be kept by law" in refused
     system.make("release-legal-hold", f"NAME={HANDLE}", "YES=1")
 
@@ -124,8 +132,7 @@ def test_an_account_is_exported_held_and_erased(
     assert locks.locked_since(here, sub) is None
 
     # As if a run had been killed while it waited: so this one need not wait for six minutes
-    account = erasure.Account(sub)
-    erasure._begin(here, account)
+    erasure._begin(here, Account(sub))
     began = {"N": str(locks.item(here, sub)["erased"] - erasure.ADDRESS_SECONDS)}
     here.dynamodb.update_item(
         TableName=here.limits_table,
@@ -135,8 +142,14 @@ def test_an_account_is_exported_held_and_erased(
     )
     answer = ask(here, countess.token, {"extension": "jpg", "size": 1000})
     assert (answer.status, (answer.json() or {})["error"]["code"]) == (403, "locked")
-    output = system.make("erase", f"NAME=@{HANDLE}", "YES=1")
-    assert "1 profiles, 1 activities" in output
+    target = system.target()
+    change = erasure.erase(target, here, account.find(target, here, f"@{HANDLE}"))
+    # nothing is in the making here; `make clear` is tried with the whole wait
+    monkeypatch.setattr(takedown, "_longest_run", lambda _: 2)
+    audit = Audit("local", target.database_url, tmp_path / "audit")
+    operator = Actor("olga", may_operate=True)
+    outcome = changes.carry_out(change, lambda _: None, audit, operator, ignore)
+    assert "1 profiles, 1 activities" in outcome
 
     left = traces(system, here, *names)
     mark = f"{here.assets_bucket}/avatars/{sub}.jpg"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 import uuid
 import zipfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.client
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
@@ -24,7 +26,7 @@ from console.operations.accounts.erasure import Erase
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Audit, pseudonym
 from console.operations.avatars import cdn, takedown
-from console.operations.environments.deployment import Deployment
+from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.target import Database, Target
 from console.operations.errors import OperationError
 from console.operations.progress import ignore
@@ -629,3 +631,50 @@ def test_an_erasure_is_destructive_and_an_export_is_not() -> None:
     assert Erase.destructive
     assert not export.Export.destructive
     assert not legal_hold.PlaceHold.destructive
+
+
+_ACTIONS = {
+    "HeadObject": ["GetObject", "GetObjectVersion"],
+    "GetObject": ["GetObject", "GetObjectVersion"],
+    "GetObjectTagging": ["GetObjectVersionTagging"],
+    "CopyObject": ["GetObjectVersion", "GetObjectVersionTagging", "PutObject", "PutObjectTagging"],
+    "PutObject": ["PutObject", "PutObjectTagging"],
+    "DeleteObject": ["DeleteObject", "DeleteObjectVersion"],
+    "DeleteObjects": ["DeleteObject", "DeleteObjectVersion"],
+    "ListObjectsV2": ["ListBucket"],
+    "ListObjectVersions": ["ListBucketVersions"],
+    "TransactWriteItems": ["PutItem", "ConditionCheckItem"],
+    "ChangeMessageVisibilityBatch": ["ChangeMessageVisibility"],
+}
+_NOT_TRIED_HERE = {
+    "lambda:GetFunctionConfiguration",
+    "cloudfront:CreateInvalidation",
+    "cloudfront:GetInvalidation",
+    "ssm:GetParameter",
+}
+
+
+def test_the_documented_rights_are_what_is_asked_for(
+    world: World, ada: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = ({"s3": {"object": {"key": key}}} for key in (ada, "grace"))
+    for records in ([other], [mine, other]):
+        world.here.sqs.send_message(
+            QueueUrl=world.here.dead_letter_queue_url, MessageBody=json.dumps({"Records": records})
+        )
+    asked: set[str] = set()
+    ask = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def recorded(client: Any, operation: str, parameters: Any) -> Any:
+        service = client.meta.service_model.service_name
+        asked.update(f"{service}:{name}" for name in _ACTIONS.get(operation, [operation]))
+        return ask(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)
+    exported(world, "ada", tmp_path / "ada.zip")
+    hold(world)
+    release(world)
+    world.erase("ada")
+    page = (ROOT / "docs/erasure.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z0-9-]+:[A-Za-z]+)` \|", page, re.MULTILINE))
+    assert documented == asked | _NOT_TRIED_HERE
