@@ -283,9 +283,14 @@ STEPS: list[tuple[Any, str]] = [
     (rows, "delete"),
     (rows, "_delete_users"),
 ]
+FEW = [STEPS[0], STEPS[2], STEPS[-1]]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(step, marks=() if step in FEW else pytest.mark.long) for step in STEPS],
+    ids=lambda step: step[1],
+)
 @pytest.mark.parametrize(
     "late", [False, pytest.param(True, marks=pytest.mark.long)], ids=["before", "after"]
 )
