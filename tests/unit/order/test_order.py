@@ -184,8 +184,8 @@ def removal_by_a_fast_clock(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def removal_marked_last(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     write, delete = takedown._write_mark, takedown._delete_until_empty
 
-    def late(deployment: Any, name: str, at: datetime, report: Any) -> int:
-        count = delete(deployment, name, at, report)
+    def late(deployment: Any, name: str, at: datetime, report: Any, **options: Any) -> int:
+        count = delete(deployment, name, at, report, **options)
         write(deployment, name, at)
         return count
 
@@ -212,13 +212,13 @@ def listed_once(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def not_waited_for_workers(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def impatient(*arguments: Any) -> int:
+    def impatient(*arguments: Any, **options: Any) -> int:
         clock = takedown.time
         takedown.time = SimpleNamespace(  # type: ignore[assignment]
             monotonic=lambda: 0.0, sleep=lambda _: None
         )
         try:
-            return delete(*arguments)
+            return delete(*arguments, **options)
         finally:
             takedown.time = clock
 
@@ -368,7 +368,7 @@ ERASURES_BROKEN = {
     erased_account_not_locked: "erased account shows",
     erased_account_told_why: "is left",
     erased_account_reconciled: "erased account shows",
-    erased_without_a_mark: "erased account",
+    erased_without_a_mark: "erased account|was removed",
 }
 ALL_BROKEN = BROKEN | REMOVALS_BROKEN | RIGHTS_BROKEN | ERASURES_BROKEN
 
