@@ -24,6 +24,7 @@ from console.operations.avatars.takedown import StoredObject, list_stored
 from console.operations.environments.aws_errors import MISSING, aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
+from console.operations.pipeline import reviews
 from console.operations.uploads import locks, outcomes
 
 _CHUNK = 1 << 20
@@ -92,6 +93,11 @@ def of_account(target: Target, deployment: Deployment, account: Account) -> Iter
             "limits.json",
             lambda: [find(deployment, account.sub) for find in (locks.item, locks.removals)],
         )
+    if reviews.is_on(deployment):
+        yield _asked(
+            "reviews.json",
+            lambda: [_reviewed(each) for each in reviews.of_avatar(deployment, account.sub)],
+        )
     if deployment.database_url_parameter:
         url = target.database_url
         yield _asked("profile.json", lambda: list(rows.profiles(url(), account.sub)))
@@ -158,6 +164,22 @@ def _user(user: Any) -> dict[str, Any]:
         "status": user.get("UserStatus"),
         "created": user.get("UserCreateDate"),
         "attributes": {item["Name"]: item.get("Value") for item in user.get("Attributes", [])},
+    }
+
+
+def _reviewed(review: reviews.Review) -> dict[str, Any]:
+    """Return what was held or reported, without the words of whoever reported it."""
+    return {
+        "key": review.key,
+        "version_id": review.version_id,
+        "state": review.state,
+        "uploaded": review.uploaded,
+        "since": datetime.fromtimestamp(review.since, UTC),
+        "score": review.score,
+        "reports": [
+            {"reason": each.reason, "at": datetime.fromtimestamp(each.at, UTC)}
+            for each in review.reports
+        ],
     }
 
 

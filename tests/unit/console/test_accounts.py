@@ -29,6 +29,7 @@ from console.operations.avatars import cdn, takedown
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.environments.target import Database, Target
 from console.operations.errors import OperationError
+from console.operations.pipeline import reviews
 from console.operations.progress import ignore
 from console.operations.uploads import locks
 from tests.unit.console import deployments
@@ -60,6 +61,26 @@ class World:
             self.upload(sub, body)
         deployments.reject(self.here, f"{sub}.gif")
         self.here.s3.delete_object(Bucket="uploads", Key=f"{sub}.gif")
+        self.here.dynamodb.put_item(
+            TableName="reviews",
+            Item={
+                "name": {"S": sub},
+                "version": {"S": f"of {handle}"},
+                "state": {"S": "reported"},
+                "queue": {"S": "review"},
+                "since": {"N": "1767323045000"},
+                "key": {"S": sub},
+                "etag": {"S": "e"},
+                "uploaded": {"S": "2026-01-02T03:04:05+00:00"},
+                "report 0123": {
+                    "M": {
+                        "reason": {"S": "hate"},
+                        "text": {"S": "words of a neighbour"},
+                        "at": {"N": "1767323045"},
+                    }
+                },
+            },
+        )
         deployments.bury(self.here, sub)
         for key in (sub, f"removals/{sub}"):
             self.here.dynamodb.put_item(
@@ -108,7 +129,8 @@ class World:
             page: Any = self.here.s3.list_object_versions(Bucket=bucket)
             items = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             found += [f"{bucket}/{item['Key']}" for item in items]
-        found += map(json.dumps, self.here.dynamodb.scan(TableName="limits")["Items"])
+        for name in ("limits", "reviews"):
+            found += map(json.dumps, self.here.dynamodb.scan(TableName=name)["Items"])
         messages = self.here.sqs.receive_message(
             QueueUrl=self.here.dead_letter_queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
         )
@@ -217,6 +239,25 @@ def test_nothing_of_the_user_is_left_but_a_lock_and_a_mark(world: World, ada: st
     assert len(world.traces(grace, "@grace")) == of_grace
 
 
+def test_what_is_held_or_reported_of_them_goes_and_of_others_stays(world: World, ada: str) -> None:
+    grace = world.user("grace")
+    change = erasure.erase(world.target, world.here, world.account("ada"))
+    assert f"take what is held or reported of {ada} off the list" in list(change.lines())
+    world.erase("ada")
+    assert reviews.of_avatar(world.here, ada) == []
+    assert [each.name for each in reviews.page(world.here).reviews] == [grace]
+
+
+def test_without_moderation_an_account_is_erased_and_exported(
+    world: World, ada: str, tmp_path: Path
+) -> None:
+    world.here = replace(world.here, reviews_table="")
+    assert "reviews.json" not in exported(world, "ada", tmp_path / "ada.zip")
+    change = erasure.erase(world.target, world.here, world.account("ada"))
+    assert "held or reported" not in "\n".join(change.lines())
+    assert "1 profiles" in world.carry_out(change)
+
+
 def test_all_that_goes_is_said_before(world: World, ada: str) -> None:
     lines = list(erasure.erase(world.target, world.here, world.account("ada")).lines())
     text = "\n".join(lines)
@@ -277,13 +318,14 @@ STEPS: list[tuple[Any, str]] = [
     (erasure, "_wait"),
     (takedown, "_write_mark"),
     (takedown, "delete"),
+    (reviews, "drop"),
     (erasure, "_delete_others"),
     (erasure.dead_letters, "drop"),
     (Audit, "pseudonymise"),
     (rows, "delete"),
     (rows, "_delete_users"),
 ]
-FEW = [STEPS[0], STEPS[2], STEPS[-1]]
+FEW = [STEPS[0], STEPS[2], STEPS[3], STEPS[-1]]
 
 
 @pytest.mark.parametrize(
@@ -436,7 +478,7 @@ def test_a_held_copy_outlives_all_that_becomes_of_the_account(world: World, ada:
         bodies.add(found["Body"].read())
     assert {b"first", b"second", b"no picture"} <= bodies
     assert any(b"ada says 1" in body for body in bodies)
-    (manifest,) = [json.loads(body) for body in bodies if b'"reason"' in body]
+    (manifest,) = [json.loads(body) for body in bodies if b'"files"' in body]
     assert manifest["reason"] == "case 4711"
     assert len(manifest["files"]) == len(copies) - 1
 
@@ -562,6 +604,11 @@ def test_an_export_has_all_of_the_user_and_nothing_of_another(
     assert json.loads(files["audit.json"])[0]["action"] == "lock"
     limits = json.loads(files["limits.json"])
     assert limits[0]["s1"] == limits[1]["s1"] == ["0123"]
+    (review,) = json.loads(files["reviews.json"])
+    assert (review["version_id"], review["state"]) == ("of ada", "reported")
+    at = "2026-01-02T03:04:05+00:00"
+    assert review["reports"] == [{"reason": "hate", "at": at}]
+    assert b"neighbour" not in whole
     (user,) = json.loads(files["sign-in.json"])
     assert user["attributes"]["sub"] == ada
     manifest = json.loads(files["manifest.json"])

@@ -163,7 +163,7 @@ class Order(RuleBasedStateMachine):
         completed.
     cached
         The variants and rejections that the CDN holds.
-    table
+    limits
         The table of limits.
     is_erased
         Whether an erasure of the account has been completed.
@@ -194,7 +194,7 @@ class Order(RuleBasedStateMachine):
         self.removed = START - timedelta(seconds=1)
         self.unfinished = False
         self.cached: set[str] = set()
-        self.table = Table(self.s3)
+        self.limits = Table(self.s3)
         self.is_erased = False
         self.uploads: list[Stored] = []
         self.shown: Stored | None = None
@@ -246,7 +246,7 @@ class Order(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
     def upload(self, key: str, picture: bytes) -> None:
         """Send a picture; by an address that was given before, where the account is erased."""
-        if self.table.erased is None or key == NAME:
+        if self.limits.erased is None or key == NAME:
             self.world.uploads_of_erased += self.is_erased
             self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
 
@@ -387,7 +387,7 @@ class Order(RuleBasedStateMachine):
                 self._deliver_everything()
                 self.nothing_is_wrong()
                 self._check_the_end()
-            if self.table.erased is not None and not self.is_erased and not self.wrong:
+            if self.limits.erased is not None and not self.is_erased and not self.wrong:
                 self._erase()
                 self._deliver_everything()
                 self.nothing_is_wrong()
@@ -459,7 +459,7 @@ class Order(RuleBasedStateMachine):
         return [self.resizing, self.recording, self.removing, self.cleaning, self.reviewing]
 
     def _check_the_end(self) -> None:
-        if self.table.erased is not None:
+        if self.limits.erased is not None:
             if self.is_erased:
                 self._check_that_nothing_is_left()
             return
@@ -665,11 +665,11 @@ class Order(RuleBasedStateMachine):
         Where the table can't be asked, it goes on without; not for as long as an address is good.
         """
         try:
-            Client(self.table).get_item()
+            Client(self.limits).get_item()
         except (ClientError, BotoCoreError):
-            if self.time() <= (self.table.erased or 0) + ADDRESS_SECONDS:
+            if self.time() <= (self.limits.erased or 0) + ADDRESS_SECONDS:
                 return None
-        return Refusal("erased") if self.table.erased is not None else None
+        return Refusal("erased") if self.limits.erased is not None else None
 
     def look_for_erasure(self, user: str) -> Refusal | None:
         return self.count(user, "", 0.0)
@@ -708,7 +708,6 @@ class Order(RuleBasedStateMachine):
                     receive_message=lambda **_: {},
                     get_queue_url=lambda **_: {"QueueUrl": ""},
                 ),
-                dynamodb=Client(self.table),
                 limits_table="limits",
                 database_url_parameter="",
                 dead_letter_queue_url="",
@@ -720,7 +719,7 @@ class Order(RuleBasedStateMachine):
                 distribution_id="",
                 queue_url="",
                 reviews_table=self.reviews_table,
-                dynamodb=self.dynamodb,
+                dynamodb=self.dynamodb or Client(self.limits),
             ),
         )
 
