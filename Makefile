@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
+OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -212,6 +212,20 @@ discard: .venv/product ## Delete the dead-letter messages, after listing them; o
 
 reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile
+
+##@ Accounts
+.PHONY: export erase legal-hold release-legal-hold
+export: .venv/product ## Write all that is stored of a user into a zip NAME= [FILE= JSON=1]
+	@$(OPS) export
+
+erase: .venv/product ## Erase an account, and all that is stored of it NAME= [CACHES_EXPIRE=1 KEEP_USER=1 YES=1 JSON=1]
+	@$(OPS) erase
+
+legal-hold: .venv/product ## Keep what is stored of a user as the law demands, and refuse to erase it NAME= REASON=
+	@$(OPS) legal-hold
+
+release-legal-hold: .venv/product ## Delete what was kept so, and allow to erase the account NAME= [YES=1]
+	@$(OPS) release-legal-hold
 
 ##@ Database
 .PHONY: migrate rollback migration migrations preview rehearse adopt drift rotate-login

@@ -39,7 +39,8 @@ class Refusal:
     Attributes
     ----------
     code
-        ``locked``, ``too_many_uploads``, ``too_many_removals`` or ``too_many_reports``.
+        ``locked``, ``erased``, ``too_many_uploads``, ``too_many_removals`` or
+        ``too_many_reports``.
     retry_after
         Seconds until it may be tried again; None if an operator must unlock the user.
     is_flood
@@ -104,6 +105,26 @@ class Limits:
         except TableError as error:
             self._not_asked(error)
         return None
+
+    def look_for_erasure(self, user: str) -> Refusal | None:
+        """Say whether the user's account is erased, without counting: for operators' messages.
+
+        An update that changes nothing, as `resize` may do no other call.
+        """
+        try:
+            self.table.call(
+                "UpdateItem",
+                Key=_key(user),
+                UpdateExpression="REMOVE #n",
+                ConditionExpression="attribute_exists(#e)",
+                ExpressionAttributeNames={"#n": "none", "#e": "erased"},
+            )
+        except ConditionFailedError:
+            return None
+        except TableError as error:
+            self._not_asked(error)
+            return None
+        return Refusal("erased")
 
     def count_report(self, user: str, per_day: int) -> Refusal | None:
         """Count a report of somebody's picture, and say why it may not be; None if it may."""
@@ -186,7 +207,11 @@ class Limits:
 
     def _refused(self, user: str, item: dict[str, Any], at: float) -> Refusal | None:
         """Return why, and count how often."""
-        code = "locked" if "locked" in item else "too_many_uploads"
+        # an erased account is locked, too
+        codes = (code for code in ("erased", "locked") if code in item)
+        code = next(codes, "too_many_uploads")
+        if code == "erased":
+            return Refusal(code)  # nothing more is kept of them
         try:
             self.table.call(
                 "UpdateItem",

@@ -97,8 +97,19 @@ module "uploads" {
   name                    = "${local.name}-uploads-${data.aws_caller_identity.this.account_id}"
   versioned               = true
   noncurrent_version_days = var.noncurrent_version_days
+  expiring_tags           = { avatar-erased = 1 } # of erased accounts, sent too late to be erased with them
   upload_origins          = local.origins
   storage_transition      = var.originals_storage
+  deny_insecure_transport = var.deny_insecure_transport
+}
+
+# Copies of what the law says must be kept; nobody deletes them before the hold is released.
+module "legal_holds" {
+  source = "./modules/bucket"
+
+  name                    = "${local.name}-legal-holds-${data.aws_caller_identity.this.account_id}"
+  versioned               = true
+  object_lock             = true
   deny_insecure_transport = var.deny_insecure_transport
 }
 

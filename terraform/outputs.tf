@@ -77,6 +77,11 @@ output "reviews_table" {
   value       = one(module.reviews[*].name)
 }
 
+output "legal_holds_bucket" {
+  description = "Name of the bucket of what must be kept by law."
+  value       = module.legal_holds.name
+}
+
 output "function_names" {
   description = "Names of the functions by their short name; `profiles` only with a database."
   value       = { for key, function in local.functions : key => function.name }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import streamlit as st
 
 from console import session, units, widgets
 from console.operations import migrations
+from console.operations.accounts import account, erasure, export, legal_hold
+from console.operations.accounts.account import Account
+from console.operations.avatars import takedown
+from console.operations.avatars.takedown import Listing
 from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
@@ -20,6 +25,8 @@ from console.operations.uploads.test_users import SignIn
 
 KIND = "profile"
 SIGNED_IN = "signed in as"
+_LARGEST_DOWNLOAD = 200 * 2**20
+"""Streamlit keeps what it sends in memory."""
 _COMPONENT = Path(__file__).resolve().parent.parent / "components"
 _STYLE = """<style>
 .banner { height: 180px; width: 100%; object-fit: cover; border-radius: .6rem; display: block;
@@ -62,6 +69,8 @@ def main() -> None:
             _as_the_user(here, looked.value)
     with controls:
         widgets.show_jobs(KIND, result=_show_result, newest=2)
+    with widgets.show_errors():
+        _account(session.here(), handle)
 
 
 def _choose_user() -> str:
@@ -207,6 +216,111 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
             )
             session.start(KIND, sent, fingerprint(sent))
             st.rerun()
+
+
+@session.cached(10)
+def _account_of(_here: Deployment, handle: str, ended: int) -> Account:
+    return account.find(session.the_target(), _here, f"@{handle}")
+
+
+@session.cached(10)
+def _stored(_here: Deployment, sub: str, ended: int) -> Listing:
+    return takedown.list_stored(_here, sub)
+
+
+@session.cached(10)
+def _held(_here: Deployment, sub: str, ended: int) -> datetime | None:
+    return legal_hold.held_since(_here, sub)
+
+
+def _account(here: Deployment, handle: str) -> None:
+    """Draw what can be done about the whole account: export, legal hold, erasure."""
+    with st.expander(f"The account of @{handle}"), widgets.show_errors():
+        ended = session.jobs().ended(KIND)
+        whose = _account_of(here, handle, ended).value
+        held = _held(here, whose.sub, ended).value
+        st.markdown(f"`{whose.sub}` · {whose.activities} activities")
+        _export(here, whose)
+        _legal_hold(here, whose, held)
+        _erase(here, whose, held)
+
+
+def _export(here: Deployment, whose: Account) -> None:
+    st.subheader("Give them what is stored", anchor=False)
+    with st.container(border=True):
+        st.markdown(
+            "A zip with pictures, profile, activities, rejections, limits and what was done to the "
+            "account. This machine keeps it for a day."
+        )
+        folder = export.folder(session.the_target())
+        widgets.change_button(
+            "Export",
+            KIND,
+            lambda on: export.Export(on, here, whose, folder / export.default_file(whose)),
+            key="export an account",
+            icon=":material/folder_zip:",
+        )
+        if not session.may_operate():
+            return
+        for file in sorted(folder.glob(f"{whose.sub}-*.zip"), reverse=True)[:3]:
+            size = file.stat().st_size
+            if size > _LARGEST_DOWNLOAD:
+                st.caption(f"{units.size(size)}, too large to be sent from here: `{file}`")
+                continue
+            st.download_button(
+                f"Save {file.name} ({units.size(size)})",
+                data=file.read_bytes,
+                file_name=file.name,
+                mime="application/zip",
+                key=f"save {file.name}",
+            )
+
+
+def _legal_hold(here: Deployment, whose: Account, held: datetime | None) -> None:
+    st.subheader("Legal hold", anchor=False)
+    with st.container(border=True):
+        if held:
+            st.markdown(f"Held since **{held.astimezone():%Y-%m-%d %H:%M}**: it can't be erased.")
+        else:
+            st.markdown("Keeps a copy of all that is stored, and refuses to erase the account.")
+        reason = st.text_input(
+            "The order, or the case", key="reason of the hold", autocomplete="off"
+        )
+        widgets.change_button(
+            "Keep what has come since" if held else "Place a legal hold",
+            KIND,
+            (lambda on: legal_hold.place(on, here, whose, reason)) if reason.strip() else None,
+            key="place a legal hold",
+        )
+        if held:
+            widgets.change_button(
+                "Release the hold",
+                KIND,
+                lambda on: legal_hold.ReleaseHold(on, here, whose.sub, held),
+                key="release a legal hold",
+            )
+
+
+def _erase(here: Deployment, whose: Account, held: datetime | None) -> None:
+    st.subheader("Erase it", anchor=False)
+    with st.container(border=True):
+        if held:
+            widgets.empty("What is held is not erased. Release the hold first.")
+            return
+        listing = _stored(here, whose.sub, session.jobs().ended(KIND)).value
+        caches = st.checkbox(
+            "Drop what the CDN holds at once", value=True, help="Else it does within a day."
+        )
+        user = st.checkbox("Delete the sign-in too", value=True)
+        widgets.change_button(
+            "Erase the account",
+            KIND,
+            lambda on: erasure.Erase(
+                on, here, whose, listing, drops_caches=caches, keeps_user=not user
+            ),
+            key="erase an account",
+            type="primary",
+        )
 
 
 def _show_result(result: str) -> None:

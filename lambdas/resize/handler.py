@@ -144,10 +144,12 @@ def _milliseconds_since(event_time: str | None) -> int | None:
 
 def _count(upload: Upload) -> Refusal | None:
     """Count a user's upload; what operators send, or queue again, is not counted."""
-    if limits is None or upload.event_time is None or upload.removes:
+    if limits is None or upload.removes:
         return None
     if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", upload.key):
         return None
+    if upload.event_time is None:
+        return limits.look_for_erasure(upload.key)
     at = datetime.fromisoformat(upload.event_time).timestamp()
     return limits.count(upload.key, f"{upload.version_id} {upload.sequencer}", at)
 
@@ -213,6 +215,9 @@ def process(upload: Upload) -> None:
     try:
         pointer, original = store.read(upload)
     except StaleUploadError:
+        refusal = counted.result()
+        if refusal and refusal.code == "erased":  # and removed since
+            store.let_expire(upload)
         leftovers.announce(upload.name)
         return say("upload already shown or superseded")
     finally:
@@ -232,6 +237,9 @@ def process(upload: Upload) -> None:
     variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
     picture = b""
     refusal = counted.result()
+    if refusal and refusal.code == "erased":
+        store.let_expire(upload)
+        return say("upload of an erased account")
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")

@@ -34,6 +34,8 @@ VARIANT_CACHE = "public, max-age=31536000, immutable"
 REJECTION_TAG = "avatar-rejection"
 REMOVED_TAG = "avatar-removed=true"
 """The lifecycle rule of the assets bucket lets what is tagged so expire."""
+ERASED_TAG = "avatar-erased"
+"""That of the uploads bucket likewise, and at once."""
 _POINTER_ATTEMPTS = 10
 _CALLS_AT_ONCE = 8
 _METADATA_KEY_LENGTH = 1400
@@ -338,11 +340,22 @@ class Store:
         Where the record's key would be too long for S3, the mark is all there is.
         """
         self.write_record(upload, original, code, message)
-        version: Any = {"VersionId": original.version_id} if original.version_id else {}
+        self._tag(upload, original.version_id, REJECTION_TAG, code)
+
+    def let_expire(self, upload: Upload) -> None:
+        """Mark an upload whose user's account is erased, so that nothing of it is kept."""
+        try:
+            self._tag(upload, upload.version_id, ERASED_TAG, "true")
+        except ClientError as error:
+            if _code(error) not in {"NoSuchVersion", "NoSuchKey", "MethodNotAllowed"}:  # it is gone
+                raise
+
+    def _tag(self, upload: Upload, version_id: str | None, tag: str, value: str) -> None:
+        version: Any = {"VersionId": version_id} if version_id else {}
         self._s3.put_object_tagging(
             Bucket=upload.bucket,
             Key=upload.key,
-            Tagging={"TagSet": [{"Key": REJECTION_TAG, "Value": code}]},
+            Tagging={"TagSet": [{"Key": tag, "Value": value}]},
             **version,
         )
 

@@ -102,6 +102,56 @@ run "expires_tagged_objects" {
   }
 }
 
+run "expires_tagged_versions_too" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    versioned     = true
+    expiring_tags = { avatar-erased = 1 }
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[2].filter[0].tag[0].key == "avatar-erased" &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[2].expiration[0].days == 1 &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[2].noncurrent_version_expiration[0].noncurrent_days == 1
+    )
+    error_message = "What is tagged so should be gone for good soon, old versions included."
+  }
+}
+
+run "locks_objects" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    versioned   = true
+    object_lock = true
+  }
+
+  assert {
+    condition     = aws_s3_bucket.this.object_lock_enabled && length(aws_s3_bucket_versioning.this) == 0
+    error_message = "A bucket with Object Lock keeps versions by itself."
+  }
+}
+
+run "locks_versions_only" {
+  command = plan
+
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    object_lock = true
+  }
+
+  expect_failures = [var.object_lock]
+}
+
 run "expires_prefixes" {
   module {
     source = "./modules/bucket"

@@ -8,8 +8,10 @@ things because the audit is broken too. An action whose process was killed is cl
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import threading
 import unicodedata
 import uuid
@@ -308,6 +310,49 @@ class Audit:
             found = [e for e in _running(connection, self._environment) if e.key in set(keys)]
             return sum(_insert(connection, self._interrupted(entry, actor)) for entry in found)
 
+    def about(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return when what was done to whom these names mean, and how it ended, oldest first.
+
+        Parameters
+        ----------
+        names
+            A user's id, and their handles with @.
+
+        Raises
+        ------
+        OperationError
+            If the database is away.
+        """
+        pattern = "|".join(map(_naming, names))
+        with _connected(self._url()) as connection, _none_without_tables():
+            return [
+                {"at": at, "action": action, "outcome": outcome}
+                for at, action, outcome in connection.execute(
+                    "SELECT at, action, outcome FROM avatar_ops.audit_entries"
+                    " WHERE environment = %s AND (target ~ %s OR detail ~ %s) ORDER BY id",
+                    (self._environment, pattern, pattern),
+                )
+            ]
+        return []
+
+    def pseudonymise(self, sub: str, handles: Sequence[str]) -> int:
+        """Put `pseudonym` in the place of a user's id and handles; return in how many entries.
+
+        Raises
+        ------
+        OperationError
+            If the database is away.
+        """
+        with _connected(self._url()) as connection:
+            schema.ensure(connection)
+            self._deliver(connection, None)
+            connection.execute("SET LOCAL statement_timeout = '5min'")  # it reads all of them
+            found = connection.execute(
+                "SELECT avatar_ops.pseudonymise(%s, %s, %s)",
+                (self._environment, sub, list(handles)),
+            ).fetchone()
+            return int((found or (0,))[0])
+
     def waiting(self) -> int:
         """Return how many entries wait for the database."""
         return len(self._spool.waiting())
@@ -395,6 +440,23 @@ def clean(text: str) -> str:
         else char.encode("unicode_escape").decode()
         for char in text[:_LONGEST]
     )[:_LONGEST]
+
+
+def pseudonym(sub: str) -> str:
+    """Return what the audit calls a user whose account was erased.
+
+    An id is random, so nobody finds it by trying; who knows it can find what was done to it.
+    """
+    return f"erased-{hashlib.sha256(sub.encode()).hexdigest()[:16]}"
+
+
+def _naming(name: str) -> str:
+    """Return Postgres' pattern of a name as a whole word; the function of the schema has the same.
+
+    An id may be followed by a file's ending; after a handle, that would be another handle.
+    """
+    after = r"[\w-]|\.\w" if name.startswith("@") else r"[\w-]"
+    return rf"(?<![\w-]){re.escape(name)}(?!{after})"
 
 
 def new_key() -> str:

@@ -3,6 +3,7 @@
 They live in a schema of their own: a rollback of the application's migrations must not take the
 audit along, and the audit must work before the first of them. The tables belong to a role without
 a login, so that the role that writes entries can neither change them nor switch the trigger off.
+When an account is erased, a function of that role puts a pseudonym in the place of its name.
 """
 
 from __future__ import annotations
@@ -47,15 +48,54 @@ _STEPS = (
     CREATE INDEX audit_entries_started ON avatar_ops.audit_entries (environment, at DESC)
         WHERE outcome = 'started';
     """,
+    r"""
+    CREATE OR REPLACE FUNCTION avatar_ops.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND current_setting('avatar_ops.pseudonymising', true) = 'on' THEN
+            RETURN NULL;
+        END IF;
+        RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
+    END
+    $$;
+    -- All that it can do to an entry is to put a pseudonym, which follows from the id, in the place
+    -- of that id and of its handles. Who did what, when and how it ended stays.
+    CREATE FUNCTION avatar_ops.pseudonymise(of_environment text, sub text, handles text[])
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET avatar_ops.pseudonymising = 'on' AS $$
+    DECLARE
+        pseudonym text := 'erased-' || left(encode(sha256(convert_to(sub, 'UTF8')), 'hex'), 16);
+        pattern text := '(?<![\w-])' || sub || '(?![\w-])';
+        handle text;
+        changed bigint;
+    BEGIN
+        IF sub !~ '^[0-9A-Za-z_-]{16,128}$' THEN
+            RAISE EXCEPTION '% is not a user''s id', sub USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        FOREACH handle IN ARRAY handles LOOP
+            pattern := pattern || '|(?<![\w-])@'
+                || regexp_replace(handle, '([^[:alnum:]])', '\\\1', 'g') || '(?![\w-]|\.\w)';
+        END LOOP;
+        UPDATE avatar_ops.audit_entries
+        SET target = regexp_replace(target, pattern, pseudonym, 'g'),
+            detail = regexp_replace(detail, pattern, pseudonym, 'g')
+        WHERE environment = of_environment AND (target ~ pattern OR detail ~ pattern);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        RETURN changed;
+    END
+    $$;
+    REVOKE ALL ON FUNCTION avatar_ops.pseudonymise(text, text, text[]) FROM PUBLIC;
+    """,
 )
 _HAND_OVER = """
     ALTER SCHEMA avatar_ops OWNER TO avatar_ops_audit;
     ALTER TABLE avatar_ops.audit_entries OWNER TO avatar_ops_audit;
     ALTER TABLE avatar_ops.audit_steps OWNER TO avatar_ops_audit;
     ALTER FUNCTION avatar_ops.refuse_change() OWNER TO avatar_ops_audit;
+    ALTER FUNCTION avatar_ops.pseudonymise(text, text, text[]) OWNER TO avatar_ops_audit;
     GRANT USAGE ON SCHEMA avatar_ops TO CURRENT_USER;
     GRANT SELECT, INSERT ON avatar_ops.audit_entries TO CURRENT_USER;
     GRANT SELECT ON avatar_ops.audit_steps TO CURRENT_USER;
+    GRANT EXECUTE ON FUNCTION avatar_ops.pseudonymise(text, text, text[]) TO CURRENT_USER;
     REVOKE avatar_ops_audit FROM CURRENT_USER;
 """
 

@@ -107,12 +107,19 @@ class Listing:
 
 @dataclass(frozen=True)
 class TakeDown:
-    """The removal of an avatar, as it was shown to whoever confirms it."""
+    """The removal of an avatar, as it was shown to whoever confirms it.
+
+    Attributes
+    ----------
+    drops_caches
+        Whether CloudFront drops it at once; else it does when its time is up.
+    """
 
     target: Target
     deployment: Deployment
     name: str
     listing: Listing
+    drops_caches: bool = True
     action = "clear"
     destructive = True
 
@@ -128,7 +135,8 @@ class TakeDown:
         yield f"show the default picture at avatars/{self.name}.jpg"
         if reviews.is_on(self.deployment):
             yield f"take what is held or reported of {self.name} off the list"
-        yield f"invalidate {' '.join(cdn.paths_of(self.name))}"
+        if self.drops_caches:
+            yield f"invalidate {' '.join(cdn.paths_of(self.name))}"
 
     def check(self) -> None:
         """Raise StaleChangeError if an original has come that `lines` did not show."""
@@ -152,7 +160,9 @@ class TakeDown:
         at = self._listing_now().at
         with progress.timed(report, "Mark as removed"):
             _write_mark(self.deployment, self.name, at)
-        count = _delete_until_empty(self.deployment, self.name, at, report)
+        count = _delete_until_empty(
+            self.deployment, self.name, at, report, drops_caches=self.drops_caches
+        )
         # who might still have put something on the list has ended
         reviews.drop(self.deployment, self.name, at)
         return f"{count} objects deleted"
@@ -298,7 +308,12 @@ def _default_picture(deployment: Deployment) -> bytes:
 
 
 def _delete_until_empty(
-    deployment: Deployment, name: str, at: datetime, report: progress.Report
+    deployment: Deployment,
+    name: str,
+    at: datetime,
+    report: progress.Report,
+    *,
+    drops_caches: bool,
 ) -> int:
     """Delete and invalidate what is older than the removal until a listing finds nothing."""
     longest = _longest_run(deployment)
@@ -316,7 +331,7 @@ def _delete_until_empty(
         ended = time.monotonic() + longest
         count += len(found)
         deleted = {item.version for item in found if item.bucket == deployment.assets_bucket}
-        if found or cached:
+        if drops_caches and (found or cached):
             cached = True
             try:
                 cdn.invalidate(deployment, cdn.paths_of(name), report)

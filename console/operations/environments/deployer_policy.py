@@ -187,7 +187,10 @@ def _state(here: Environment) -> Iterator[Statement]:
 
 
 def _buckets(here: Environment) -> Iterator[Statement]:
-    buckets = [f"arn:aws:s3:::{here.name}-{kind}-{here.account}" for kind in ("uploads", "assets")]
+    uploads, assets, legal_holds = buckets = [
+        f"arn:aws:s3:::{here.name}-{kind}-{here.account}"
+        for kind in ("uploads", "assets", "legal-holds")
+    ]
     yield _allow(
         "MakeBuckets",
         "s3 CreateBucket DeleteBucket PutBucketTagging PutBucketOwnershipControls "
@@ -208,8 +211,10 @@ def _buckets(here: Environment) -> Iterator[Statement]:
     yield _allow(
         "KeepObjects",
         "s3 GetObject GetObjectTagging PutObject DeleteObject DeleteObjectVersion",
-        [f"{bucket}/*" for bucket in buckets],
+        [f"{bucket}/*" for bucket in (uploads, assets)],
     )
+    # Nothing in it: what is held, a deployer can't delete
+    yield _allow("LockLegalHolds", "s3 PutBucketObjectLockConfiguration", legal_holds)
 
 
 def _queues_and_topics(here: Environment) -> Iterator[Statement]:

@@ -70,6 +70,8 @@ class Deployment:
         The DynamoDB table of limits and locks.
     reviews_table
         The one of pictures that were held or reported; empty where moderation is off.
+    legal_holds_bucket
+        The bucket of what the law says must be kept.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Deployment:
     database_url_parameter: str = ""
     limits_table: str = ""
     reviews_table: str = ""
+    legal_holds_bucket: str = ""
 
     s3: ClassVar[_Client[S3Client]] = _Client("s3")
     sqs: ClassVar[_Client[SQSClient]] = _Client("sqs")

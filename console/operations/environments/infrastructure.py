@@ -171,8 +171,8 @@ def planned_destroy(
     Raises
     ------
     OperationError
-        If a user pool is protected, or a bucket holds objects and `force` was not asked for:
-        before anything is deleted.
+        If a user pool is protected, something is kept by law, or a bucket holds objects and `force`
+        was not asked for: before anything is deleted.
     """
     try:
         state = terraform_state.read(workspace)
@@ -182,6 +182,16 @@ def planned_destroy(
     refuse_protected_pools(workspace, state)
     own = frozenset(item["key"] for item in state.all("aws_s3_object"))
     buckets = [counted(workspace, item["bucket"], own) for item in state.all("aws_s3_bucket")]
+    locked = {
+        item["bucket"] for item in state.all("aws_s3_bucket") if item.get("object_lock_enabled")
+    }
+    for bucket in buckets:
+        if bucket.versions and bucket.name in locked:
+            raise OperationError(
+                f"The bucket {bucket.name} keeps what must be kept by law.",
+                "Release each hold when it is over: make release-legal-hold NAME=<sub>, where "
+                "`aws s3 ls` shows the subs.",
+            )
     for bucket in buckets:
         if bucket.versions and not force:
             raise OperationError(

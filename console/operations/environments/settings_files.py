@@ -41,6 +41,7 @@ _CONSOLE = (
     "topic_arn",
     "limits_table",
     "reviews_table",
+    "legal_holds_bucket",
     "function_names",
     "database_url_parameter",
 )

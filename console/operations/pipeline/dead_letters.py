@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -121,8 +122,48 @@ def causes(deployment: Deployment, messages: Collection[DeadLetter]) -> dict[str
     }
 
 
+def drop(deployment: Deployment, url: str, name: str) -> int:
+    """Delete what the messages of a queue say of a name as a whole word; return how many did.
+
+    A message that is of others too, as an S3 event may be, is put back without that name.
+    """
+    naming = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    others: list[DeadLetter] = []
+    count = 0
+    try:
+        for message in receive(deployment, url=url):
+            if not naming.search(unquote_plus(message.body)):
+                others.append(message)
+                continue
+            count += 1
+            with aws_errors("delete a dead-letter message"):
+                if rest := _without(naming, message.body):
+                    deployment.sqs.send_message(QueueUrl=url, MessageBody=rest)
+                deployment.sqs.delete_message(QueueUrl=url, ReceiptHandle=message.receipt)
+    finally:
+        release(deployment, others, url)
+    return count
+
+
+def _without(naming: re.Pattern[str], body: str) -> str:
+    """Return the event without the records of a name; empty if none is left."""
+    try:
+        event = json.loads(body)
+        rest = [
+            record
+            for record in event["Records"]
+            if not naming.search(unquote_plus(json.dumps(record)))
+        ]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return json.dumps(event | {"Records": rest}) if rest else ""
+
+
 def receive(
-    deployment: Deployment, limit: int | None = None, hold_seconds: int = _HOLD_SECONDS
+    deployment: Deployment,
+    limit: int | None = None,
+    hold_seconds: int = _HOLD_SECONDS,
+    url: str = "",
 ) -> Iterator[DeadLetter]:
     """Yield messages, each once, and held back from other readers for a while.
 
@@ -130,12 +171,14 @@ def receive(
     ----------
     limit
         Yield at most so many; None for all.
+    url
+        Another queue than that of uploads.
     """
     seen: set[str] = set()
     while limit is None or len(seen) < limit:
         with aws_errors("read the dead-letter queue"):
             answer = deployment.sqs.receive_message(
-                QueueUrl=deployment.dead_letter_queue_url,
+                QueueUrl=url or deployment.dead_letter_queue_url,
                 MaxNumberOfMessages=10 if limit is None else min(10, limit - len(seen)),
                 VisibilityTimeout=hold_seconds,
                 WaitTimeSeconds=1,
@@ -150,16 +193,16 @@ def receive(
             try:
                 yield message
             except GeneratorExit:
-                release(deployment, fresh[position + 1 :])
+                release(deployment, fresh[position + 1 :], url)
                 raise
 
 
-def release(deployment: Deployment, messages: Sequence[DeadLetter]) -> None:
+def release(deployment: Deployment, messages: Sequence[DeadLetter], url: str = "") -> None:
     """Let others see messages again at once."""
     with aws_errors("release the dead-letter messages"):
         for start in range(0, len(messages), 10):
             deployment.sqs.change_message_visibility_batch(
-                QueueUrl=deployment.dead_letter_queue_url,
+                QueueUrl=url or deployment.dead_letter_queue_url,
                 Entries=[
                     {
                         "Id": str(index),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from botocore.exceptions import ClientError
+
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
@@ -59,12 +61,21 @@ class SetLock:
         )
         at = now if self.locked else now + _KEPT_SECONDS
         with progress.timed(report, self.action.capitalize()), aws_errors(f"{self.action} a user"):
-            self.deployment.dynamodb.update_item(
-                TableName=self.deployment.limits_table,
-                Key=_key(self.user),
-                UpdateExpression=expression,
-                ExpressionAttributeValues={":at": {"N": str(at)}},
-            )
+            try:
+                self.deployment.dynamodb.update_item(
+                    TableName=self.deployment.limits_table,
+                    Key=key(self.user),
+                    UpdateExpression=expression,
+                    ConditionExpression="attribute_not_exists(erased)",
+                    ExpressionAttributeValues={":at": {"N": str(at)}},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+                raise OperationError(
+                    f"The account {self.user} is being erased, or was: it stays locked.",
+                    "Nothing is to be done: its lock expires by itself.",
+                ) from error
         return f"{self.user} is {'locked' if self.locked else 'not locked any longer'}"
 
 
@@ -91,17 +102,42 @@ def locked_since(deployment: Deployment, user: str) -> datetime | None:
         return None
     with aws_errors(f"look whether {user} is locked"):
         found: dict[str, Any] = deployment.dynamodb.get_item(
-            TableName=deployment.limits_table, Key=_key(user), ConsistentRead=True
+            TableName=deployment.limits_table, Key=key(user), ConsistentRead=True
         )
     locked = found.get("Item", {}).get("locked")
     return datetime.fromtimestamp(int(locked["N"]), UTC) if locked else None
 
 
+def item(deployment: Deployment, user: str) -> dict[str, Any]:
+    """Return all that the table has of a user, as plain values; empty if it has nothing."""
+    with aws_errors(f"look up the counts of {user}"):
+        found: dict[str, Any] = deployment.dynamodb.get_item(
+            TableName=deployment.limits_table, Key=key(user), ConsistentRead=True
+        )
+    return {name: _plain(value) for name, value in found.get("Item", {}).items()}
+
+
+def removals(deployment: Deployment, user: str) -> dict[str, Any]:
+    """Return what the table has of the user's removals, which `remove` counts apart."""
+    return item(deployment, f"removals/{user}")
+
+
+def drop_removals(deployment: Deployment, user: str) -> None:
+    """Delete the counts of a user's removals."""
+    drop(deployment, f"removals/{user}")
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    ((kind, plain),) = value.items()
+    return int(plain) if kind == "N" else plain
+
+
 def drop(deployment: Deployment, user: str) -> None:
     """Delete all that the table has of a user: counts of uploads, and the lock."""
     with aws_errors(f"delete the counts of {user}"):
-        deployment.dynamodb.delete_item(TableName=deployment.limits_table, Key=_key(user))
+        deployment.dynamodb.delete_item(TableName=deployment.limits_table, Key=key(user))
 
 
-def _key(user: str) -> dict[str, Any]:
+def key(user: str) -> dict[str, Any]:
+    """Return the key of a user's item."""
     return {"user": {"S": user}}

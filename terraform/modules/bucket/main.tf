@@ -28,6 +28,9 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:SSE-S3 encrypts at rest; a KMS key would add a request charge to each image read
   #checkov:skip=CKV2_AWS_62:Notifications belong to the image pipeline, which configures them for both buckets
   bucket = var.name
+
+  # Of a bucket that is there, a change would make another.
+  object_lock_enabled = var.object_lock
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
@@ -58,7 +61,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  count = var.versioned ? 1 : 0
+  # With Object Lock, S3 keeps versions by itself.
+  count = var.versioned && !var.object_lock ? 1 : 0
 
   bucket = aws_s3_bucket.this.id
 
@@ -153,6 +157,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       expiration {
         days = rule.value
+      }
+
+      dynamic "noncurrent_version_expiration" {
+        for_each = var.versioned ? [1] : []
+
+        content {
+          noncurrent_days = rule.value
+        }
       }
     }
   }

@@ -20,6 +20,17 @@ variable "noncurrent_version_days" {
   default     = 30
 }
 
+variable "object_lock" {
+  description = "Let versions be locked so that nobody can delete them; only a new bucket, and with versions."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.object_lock || var.versioned
+    error_message = "Only versions can be locked: set versioned too."
+  }
+}
+
 variable "expiring_prefixes" {
   description = "Days after which objects under a prefix are deleted, such as `{ \"rejections/\" = 90 }`."
   type        = map(number)

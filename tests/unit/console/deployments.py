@@ -22,6 +22,11 @@ def make(directory: Path) -> Deployment:
     for bucket in ("uploads", "assets"):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)  # type: ignore[arg-type]
     s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+    s3.create_bucket(
+        Bucket="legal-holds",
+        CreateBucketConfiguration=location,  # type: ignore[arg-type]
+        ObjectLockEnabledForBucket=True,
+    )
     sqs = boto3.client("sqs", region_name=REGION)
     queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead")}
     boto3.client("dynamodb", region_name=REGION).create_table(
@@ -75,6 +80,7 @@ def write_settings(directory: Path, queue_url: str, dead_letter_queue_url: str) 
         "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
         "LIMITS_TABLE": "limits",
         "REVIEWS_TABLE": "reviews",
+        "LEGAL_HOLDS_BUCKET": "legal-holds",
         "FUNCTION_NAMES": json.dumps({"resize": "resize"}),
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

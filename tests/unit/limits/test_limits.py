@@ -273,3 +273,22 @@ def test_nobody_waits_longer_for_a_table_than_was_said(monkeypatch: pytest.Monke
     table = dynamodb.Table.from_environment("limits", seconds=1)
     assert table._connection.timeout == 1
     assert dynamodb._ATTEMPTS <= 2
+
+
+def test_an_erased_account_is_told_from_a_locked_one(three: Limits, table: MotoTable) -> None:
+    erased = {"user": {"S": "ada"}, "locked": {"N": "1"}, "erased": {"N": "1"}}
+    table.client.put_item(TableName="limits", Item=erased)
+    assert three.look("ada") == Refusal("locked")  # the user is told no more
+    for number in range(10):
+        assert three.count("ada", str(number), NOW) == Refusal("erased")
+    assert three.look_for_erasure("ada") == Refusal("erased")
+    assert table.item() == erased  # nothing more is kept of them
+
+
+def test_to_look_for_an_erasure_leaves_nothing(three: Limits, table: MotoTable) -> None:
+    assert three.look_for_erasure("ada") is None
+    assert table.item() == {}
+    three.count("ada", "1", NOW)
+    before = table.item()
+    assert three.look_for_erasure("ada") is None
+    assert table.item() == before

@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from console.operations.accounts import erasure
 from console.operations.avatars import takedown
 from console.operations.pipeline import reconcile
 from resize import moderation, store
-from tests.unit.order.machine import NAME, RECORDING, World, render
+from tests.unit.order.machine import ADDRESS_SECONDS, NAME, RECORDING, World, render
 from tests.unit.order.workers import Pool
 
 
@@ -31,11 +32,14 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setattr(resize, "render", render)
     monkeypatch.setattr(resize.log, "disabled", True)
     monkeypatch.setattr(resize, "store", None)
+    monkeypatch.setattr(resize, "limits", None)
+    monkeypatch.setattr(resize, "counting", None)
+    monkeypatch.setattr(erasure, "ADDRESS_SECONDS", ADDRESS_SECONDS)
     monkeypatch.setattr(resize, "leftovers", None)
     monkeypatch.setattr(profiles, "_s3", None)
     monkeypatch.setattr(store, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(resize, "moderation", None)
-    for module in (store, reconcile, takedown, moderation):  # the machine is their clock
+    for module in (store, reconcile, takedown, erasure, moderation):  # the machine is their clock
         monkeypatch.setattr(module, "time", None)
     connections = [
         psycopg.connect(migrated_database, autocommit=True, row_factory=dict_row)

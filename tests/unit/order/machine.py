@@ -5,7 +5,8 @@ out. Messages come twice, late and out of order; workers run at the same time, o
 after the other; calls fail, and workers die before any of them, or when their time is up. Users
 remove their avatars, operators take them down, and what is no longer shown is cleaned up. At the
 end all that is outstanding is delivered, and the avatar must show the newest good upload, or none
-if it was removed since; nothing else is left of it.
+if it was removed since; nothing else is left of it. Some accounts are erased: then nothing at all
+is left, and nothing that comes later is shown or kept.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 from urllib.parse import quote_plus
 
+from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,11 +33,14 @@ from hypothesis.stateful import (
 
 from avatar_variants import Variant
 from cleanup.leftovers import Leftovers
+from console.operations.accounts import erasure
+from console.operations.accounts.account import Account
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
+from limits import Refusal
 from profiles import avatar
 from profiles.database import Connection
 from resize import leftovers, store
@@ -46,6 +52,8 @@ NAME = "ada"
 KEYS = ("ada", "ada.png")
 PICTURES = (b"good 1", b"good 2", b"bad")
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
+ADDRESS_SECONDS = 3
+"""For so long an address to upload to is good; what is sent by it may be stored even later."""
 RESIZING, RECORDING, REMOVING, CLEANING = 4, 3, 2, 2
 """How many workers may be at work at the same time; one more when all is delivered at the end."""
 
@@ -71,9 +79,10 @@ class World:
     ----------
     client
         Makes the functions' S3 client.
-    with_removals, with_rights
-        Whether operators take avatars down; and whether users remove them, and what was replaced is
-        cleaned up meanwhile. What has to do with uploads alone, or operators, shows sooner without.
+    with_removals, with_rights, with_erasures
+        Whether operators take avatars down; whether users remove them, and what was replaced is
+        cleaned up meanwhile; and whether accounts are erased. What has to do with uploads alone, or
+        operators, shows sooner without.
     connections
         One for each worker that records, and one for the test.
     """
@@ -86,6 +95,7 @@ class World:
     client: Callable[[S3], Client] = Client
     with_removals: bool = True
     with_rights: bool = True
+    with_erasures: bool = False
     runs: int = 0
     steps: int = 0
     calls: int = 0
@@ -99,13 +109,18 @@ class World:
     decided: int = 0
     cleanups: int = 0
     repairs: int = 0
+    erasures: int = 0
+    erased: int = 0
+    uploads_of_erased: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
             f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
             f"{self.marks} removals by operators begun, {self.removals} completed, "
-            f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs"
+            f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs, "
+            f"{self.erasures} erasures begun, {self.erased} completed, "
+            f"{self.uploads_of_erased} uploads after them"
             + (f", {self.held} held, {self.decided} decided" if self.held else "")
         )
 
@@ -148,6 +163,10 @@ class Order(RuleBasedStateMachine):
         completed.
     cached
         The variants and rejections that the CDN holds.
+    limits
+        The table of limits.
+    is_erased
+        Whether an erasure of the account has been completed.
     wrong
         What a worker did that must never be.
     """
@@ -175,6 +194,8 @@ class Order(RuleBasedStateMachine):
         self.removed = START - timedelta(seconds=1)
         self.unfinished = False
         self.cached: set[str] = set()
+        self.limits = Table(self.s3)
+        self.is_erased = False
         self.uploads: list[Stored] = []
         self.shown: Stored | None = None
         self.newest_shown: dict[str, Stored] = {}
@@ -185,7 +206,12 @@ class Order(RuleBasedStateMachine):
         queue = Client(SimpleNamespace(send_message=self._announced))
         self.world.resize.leftovers = leftovers.Leftovers(lambda: queue, "")  # type: ignore[attr-defined]
         self.world.profiles._s3 = lambda: client  # type: ignore[attr-defined]
+        self.world.resize.limits = self if self.world.with_erasures else None  # type: ignore[attr-defined]
+        self.world.resize.counting = Pool(1)  # type: ignore[attr-defined]
         store.time = reconcile.time = self  # type: ignore[assignment]
+        erasure.time = SimpleNamespace(  # type: ignore[assignment]
+            monotonic=lambda: float(self.s3.seconds), sleep=self.sleep
+        )
         takedown.time = SimpleNamespace(  # type: ignore[assignment]
             monotonic=lambda: 0.0, sleep=lambda _: self.sleep(SETTLED)
         )
@@ -219,7 +245,18 @@ class Order(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
     def upload(self, key: str, picture: bytes) -> None:
-        self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
+        """Send a picture; by an address that was given before, where the account is erased."""
+        if self.limits.erased is None or key == NAME:
+            self.world.uploads_of_erased += self.is_erased
+            self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
+
+    @precondition(lambda self: self.world.with_erasures and len(self.removing) < REMOVING)
+    @rule(calls=st.integers(0, 20))
+    def erase(self, calls: int) -> None:
+        worker = self._erase()
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
 
     @precondition(lambda self: self.world.with_rights)
     @rule(key=st.sampled_from(KEYS))
@@ -240,7 +277,11 @@ class Order(RuleBasedStateMachine):
     def reconcile(self, everything: bool) -> None:
         queue = SimpleNamespace(send_message_batch=self._queued)
         deployment = SimpleNamespace(
-            s3=self.s3, sqs=queue, uploads_bucket="uploads", assets_bucket="assets", queue_url=""
+            s3=self.s3,
+            sqs=queue,
+            uploads_bucket="uploads",
+            assets_bucket="assets",
+            queue_url="",
         )
         for _ in reconcile.reconcile(
             cast("Deployment", deployment), lambda _: None, dry_run=False, everything=everything
@@ -346,6 +387,19 @@ class Order(RuleBasedStateMachine):
                 self._deliver_everything()
                 self.nothing_is_wrong()
                 self._check_the_end()
+            if self.limits.erased is not None and not self.is_erased and not self.wrong:
+                self._erase()
+                self._deliver_everything()
+                self.nothing_is_wrong()
+                assert self.is_erased, "an erasure that is run again must complete it"
+                self._check_the_end()
+            if self.is_erased and not self.wrong:
+                self.upload(NAME, PICTURES[0])  # it was sent for longer than was waited
+                self._deliver_everything()
+                self.reconcile(everything=False)
+                self._deliver_everything()
+                self.nothing_is_wrong()
+                self._check_the_end()
             if self.unfinished and not self.wrong:
                 self._take_down()
                 self._deliver_everything()
@@ -405,6 +459,10 @@ class Order(RuleBasedStateMachine):
         return [self.resizing, self.recording, self.removing, self.cleaning, self.reviewing]
 
     def _check_the_end(self) -> None:
+        if self.limits.erased is not None:
+            if self.is_erased:
+                self._check_that_nothing_is_left()
+            return
         uploads = [item for item in self.uploads if item.uploaded > self.removed]
         newest = [
             max(good, key=lambda stored: stored.number)
@@ -454,6 +512,21 @@ class Order(RuleBasedStateMachine):
             for item in self.uploads
             if shown and f"{item.version}.json" == record
         )
+
+    def _check_that_nothing_is_left(self) -> None:
+        pointer = self.s3.newest("assets", f"avatars/{NAME}.jpg")
+        if pointer is None or "removed" not in pointer.metadata:
+            raise OrderError(f"the avatar of an erased account shows {pointer}")
+        row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
+        if row is None or row["avatar_version"] is not None:
+            raise OrderError(f"the database says {row} of an erased account")
+        originals = [item for key in KEYS for item in self.s3.buckets["uploads"].get(key, [])]
+        # what comes after it expires
+        kept = [
+            item for item in originals if not item.is_marker and store.ERASED_TAG not in item.tags
+        ]
+        if kept or self._made() or self.cached:
+            raise OrderError(f"of an erased account is left {kept} {self._made()} {self.cached}")
 
     def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
         left = [
@@ -520,6 +593,8 @@ class Order(RuleBasedStateMachine):
             self.wrong = f"the avatar goes back from {before} to {upload}"
         elif upload.uploaded <= self.removed:
             self.wrong = f"the avatar shows {upload}, which was removed"
+        elif self.is_erased and not upload.is_marker:
+            self.wrong = f"the avatar of an erased account shows {upload}"
         elif not self._may_be_shown(upload):
             self.wrong = f"the avatar shows {upload}, which is rejected"
         for key in self._variants(upload):
@@ -584,12 +659,58 @@ class Order(RuleBasedStateMachine):
         self.messages.append(json.loads(message["MessageBody"]))
         return {}
 
-    def _take_down(self) -> Worker:
-        deployment = cast(
+    def count(self, _user: str, _upload: str, _at: float) -> Refusal | None:
+        """Take the place of the limits that the resize function asks.
+
+        Where the table can't be asked, it goes on without; not for as long as an address is good.
+        """
+        try:
+            Client(self.limits).get_item()
+        except (ClientError, BotoCoreError):
+            if self.time() <= (self.limits.erased or 0) + ADDRESS_SECONDS:
+                return None
+        return Refusal("erased") if self.limits.erased is not None else None
+
+    def look_for_erasure(self, user: str) -> Refusal | None:
+        return self.count(user, "", 0.0)
+
+    def _erase(self) -> Worker:
+        target = Target("local", "", "", None, Path("nowhere"))
+
+        def work() -> bool:
+            change = erasure.erase(target, self._deployment(), Account(NAME))
+            pause(LISTED)
+            change.check()
+            change.execute(lambda _: None)
+            return True
+
+        def ended(result: Any) -> None:
+            if isinstance(result, BaseException):
+                if not isinstance(result, OperationError | Crashed):
+                    raise result
+                return
+            self.world.erased += 1
+            self.is_erased, self.unfinished = True, False
+
+        self.world.erasures += 1
+        worker = Worker(work, ended)
+        self.removing.append(worker)
+        self._tidy()
+        return worker
+
+    def _deployment(self) -> Deployment:
+        return cast(
             "Deployment",
             SimpleNamespace(
                 s3=self.world.client(self.s3),
-                sqs=SimpleNamespace(send_message_batch=self._queued),
+                sqs=SimpleNamespace(
+                    send_message_batch=self._queued,
+                    receive_message=lambda **_: {},
+                    get_queue_url=lambda **_: {"QueueUrl": ""},
+                ),
+                limits_table="limits",
+                database_url_parameter="",
+                dead_letter_queue_url="",
                 cloudfront=Client(SimpleNamespace(create_invalidation=self._invalidated)),
                 functions=SimpleNamespace(get_function_configuration=lambda **_: {"Timeout": 30}),
                 function_names={"resize": "resize"},
@@ -598,12 +719,13 @@ class Order(RuleBasedStateMachine):
                 distribution_id="",
                 queue_url="",
                 reviews_table=self.reviews_table,
-                dynamodb=self.dynamodb,
+                dynamodb=self.dynamodb or Client(self.limits),
             ),
         )
 
+    def _take_down(self) -> Worker:
         def work() -> datetime | None:
-            change = takedown.take_down(cast("Target", None), deployment, NAME)
+            change = takedown.take_down(cast("Target", None), self._deployment(), NAME)
             pause(LISTED)
             change.check()
             change.execute(lambda _: None)
@@ -678,6 +800,33 @@ class Order(RuleBasedStateMachine):
             for worker in [item for item in workers if item.done]:
                 workers.remove(worker)
                 worker.close()
+
+
+class Table:
+    """The table of limits, as far as an erasure asks it."""
+
+    def __init__(self, s3: S3) -> None:
+        self._s3 = s3
+        self.erased: int | None = None
+
+    def get_item(self, *, Key: Any = None, **_: Any) -> dict[str, Any]:  # noqa: N803
+        answer: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {"date": self._s3.date()}}}
+        if self.erased is None or "legal-hold" in str(Key):
+            return answer
+        return answer | {"Item": {"erased": {"N": str(self.erased)}}}
+
+    def delete_item(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def transact_write_items(self, *, TransactItems: Any) -> dict[str, Any]:  # noqa: N803
+        if self.erased is not None:
+            response: Any = {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{"Code": "ConditionalCheckFailed"}],
+            }
+            raise ClientError(response, "TransactWriteItems")
+        self.erased = int(TransactItems[1]["Put"]["Item"]["erased"]["N"])
+        return {}
 
 
 class Sweeping:

@@ -124,7 +124,7 @@ class S3:
             "LastModified": stored.uploaded,
             "Metadata": dict(stored.metadata),
             "ContentLength": len(stored.body),
-            "ResponseMetadata": {"HTTPHeaders": {"date": self._date()}},
+            "ResponseMetadata": {"HTTPHeaders": {"date": self.date()}},
         }
 
     def get_object(
@@ -176,7 +176,8 @@ class S3:
         versions = self.buckets[Bucket].get(Key, [])
         if Bucket == "uploads" and VersionId is None:
             return {"VersionId": self._store(Bucket, Key, b"", {}, is_marker=True).version_id}
-        for stored in [item for item in versions if item.version_id == VersionId]:
+        version_id = None if VersionId == "null" else VersionId
+        for stored in [item for item in versions if item.version_id == version_id]:
             versions.remove(stored)
         return {}
 
@@ -189,19 +190,23 @@ class S3:
         return SimpleNamespace(paginate=getattr(self, operation))
 
     def list_objects_v2(
-        self, *, Bucket: str, StartAfter: str = "", Prefix: str = ""
+        self, *, Bucket: str, StartAfter: str = "", Prefix: str = "", Delimiter: str = ""
     ) -> list[dict[str, Any]]:
+        if Delimiter:
+            folders = {key.partition("/")[0] for key, kept in self.buckets[Bucket].items() if kept}
+            return [{"CommonPrefixes": [{"Prefix": f"{name}/"} for name in sorted(folders)]}]
         keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
         newest = [(key, self.newest(Bucket, key)) for key in keys]
         return [{"Contents": [_listed(item) for key, item in newest if item and key > StartAfter]}]
 
-    def _date(self) -> str:
+    def date(self) -> str:
+        """Return the clock, as the header has it."""
         return format_datetime(START + timedelta(seconds=self.seconds), usegmt=True)
 
     def list_object_versions(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
         """Return the versions of each key, newest first."""
         keys = [key for key in sorted(self.buckets[Bucket]) if key.startswith(Prefix)]
-        page: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {"date": self._date()}}}
+        page: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {"date": self.date()}}}
         for key in keys:
             for number, item in enumerate(reversed(self.buckets[Bucket][key])):
                 kind = "DeleteMarkers" if item.is_marker else "Versions"

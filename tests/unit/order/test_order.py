@@ -18,13 +18,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from cleanup.leftovers import Leftovers
+from console.operations.accounts import erasure
 from console.operations.avatars import takedown
+from limits import Refusal
 from profiles import avatar
 from resize import events, store
 from resize.leftovers import Leftovers as Announcing
 from tests.conftest import ORDER
 from tests.unit.order import machine
-from tests.unit.order.machine import KEYS, PICTURES, Order, OrderError, World
+from tests.unit.order.machine import KEYS, NAME, PICTURES, Order, OrderError, World
 from tests.unit.order.s3 import sequencer_of
 from tests.unit.order.workers import THREAD, Client, Ending, Worker, current
 
@@ -54,6 +56,17 @@ def test_the_avatar_ends_at_the_newest_good_upload(world: World, record_property
     record_property(ORDER, str(world))
     assert world.crashes
     assert THREAD not in {thread.name for thread in threading.enumerate()}
+
+
+def test_of_an_erased_account_nothing_is_left_or_comes_back(
+    world: World, record_property: Property
+) -> None:
+    world.with_erasures = True
+    run(world, RUNS or 60, derandomize=not RUNS)
+    record_property(ORDER, str(world))
+    assert world.erased
+    assert world.uploads_of_erased
+    assert world.crashes
 
 
 class Unconditional(Client):
@@ -171,8 +184,8 @@ def removal_by_a_fast_clock(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def removal_marked_last(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     write, delete = takedown._write_mark, takedown._delete_until_empty
 
-    def late(deployment: Any, name: str, at: datetime, report: Any) -> int:
-        count = delete(deployment, name, at, report)
+    def late(deployment: Any, name: str, at: datetime, report: Any, **options: Any) -> int:
+        count = delete(deployment, name, at, report, **options)
         write(deployment, name, at)
         return count
 
@@ -199,13 +212,13 @@ def listed_once(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def not_waited_for_workers(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def impatient(*arguments: Any) -> int:
+    def impatient(*arguments: Any, **options: Any) -> int:
         clock = takedown.time
         takedown.time = SimpleNamespace(  # type: ignore[assignment]
             monotonic=lambda: 0.0, sleep=lambda _: None
         )
         try:
-            return delete(*arguments)
+            return delete(*arguments, **options)
         finally:
             takedown.time = clock
 
@@ -286,6 +299,43 @@ def replaced_not_announced(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Announcing, "announce", lambda *_: None)
 
 
+def erased_at_once(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "_wait", lambda *_: None)
+
+
+def erased_account_not_locked(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order, "count", lambda *_: None)
+
+
+def erased_account_told_why(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat it as any locked one."""
+    monkeypatch.setattr(machine, "Refusal", lambda _: Refusal("locked"))
+
+
+def erased_account_reconciled(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Order, "look_for_erasure", lambda *_: None)
+
+
+def erased_without_a_mark(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = takedown._write_mark
+
+    def careless(deployment: Any, name: str, at: datetime) -> None:
+        """Delete the avatar, as there is to be nothing of it."""
+        write(deployment, name, at)
+        deployment.s3.delete_object(Bucket="assets", Key=f"avatars/{name}.jpg", VersionId="null")
+
+    monkeypatch.setattr(takedown, "_write_mark", careless)
+
+
+def erased_in_one_pass(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while the avatar is taken down stays."""
+
+    def once(change: Any, report: Any) -> str:
+        return takedown.take_down(change.target, change.deployment, NAME).execute(report)
+
+    monkeypatch.setattr(erasure, "_take_down", once)
+
+
 BROKEN = {
     no_condition: "goes back",
     sequencers_as_numbers: "goes back",
@@ -314,7 +364,13 @@ RIGHTS_BROKEN = {
     cleaned_at_once: "is left|is lost|before variants/",
     replaced_not_announced: "is left",
 }
-ALL_BROKEN = BROKEN | REMOVALS_BROKEN | RIGHTS_BROKEN
+ERASURES_BROKEN = {
+    erased_account_not_locked: "erased account shows",
+    erased_account_told_why: "is left",
+    erased_account_reconciled: "erased account shows",
+    erased_without_a_mark: "erased account|was removed",
+}
+ALL_BROKEN = BROKEN | REMOVALS_BROKEN | RIGHTS_BROKEN | ERASURES_BROKEN
 
 
 # Noticed late by chance; each has a history of its own below
@@ -341,6 +397,7 @@ def test_broken_code_is_noticed(
     broken(world, monkeypatch)
     world.with_removals = broken in REMOVALS_BROKEN
     world.with_rights = broken in RIGHTS_BROKEN
+    world.with_erasures = broken in ERASURES_BROKEN
     with pytest.raises(OrderError, match=ALL_BROKEN[broken]):
         run(world, 1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
     what = broken.__name__.replace("_", " ")
@@ -605,3 +662,45 @@ def test_what_was_removed_can_not_be_cached_again(world: World) -> None:
     order._deliver_everything()
     order.visit()
     ends(order, "")
+
+
+def show_without_asking(order: Order) -> None:
+    """Have an upload made into an avatar although the table of limits can't be asked."""
+    order.upload(NAME, PICTURES[0])
+    order.deliver(order.messages[-1], by_queue=True)
+    (worker,) = order.resizing
+    until(order, worker, "get_item")
+    order._step(worker, Ending.UNAVAILABLE)
+    while not worker.done:
+        order._step(worker)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "at once"])
+def test_an_address_from_before_an_erasure_is_of_no_use_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        erased_at_once(world, monkeypatch)
+    world.with_erasures = True
+    order = type("Order", (Order,), {"world": world})()
+    erasing = order._erase()
+    while not erasing.done:
+        order._step(erasing)
+    show_without_asking(order)
+    ends(order, "erased account shows" if broken else "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "in one pass"])
+def test_what_is_shown_while_an_account_is_erased_goes_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        erased_in_one_pass(world, monkeypatch)
+    world.with_erasures = True
+    order = type("Order", (Order,), {"world": world})()
+    erasing = order._erase()
+    until(order, erasing, "create_invalidation")
+    order.a_second_passes()
+    show_without_asking(order)
+    assert order.shown
+    ends(order, "account shows|is left" if broken else "")

@@ -30,7 +30,7 @@ def checks(planned: Planned) -> Iterator[Check]:
         "tables": _tables,
         "CloudFront's policies": _policies,
     }
-    for suffix in ("uploads", "assets"):
+    for suffix in ("uploads", "assets", "legal-holds"):
         bucket = f"{planned.name}-{suffix}-{planned.target.account}"
         yield Check(AREA, bucket, partial(_bucket, planned, bucket))
     for kind, find in kinds.items():

@@ -23,6 +23,8 @@ from streamlit.testing.v1.element_tree import Button
 
 from console import session, widgets
 from console.operations import changes, migrations
+from console.operations.accounts import account, erasure, legal_hold, records
+from console.operations.accounts.account import Account
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Audit
 from console.operations.environments.deployment import ROOT, Deployment
@@ -34,7 +36,7 @@ from tests.integration.system import wait_until
 from tests.unit.console import deployments
 from tests.unit.console.pages.conftest import Show
 
-ADA = Profile("ada", "Ada", "", "sub-1", "")
+ADA = Profile("ada", "Ada", "", "7f3a52c0-9a1e-4d6b-8f00-0123456789ab", "")
 # StartQuery reads logs; looking at dead-letter messages hides them for the moment of the look
 _READS = re.compile(
     r"(Get|List|Describe|Head|Filter|BatchGet)\w*|Query|StartQuery|ReceiveMessage"
@@ -142,13 +144,32 @@ def _find_locked(world: World, app: AppTest) -> None:
 
 
 def _signed_in(world: World, app: AppTest) -> None:
-    app.session_state["signed in as"] = [SignIn("sub-1", "ada", "token", 9e12)]
+    app.session_state["signed in as"] = [SignIn(ADA.sub, "ada", "token", 9e12)]
     app.run()
 
 
 def _edit(world: World, app: AppTest) -> None:
     _signed_in(world, app)
     app.text_area[0].set_value("new").run()
+
+
+def _reason(world: World, app: AppTest) -> None:
+    app.text_input(key="reason of the hold").set_value("case 4711").run()
+
+
+def _type_to_erase(world: World, app: AppTest) -> None:
+    app.text_input(key="typed for erase an account").set_value("local").run()
+
+
+def _type_to_release(world: World, app: AppTest) -> None:
+    app.text_input(key="typed for release a legal hold").set_value("local").run()
+
+
+def _hold(world: World) -> None:
+    world.here.dynamodb.put_item(
+        TableName="limits", Item=legal_hold.key(ADA.sub) | {"held": {"N": "1767323045"}}
+    )
+    world.calls.clear()
 
 
 def _name_avatar(world: World, app: AppTest) -> None:
@@ -251,6 +272,10 @@ OPERATIONS = [
     Operation("review", "Refuse and lock", "refuse and lock"),
     Operation("profile", "Sign in as", "sign in as a test user"),
     Operation("profile", "Save", "edit a test user's profile", _edit),
+    Operation("profile", "Export", "export an account"),
+    Operation("profile", "Place a legal hold", "place a legal hold", _reason),
+    Operation("profile", "Release", "release a legal hold", _type_to_release, _hold),
+    Operation("profile", "Erase", "erase an account", _type_to_erase),
     Operation("environment", "Run checks with a sign-in", "examine"),
     Operation("migrations", "Preview", "preview up"),
     Operation("migrations", "Preview", "preview down"),
@@ -281,6 +306,10 @@ def world(
     for body in (b"one", b"two"):
         here.s3.put_object(Bucket=here.uploads_bucket, Key="kept.jpg", Body=body)
     monkeypatch.setattr(profiles, "read", lambda here, handle: ADA)
+    monkeypatch.setattr(account, "find", lambda on, here, name: Account(ADA.sub, (ADA.handle,)))
+    monkeypatch.setattr(account, "users", lambda here, sub: [])
+    monkeypatch.setattr(records, "users", lambda here, sub: [])
+    monkeypatch.setattr(erasure, "_wait", lambda seconds, report: None)
     monkeypatch.setattr(migrations, "create", lambda name: Path(name))
     # nobody resizes here
     monkeypatch.setattr(rejections, "SETTLE_SECONDS", 0)
