@@ -59,7 +59,9 @@ def test_of_a_burst_every_upload_is_accounted_for(
             lambda: dead_letters.counts(here)["waiting"] == uploads, "all of them in the queue"
         )
         lines = system.make("doctor", status=2).splitlines()
-        (line,) = (line for line in lines if "event source mapping to resize" in " ".join(line.split()))
+        (line,) = (
+            line for line in lines if "event source mapping to resize" in " ".join(line.split())
+        )
         assert "Disabled" in line
     began = time.monotonic()
     found = ledger.settle(f"a burst of {uploads} on a queue that nobody consumes", seconds=1000)
