@@ -154,7 +154,7 @@ class System:
         return target.resolve(env)
 
     def _enter(self) -> None:
-        for name in ("AVATAR_OPS_ENV_DIR", "AVATAR_OPS_STATE", "CONSOLE_PORT"):
+        for name in ("AVATAR_OPS_ENV_DIR", "AVATAR_OPS_STATE", "CONSOLE_PORT", "DEMO_PORT"):
             os.environ[name] = self.environment[name]
 
     def emulator(self) -> psutil.Process:

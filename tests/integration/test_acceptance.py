@@ -22,7 +22,14 @@ from console.operations.pipeline import dead_letters
 from console.operations.progress import ignore
 from console.operations.uploads import test_users
 from tests.integration.system import System
-from tests.integration.test_doctor import bucket_policy, cors, function, variables
+from tests.integration.test_doctor import (
+    FRONT_ENDS,
+    at_its_ports,
+    bucket_policy,
+    cors,
+    function,
+    variables,
+)
 
 Break = Callable[[Deployment], contextlib.AbstractContextManager[None]]
 SHORT_SECONDS = 3
@@ -117,8 +124,7 @@ def throttled(here: Deployment) -> contextlib.AbstractContextManager[None]:
             ("the test user", "POST /avatars/key_upload with a token", "preflight of PUT"),
             {
                 f"preflight of PUT from {origin}": "PUT allowed → refused"
-                for origin in ("http://localhost:3000", "http://localhost:8501",
-                               "http://127.0.0.1:8501")
+                for origin in FRONT_ENDS
             },
         ),
         (
@@ -169,7 +175,7 @@ def test_each_broken_part_is_named_and_cleaned_up_after(
         result.name: f"{result.expected} → {result.answered} {result.remedy}"
         for result in acceptance.failed(change.results)
     }
-    says = {name.replace(":8501", f":{system.console_port}"): said for name, said in says.items()}
+    says = {at_its_ports(system, name): said for name, said in says.items()}
     assert failed.keys() == says.keys()
     for name, said in says.items():
         assert said in failed[name]

@@ -591,7 +591,18 @@ def for_everyone(rule: dict[str, Any]) -> None:
     rule["AllowedOrigins"] = ["*"]
 
 
-FRONT_ENDS = ("http://localhost:3000", "http://localhost:8501", "http://127.0.0.1:8501")
+# Of the settings; the console and the demo listen on other ports in the tests
+FRONT_ENDS = (
+    "http://localhost:3000",
+    "http://localhost:8501",
+    "http://127.0.0.1:8501",
+    "http://localhost:3001",
+)
+
+
+def at_its_ports(system: System, name: str) -> str:
+    """Return what is said of an origin of FRONT_ENDS with the ports of this system."""
+    return name.replace(":8501", f":{system.console_port}").replace(":3001", f":{system.demo_port}")
 
 
 @pytest.mark.parametrize(
@@ -722,7 +733,7 @@ def test_each_broken_thing_is_named_and_nothing_else(
 ) -> None:
     with broken(here):
         findings = look(system)
-    says = {name.replace(":8501", f":{system.console_port}") for name in says}
+    says = {at_its_ports(system, name) for name in says}
     faults = [found for found in findings if found.state in {"warning", "error"}]
     table(what, [found for found in findings if found.state != "ok"])
     assert named(faults) == says
