@@ -26,6 +26,7 @@ from local.settings import ROOT
 Target = Literal["aws", "local"]
 FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
 SHARED = (
+    "avatar_crop.py",
     "avatar_variants.py",
     "dynamodb.py",
     "env_settings.py",

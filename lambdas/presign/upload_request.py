@@ -1,4 +1,4 @@
-"""What the browser asks for: a picture's extension or media type, and its exact size."""
+"""What the browser asks for: a picture's extension or media type, its size, and its crop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import json
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from avatar_crop import Crop
 
 MAX_BODY_LENGTH = 1_024
 """Characters; a request has about 40."""
@@ -85,14 +87,15 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """A picture that may be uploaded: its content type, and its length in bytes."""
+    """A picture that may be uploaded: its content type, its length in bytes, and its crop."""
 
     content_type: str
     size: int
+    crop: Crop | None
 
 
 def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
-    """Read and check a request's body; members other than the three are ignored.
+    """Read and check a request's body; members other than the four are ignored.
 
     Raises
     ------
@@ -112,7 +115,14 @@ def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
             "Scale it down, or save it in a lower quality.",
             max_size=max_bytes,
         )
-    return UploadRequest(content_type, size)
+    return UploadRequest(content_type, size, _crop(members.get("crop")))
+
+
+def _crop(value: object) -> Crop | None:
+    try:
+        return None if value is None else Crop.from_request(value)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
 
 
 def _content_type(extension: object, media_type: object) -> str:
