@@ -24,7 +24,7 @@ from local.emulator import uv
 from local.settings import ROOT
 
 Target = Literal["aws", "local"]
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "crop", "presign", "profiles", "remove", "resize")
 SHARED = (
     "avatar_crop.py",
     "avatar_variants.py",

@@ -70,13 +70,14 @@ module "api" {
   log_kms_key_arn    = var.log_kms_key_arn
 
   functions = merge(
-    { presign = module.presign, remove = module.remove },
+    { crop = module.crop, presign = module.presign, remove = module.remove },
     { for profiles in module.profiles : "profiles" => profiles },
   )
 
   routes = merge(
     {
       "POST /avatars/key_upload" = { function = "presign", authorized = true }
+      "POST /avatars/crop"       = { function = "crop", authorized = true }
       "DELETE /avatars"          = { function = "remove", authorized = true }
     },
     var.database == null ? {} : {
@@ -241,7 +242,7 @@ module "observability" {
     }
   }
 
-  # `remove` asks too, in the same way
+  # `crop` and `remove` ask too, in the same way
   limiting_functions = {
     presign = module.presign.name
     resize  = module.resize.name

@@ -114,7 +114,8 @@ def _square(data: bytes, side: int, crop: Crop | None) -> Image.Image:
     picture, shown = decode(header, side, chosen[2] - chosen[0] if chosen else None)
     box = _scaled(chosen, header, shown) if chosen else _centre(shown)
     short = box[2] - box[0]
-    if max(shown[2], shown[3]) > 2 * short:  # or conversions would take memory for what isn't shown
+    # or conversions would take memory for what isn't shown, and what is beside a crop shine in
+    if chosen or max(shown[2], shown[3]) > 2 * short:
         left, top = int(box[0]), int(box[1])
         picture = picture.crop((left, top, ceil(box[2]), ceil(box[3])))
         left, top = box[0] % 1, box[1] % 1

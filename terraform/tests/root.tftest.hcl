@@ -116,6 +116,19 @@ run "gives_each_role_what_it_needs" {
 
   assert {
     condition = {
+      for statement in jsondecode(module.crop.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ReadOriginals      = [["s3:GetObject"], ["arn:aws:s3:::uploads/*"]]
+      WriteOriginals     = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]]
+      SeeMissingOriginal = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
+      LookAtLimits       = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+    }
+    error_message = "crop may copy originals and look at a user's limits, and nothing else."
+  }
+
+  assert {
+    condition = {
       for statement in jsondecode(module.remove.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if statement.Sid != "WriteLogs"
       } == {

@@ -21,7 +21,7 @@ from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import names, outcomes
+from console.operations.uploads import crops, names, outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
@@ -136,7 +136,7 @@ def _classify(
                 missing.append(version_id)
             break
         again = everything and version["IsLatest"]
-        if not again and outcomes.rejection(deployment, name, version["ETag"].strip('"')):
+        if not again and _is_rejected(deployment, name, version):
             continue
         uploaded = version["LastModified"].replace(microsecond=0)
         settled = version["IsLatest"] or time.time() - uploaded.timestamp() >= _SETTLED_SECONDS
@@ -147,7 +147,18 @@ def _classify(
 
 
 def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
-    return shown.get("version") == version["ETag"].strip('"')
+    if "VersionId" in version and "version-id" in shown:
+        return shown["version-id"] == version["VersionId"]
+    # Of one second, the same bytes in another crop look the same: a listing names no metadata.
+    return (
+        crops.etag_of(shown.get("version", "")) == version["ETag"].strip('"')
+        and shown.get("uploaded", "") == version["LastModified"].replace(microsecond=0).isoformat()
+    )
+
+
+def _is_rejected(deployment: Deployment, name: str, version: ObjectVersionTypeDef) -> bool:
+    made = outcomes.version_of(deployment, version["Key"], version["VersionId"])
+    return outcomes.rejection(deployment, name, made) is not None
 
 
 def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from avatar_crop import Crop
 from avatar_variants import Variant
 from cleanup.leftovers import Leftovers
 from console.operations.avatars import takedown
@@ -35,6 +36,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
+from console.operations.uploads.crops import etag_of
 from profiles import avatar
 from profiles.database import Connection
 from resize import leftovers, store
@@ -45,6 +47,7 @@ from tests.unit.order.workers import Client, Crashed, Ending, Pool, Worker, curr
 NAME = "ada"
 KEYS = ("ada", "ada.png")
 PICTURES = (b"good 1", b"good 2", b"bad")
+CROPS = ("", "0,0,0.5", "0.5,0,0.5")
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
 RESIZING, RECORDING, REMOVING, CLEANING = 4, 3, 2, 2
 """How many workers may be at work at the same time; one more when all is delivered at the end."""
@@ -89,6 +92,7 @@ class World:
     calls: int = 0
     crashes: int = 0
     uploads: int = 0
+    crops: int = 0
     writes: int = 0
     marks: int = 0
     removals: int = 0
@@ -99,18 +103,20 @@ class World:
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
-            f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
+            f"{self.crashes} crashes, {self.uploads} uploads, {self.crops} of them other crops, {self.writes} pointers written, "
             f"{self.marks} removals by operators begun, {self.removals} completed, "
             f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs"
         )
 
 
-def render(data: bytes, variants: Iterable[Variant]) -> Iterator[tuple[Variant, bytes]]:
+def render(
+    data: bytes, variants: Iterable[Variant], crop: Crop | None = None
+) -> Iterator[tuple[Variant, bytes]]:
     """Take the place of the image engine."""
     if data.startswith(b"bad"):
         raise AvatarRejected("damaged")
     for variant in variants:
-        yield variant, b"\xff\xd8" + data
+        yield variant, b"\xff\xd8" + data + str(crop or "").encode()
 
 
 def chosen_from(attribute: str) -> st.SearchStrategy[Any]:
@@ -209,9 +215,21 @@ class Order(RuleBasedStateMachine):
 
     # What users and operators do
 
-    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
-    def upload(self, key: str, picture: bytes) -> None:
-        self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
+    @rule(
+        key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES), crop=st.sampled_from(CROPS)
+    )
+    def upload(self, key: str, picture: bytes, crop: str = "") -> None:
+        metadata = {"crop": crop} if crop else {}
+        self.s3.put_object(Bucket="uploads", Key=key, Body=picture, Metadata=metadata)
+
+    @precondition(lambda self: self.s3.newest("uploads", KEYS[0]))
+    @rule(crop=st.sampled_from(CROPS[1:]))
+    def crop_again(self, crop: str) -> None:
+        """Have the newest original copied over itself, with another crop."""
+        self.world.crops += 1
+        self.s3.copy_object(
+            Bucket="uploads", Key=KEYS[0], CopySource={}, Metadata={"crop": crop}
+        )
 
     @precondition(lambda self: self.world.with_removals)
     @rule(key=st.sampled_from(KEYS))
@@ -418,9 +436,9 @@ class Order(RuleBasedStateMachine):
                 raise OrderError(f"{key} is left, though nothing shows it")
             if key.startswith("rejections/") and self.shown and self.shown.is_marker:
                 raise OrderError(f"{key} is left of a user whose avatar is removed")
-        self._check_that_nothing_removed_is_left({item.version for item in uploads})
+        self._check_that_nothing_removed_is_left({item.etag for item in uploads})
 
-    def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
+    def _check_that_nothing_removed_is_left(self, etags: set[str]) -> None:
         left = [
             stored
             for key in KEYS
@@ -431,7 +449,7 @@ class Order(RuleBasedStateMachine):
             raise OrderError(f"these originals outlive the removal: {left}")
         made = self._made()
         for key in made:
-            if key.split("/")[2].removesuffix(".json") not in versions:
+            if etag_of(key.split("/")[2].removesuffix(".json")) not in etags:
                 raise OrderError(f"{key} outlives the removal")
         if self.cached - made - self.swept:  # what was swept is gone within a day
             raise OrderError(f"the CDN still serves {self.cached - made}")
@@ -488,8 +506,11 @@ class Order(RuleBasedStateMachine):
         elif not is_good(upload):
             self.wrong = f"the avatar shows {upload}, which is rejected"
         for key in self._variants(upload):
-            if not self.s3.newest("assets", key):
+            made = self.s3.newest("assets", key)
+            if not made:
                 self.wrong = f"the avatar shows {upload} before {key} exists"
+            elif made.body != b"\xff\xd8" + upload.body + upload.metadata.get("crop", "").encode():
+                self.wrong = f"{key} shows another crop than {upload}"
         self.shown = self.newest_shown[upload.key] = upload
 
     def _queued(self, *, Entries: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
