@@ -68,6 +68,20 @@ class Crop:
         x, y, side = (round(float(part) * _WHOLE) for part in match.groups())
         return cls(x, y, side) if side else None
 
+    @classmethod
+    def from_version(cls, version: str) -> Crop | None:
+        """Return the crop that a version names; None where it names none."""
+        match = re.search("-([0-9a-f]{15})$", version)
+        if match is None:
+            return None
+        parts, low = int(match[1], 16), 2**20 - 1
+        return cls(parts >> 40, parts >> 20 & low, parts & low)
+
+    @property
+    def parts(self) -> list[float]:
+        """It, as a request has it."""
+        return [part / _WHOLE for part in (self.x, self.y, self.side)]
+
     @property
     def suffix(self) -> str:
         """What tells this crop's version from the others of the same bytes."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+import avatar_crop
 from avatar_crop import Crop
 from avatar_variants import Variant
 from resize.colour import on_ground, to_srgb
@@ -61,9 +62,9 @@ def render(
 ) -> Iterator[tuple[Variant, bytes]]:
     """Render variants one after the other from one decode, in the order in which they are given.
 
-    The picture is turned upright, cropped to its user's choice or its central square, converted to sRGB and freed
-    of metadata. Transparency is kept, and flattened in JPEG: on white, or on a dark grey if white
-    would hide the picture.
+    The picture is turned upright, cropped to its user's choice or its central square, converted
+    to sRGB and freed of metadata. Transparency is kept, and flattened in JPEG: on white, or on a
+    dark grey if white would hide the picture.
 
     Parameters
     ----------
@@ -110,14 +111,13 @@ def _saved(square: Image.Image, name: str) -> bytes:
 def _square(data: bytes, side: int, crop: Crop | None) -> Image.Image:
     """Return the chosen square, upright and in sRGB, though in YCbCr if it came in that."""
     header = read_header(data)
-    chosen = crop and _as_stored(crop, header)
+    chosen = _as_stored(crop, header) if crop else None
     picture, shown = decode(header, side, chosen[2] - chosen[0] if chosen else None)
-    box = _scaled(chosen, header, shown) if chosen else _centre(shown)
+    box: Box = _scaled(chosen, header, shown) if chosen else _centre(shown)
     short = box[2] - box[0]
     # or conversions would take memory for what isn't shown, and what is beside a crop shine in
     if chosen or max(shown[2], shown[3]) > 2 * short:
-        left, top = int(box[0]), int(box[1])
-        picture = picture.crop((left, top, ceil(box[2]), ceil(box[3])))
+        picture = picture.crop((int(box[0]), int(box[1]), ceil(box[2]), ceil(box[3])))
         left, top = box[0] % 1, box[1] % 1
         box = (left, top, left + short, top + short)
     square = resized(picture, side, box)
@@ -140,7 +140,7 @@ def _centre(box: Box) -> Box:
     return left, top, left + short, top + short
 
 
-def _as_stored(crop: Crop, header: Header) -> Box:
+def _as_stored(crop: Crop, header: Header) -> avatar_crop.Box:
     """Return the crop's box in the pixels of the file, which is turned only afterwards."""
     turns = header.orientation >= 5
     width, height = header.width, header.height

@@ -1,8 +1,9 @@
 """Where avatars live: originals in the uploads bucket, what is served in the assets bucket.
 
 Everything a crash can interrupt is safe to do again: variants are named after the upload's
-ETag and crop, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and only on
-the condition that nobody wrote it since it was read. A removal is written there as an upload is.
+ETag and crop, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and
+only on the condition that nobody wrote it since it was read. A removal is written there as an
+upload is.
 
 A round trip to S3 takes 10 to 30 ms, so what doesn't depend on another is asked at the same time.
 """

@@ -81,7 +81,9 @@ ATTEMPTS = {
         "s3:ListBucketVersions",
         lambda client, here, _: client("s3").list_object_versions(Bucket=here.uploads_bucket),
     ),
-    "read an upload": attempt("s3:GetObject", read_object("uploads_bucket", f"{NAME}/"), "crop", "resize"),
+    "read an upload": attempt(
+        "s3:GetObject", read_object("uploads_bucket", f"{NAME}/"), "crop", "resize"
+    ),
     "write an upload": attempt(
         "s3:PutObject", write_object("uploads_bucket", f"{NAME}/"), "crop", "presign"
     ),

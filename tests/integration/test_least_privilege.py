@@ -521,7 +521,9 @@ PROOFS = {
         "who has sent no picture is told to try again for ever", "flow", nothing_cropped
     ),
     "crop/LookAtLimits dynamodb:GetItem": Proof(
-        "locked users, and who sends too much, may have pictures made", "flow", not_cropped_when_locked
+        "locked users, and who sends too much, may have pictures made",
+        "flow",
+        not_cropped_when_locked,
     ),
     "remove/MarkDeleted s3:DeleteObject": Proof(
         "users can't remove their avatar", "flow", removed_by_user

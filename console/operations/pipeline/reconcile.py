@@ -147,8 +147,9 @@ def _classify(
 
 
 def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
-    if "VersionId" in version and "version-id" in shown:
-        return shown["version-id"] == version["VersionId"]
+    version_id = version.get("VersionId")
+    if version_id and "version-id" in shown:
+        return shown["version-id"] == version_id
     # Of one second, the same bytes in another crop look the same: a listing names no metadata.
     return (
         crops.etag_of(shown.get("version", "")) == version["ETag"].strip('"')

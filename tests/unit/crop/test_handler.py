@@ -148,7 +148,11 @@ def test_a_route_without_the_authorizer_crops_nothing(crop: ModuleType, sub: Any
     ("failure", "status", "code"),
     [
         (ReadTimeoutError(endpoint_url="https://s3"), 503, "unavailable"),
-        (ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "CopyObject"), 503, "unavailable"),
+        (
+            ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "CopyObject"),
+            503,
+            "unavailable",
+        ),
         (ClientError({"Error": {"Code": "PreconditionFailed"}}, "CopyObject"), 409, "changed"),
     ],
 )

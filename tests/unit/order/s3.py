@@ -116,9 +116,7 @@ class S3:
         self.on_put(bucket, stored)
         return stored
 
-    def head_object(
-        self, *, Bucket: str, Key: str, VersionId: str | None = None
-    ) -> dict[str, Any]:
+    def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         stored = (
             self._version(Bucket, Key, VersionId, "HeadObject")
             if VersionId
@@ -153,9 +151,7 @@ class S3:
             "Body": io.BytesIO(stored.body),
         }
 
-    def copy_object(
-        self, *, Bucket: str, Key: str, CopySource: Any, **more: Any
-    ) -> dict[str, Any]:
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: Any, **more: Any) -> dict[str, Any]:
         there = self.newest(Bucket, Key)
         if there is None:
             raise error("NoSuchKey", 404, "CopyObject")

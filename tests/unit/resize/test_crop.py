@@ -120,7 +120,8 @@ def test_metadata_hold_a_crop_and_each_has_a_version_of_its_own(crop: Crop, othe
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0,0", "0,0,0", "0,0,1,1", "-1,0,1", "0,0,2", "0,0,1.5", "0,0,1e0", "a,b,c", "٠,0,1"]
+    "text",
+    ["", "0,0", "0,0,0", "0,0,1,1", "-1,0,1", "0,0,2", "0,0,1.5", "0,0,1e0", "a,b,c", "\u0660,0,1"],
 )
 def test_metadata_that_hold_no_crop_are_none(text: str) -> None:
     """An operator's original may say anything there."""
