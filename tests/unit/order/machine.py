@@ -74,8 +74,9 @@ class World:
     ----------
     client
         Makes the functions' S3 client.
-    with_removals
-        Whether avatars are taken down; what has to do with uploads alone shows sooner without.
+    with_removals, with_rights
+        Whether operators take avatars down; and whether users remove them, and what was replaced is
+        cleaned up meanwhile. What has to do with uploads alone, or operators, shows sooner without.
     connections
         One for each worker that records, and one for the test.
     """
@@ -87,6 +88,7 @@ class World:
     watcher: Connection
     client: Callable[[S3], Client] = Client
     with_removals: bool = True
+    with_rights: bool = True
     runs: int = 0
     steps: int = 0
     calls: int = 0
@@ -231,7 +233,7 @@ class Order(RuleBasedStateMachine):
         self.world.crops += 1
         self.s3.copy_object(Bucket="uploads", Key=KEYS[0], CopySource={}, Metadata={"crop": crop})
 
-    @precondition(lambda self: self.world.with_removals)
+    @precondition(lambda self: self.world.with_rights)
     @rule(key=st.sampled_from(KEYS))
     def remove(self, key: str) -> None:
         self.s3.delete_object(Bucket="uploads", Key=key)
@@ -240,7 +242,7 @@ class Order(RuleBasedStateMachine):
     def a_second_passes(self) -> None:
         self.s3.seconds += 1
 
-    @precondition(lambda self: self.cleanups)
+    @precondition(lambda self: self.cleanups and self.world.with_rights)
     @rule()
     def minutes_pass(self) -> None:
         """Let cleanups fall due; who is at work is stopped at its next call."""

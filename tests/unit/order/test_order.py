@@ -304,13 +304,15 @@ BROKEN = {
 REMOVALS_BROKEN = {
     removal_without_condition: "away|replaces the one",
     removal_not_compared: "was removed",
-    removal_loses_its_second: "was removed",
+    removal_loses_its_second: "was removed|goes back",
     removal_by_a_fast_clock: "outlive|ends at None|is lost",
     removal_marked_last: "ends at|CDN still serves|is lost",
     removals_all_alike: "was removed|replaces the one",
     listed_once: "outlives? the removal",
     not_waited_for_workers: "outlives? the removal",
     later_uploads_deleted_too: "is lost|ends at|CDN still serves",
+}
+RIGHTS_BROKEN = {
     user_removal_without_condition: "goes back|ends at",
     user_removal_not_heard_of: "ends at",
     user_removal_without_sequencer: "goes back|ends at",
@@ -318,11 +320,11 @@ REMOVALS_BROKEN = {
     cleaned_at_once: "is left|is lost|before variants/",
     replaced_not_announced: "is left",
 }
+ALL_BROKEN = BROKEN | REMOVALS_BROKEN | RIGHTS_BROKEN
 
 
-# What chance finds so seldom that it takes minutes; each has a history of its own too
-RARE = {removal_without_condition, removals_all_alike, removal_marked_last}
-RARE_RUNS = 20_000
+# Noticed late by chance; each has a history of its own below
+LATE = {removal_without_condition, removals_all_alike, removal_marked_last, listed_once}
 
 
 @pytest.mark.parametrize(
@@ -331,9 +333,9 @@ RARE_RUNS = 20_000
         pytest.param(
             broken,
             id=broken.__name__,
-            marks=[pytest.mark.long, pytest.mark.timeout(1800)] if broken in RARE else [],
+            marks=pytest.mark.long if broken in LATE else (),
         )
-        for broken in BROKEN | REMOVALS_BROKEN
+        for broken in ALL_BROKEN
     ],
 )
 def test_broken_code_is_noticed(
@@ -344,9 +346,9 @@ def test_broken_code_is_noticed(
 ) -> None:
     broken(world, monkeypatch)
     world.with_removals = broken in REMOVALS_BROKEN
-    runs = RARE_RUNS if broken in RARE else 1000
-    with pytest.raises(OrderError, match=(BROKEN | REMOVALS_BROKEN)[broken]):
-        run(world, runs, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+    world.with_rights = broken in RIGHTS_BROKEN
+    with pytest.raises(OrderError, match=ALL_BROKEN[broken]):
+        run(world, 1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
     what = broken.__name__.replace("_", " ")
     record_property(ORDER, f"broken on purpose ({what}): noticed within {world.runs} runs")
 
@@ -479,12 +481,22 @@ def test_a_picture_sent_again_while_it_is_removed_keeps_its_variants(
     assert order.shown
 
 
-@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "dropped once"])
-def test_what_a_late_worker_wrote_leaves_the_caches_too(
-    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+@pytest.mark.parametrize(
+    ("broken", "wrong"),
+    [
+        (lambda *_: None, ""),
+        (caches_dropped_once, "the CDN still serves"),
+        (listed_once, "is left, though nothing shows it"),
+    ],
+    ids=["as it is", "dropped once", "listed once"],
+)
+def test_what_a_late_worker_wrote_is_deleted_and_leaves_the_caches_too(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: Callable[[World, pytest.MonkeyPatch], None],
+    wrong: str,
 ) -> None:
-    if broken:
-        caches_dropped_once(world, monkeypatch)
+    broken(world, monkeypatch)
     order = type("Order", (Order,), {"world": world})()
     order.upload("ada", PICTURES[0])
     order.deliver(order.messages[0], by_queue=True)
@@ -495,7 +507,7 @@ def test_what_a_late_worker_wrote_leaves_the_caches_too(
     order._step(worker)
     order.visit()
     assert order.cached
-    ends(order, "the CDN still serves" if broken else "")
+    ends(order, wrong)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "only with objects"])
