@@ -143,7 +143,7 @@ module "crop" {
   source = "./modules/function"
 
   name               = "${local.name}-crop"
-  description        = "Crops the picture of a signed-in user anew."
+  description        = "Crops the picture of a signed-in user again."
   zip_path           = "${var.artifacts_directory}/crop.zip"
   handler            = "crop.handler.handler"
   timeout            = 25 # two tries each of S3's copy, and of the table; API Gateway waits for 30 s

@@ -1,4 +1,4 @@
-"""Crop the caller's picture anew, without another upload (API Gateway, payload 2.0).
+"""Crop the caller's picture again, without another upload (API Gateway, payload 2.0).
 
 S3 copies the original over itself with the new crop in its metadata: a new version, of which S3
 notifies the queue of uploads, and which `resize` orders, counts and processes as any upload.
