@@ -48,6 +48,7 @@ run "stands_without_domain_database_and_webhook" {
     condition = output.function_names == {
       authorizer = "avatar-ops-test-authorizer"
       cleanup    = "avatar-ops-test-cleanup"
+      crop       = "avatar-ops-test-crop"
       presign    = "avatar-ops-test-presign"
       remove     = "avatar-ops-test-remove"
       resize     = "avatar-ops-test-resize"
