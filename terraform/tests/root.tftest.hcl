@@ -99,7 +99,7 @@ run "takes_reports" {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
-    } == { LookAtReviews = ["dynamodb:GetItem"] }
+    } == { LookAtReviews = ["dynamodb:Query"] }
     error_message = "Where nothing is held, resize may only look at what was decided."
   }
 }
@@ -113,7 +113,7 @@ run "holds_every_upload" {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
-    } == { LookAtReviews = ["dynamodb:GetItem"], HoldUploads = ["dynamodb:UpdateItem"] }
+    } == { LookAtReviews = ["dynamodb:Query"], HoldUploads = ["dynamodb:UpdateItem"] }
     error_message = "Where all is held, resize asks nobody."
   }
 }
@@ -129,7 +129,7 @@ run "asks_a_function_what_to_hold" {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
       } == {
-      LookAtReviews      = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      LookAtReviews      = [["dynamodb:Query"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
       HoldUploads        = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
       AskVerdictFunction = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:judge"]]
     }
@@ -230,6 +230,7 @@ run "gives_each_role_what_it_needs" {
       } == {
       ReadOriginals      = [["s3:GetObject"], ["arn:aws:s3:::uploads/*"]]
       WriteOriginals     = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]]
+      SeeRefusals        = [["s3:GetObjectTagging"], ["arn:aws:s3:::uploads/*"]]
       SeeMissingOriginal = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
       LookAtLimits       = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
     }

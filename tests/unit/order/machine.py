@@ -889,6 +889,8 @@ def _event(stored: Stored) -> Message:
                 "eventSource": "aws:s3",
                 "eventName": "ObjectRemoved:DeleteMarkerCreated"
                 if stored.is_marker
+                else "ObjectCreated:Copy"
+                if stored.is_copy
                 else "ObjectCreated:Put",
                 "eventTime": stored.uploaded.isoformat(),
                 "s3": {"bucket": {"name": "uploads"}, "object": described},

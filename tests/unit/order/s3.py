@@ -44,6 +44,7 @@ class Stored:
     metadata: dict[str, str]
     tags: dict[str, str] = field(default_factory=dict)
     is_marker: bool = False
+    is_copy: bool = False
 
     @property
     def etag(self) -> str:
@@ -97,7 +98,7 @@ class S3:
         return _described(self._store(Bucket, Key, Body, dict(more.get("Metadata", {}))))
 
     def _store(
-        self, bucket: str, key: str, body: bytes, metadata: dict[str, str], is_marker: bool = False
+        self, bucket: str, key: str, body: bytes, metadata: dict[str, str], **more: bool
     ) -> Stored:
         self._count += 1
         versioned = bucket == "uploads"
@@ -109,7 +110,7 @@ class S3:
             version_id=f"version-{self._count}" if versioned else None,
             sequencer=sequencer_of(key, self._count),
             metadata=metadata,
-            is_marker=is_marker,
+            **more,
         )
         kept = self.buckets[bucket].get(key, []) if versioned else []
         self.buckets[bucket][key] = [*kept, stored]
@@ -164,7 +165,7 @@ class S3:
             raise error("NoSuchKey", 404, "CopyObject")
         if more.get("CopySourceIfMatch") not in {None, there.etag}:
             raise error("PreconditionFailed", 412, "CopyObject")
-        stored = self._store(Bucket, Key, there.body, dict(more["Metadata"]))
+        stored = self._store(Bucket, Key, there.body, dict(more["Metadata"]), is_copy=True)
         return _described(stored) | {"CopyObjectResult": {"ETag": f'"{stored.etag}"'}}
 
     def put_object_tagging(
