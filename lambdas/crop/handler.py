@@ -91,7 +91,7 @@ def _copy(key: str, crop: Crop, wanted: str | None) -> tuple[str, str | None]:
     """Copy the newest original over itself, and return the copy's version and S3's id of it."""
     try:
         found = _s3.head_object(Bucket=_BUCKET, Key=key)
-        # The picture counts: whoever crops again, or has lost an answer, may name any crop's version.
+        # The picture counts: whoever crops again, or lost an answer, may name any of its crops.
         if wanted and etag_of(wanted) != version_of(found["ETag"], None):
             raise _error(409, "changed", _CHANGED)
         if _is_refused(key):

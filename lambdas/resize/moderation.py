@@ -166,7 +166,9 @@ class Moderation:
 
     def _items(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield what tells an avatar's versions from each other, and their states."""
-        names = {f"#{each}": each for each in ("name", "version", "state", "key", "etag", "uploaded")}
+        names = {
+            f"#{each}": each for each in ("name", "version", "state", "key", "etag", "uploaded")
+        }
         more: dict[str, Any] = {}
         while True:
             found = self.table.call(
@@ -249,7 +251,7 @@ def _state_in_another_crop(
 
     An upload of the same bytes with the same crop is judged anew, unless it is a copy.
     """
-    etag = etag_of(original.version)
+    etag, stays = etag_of(original.version), {HELD, REFUSED}
     others = [
         item
         for item in items
@@ -257,8 +259,6 @@ def _state_in_another_crop(
         and (upload.is_copy or item["etag"]["S"] != original.version)
     ]
     # within one second, what was not approved counts
-    last = max(
-        ((item["uploaded"]["S"], item["state"]["S"] in (HELD, REFUSED), item["state"]["S"]) for item in others),
-        default=("", False, ""),
-    )
-    return str(last[2]) if last[1] else ""
+    states = [(item["uploaded"]["S"], item["state"]["S"] in stays, item) for item in others]
+    _, counts, last = max(states, key=lambda each: each[:2], default=("", False, {}))
+    return str(last["state"]["S"]) if counts else ""

@@ -21,7 +21,6 @@ from console.operations.uploads import locks
 from tests.integration.system import NOWHERE
 from tests.unit.console import deployments
 
-
 PICTURE = hashlib.md5(b"picture", usedforsecurity=False).hexdigest()
 
 
