@@ -167,4 +167,4 @@ def _check(deployment: Deployment, review: Review) -> None:
 def _is_shown(deployment: Deployment, review: Review) -> bool:
     """Say whether the avatar shows the picture, in whichever crop."""
     shown = outcomes.shown_version(deployment, review.name)
-    return bool(shown) and crops.etag_of(shown) == crops.etag_of(review.etag)
+    return shown is not None and crops.etag_of(shown) == crops.etag_of(review.etag)
