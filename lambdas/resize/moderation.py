@@ -249,7 +249,7 @@ def _state_in_another_crop(
 ) -> str:
     """Return whether the last known upload of the same bytes waits, or was refused; else "".
 
-    An upload of the same bytes with the same crop is judged anew, unless it is a copy.
+    An upload of the same bytes with the same crop is judged like any other, unless it is a copy.
     """
     etag, stays = etag_of(original.version), {HELD, REFUSED}
     others = [

@@ -292,7 +292,7 @@ def test_of_what_was_approved_another_crop_is_judged(
     assert made(s3) == {"rejections"}
 
 
-def test_another_picture_of_who_was_refused_is_judged_anew(
+def test_another_picture_of_who_was_refused_is_judged_by_itself(
     s3: S3Client, resize: ModuleType, table: MotoTable
 ) -> None:
     judging(resize, table, Judge({"hold": True}))
