@@ -3,6 +3,7 @@ locals {
     {
       authorizer = module.authorizer
       cleanup    = module.cleanup
+      crop       = module.crop
       presign    = module.presign
       remove     = module.remove
       resize     = module.resize
@@ -151,6 +152,49 @@ module "remove" {
   }
 }
 
+module "crop" {
+  source = "./modules/function"
+
+  name               = "${local.name}-crop"
+  description        = "Crops the picture of a signed-in user again."
+  zip_path           = "${var.artifacts_directory}/crop.zip"
+  handler            = "crop.handler.handler"
+  timeout            = 25 # two tries each of S3's copy, and of the table; API Gateway waits for 30 s
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = merge(local.limits_environment, {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+    AVATAR_VARIANTS     = join(",", local.avatar_variants)
+  })
+
+  permissions = {
+    # An original is copied over itself.
+    ReadOriginals = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    WriteOriginals = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    # What was refused is tagged so, and its copy would not be.
+    SeeRefusals = {
+      actions   = ["s3:GetObjectTagging"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    # Without it S3 says "forbidden" where there is none.
+    SeeMissingOriginal = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.uploads.arn]
+    }
+    LookAtLimits = {
+      actions   = ["dynamodb:GetItem"]
+      resources = [module.limits.arn]
+    }
+  }
+}
+
 module "cleanup" {
   source = "./modules/function"
 
@@ -274,7 +318,7 @@ module "resize" {
     },
     local.moderated ? {
       LookAtReviews = {
-        actions   = ["dynamodb:GetItem"]
+        actions   = ["dynamodb:Query"]
         resources = module.reviews[*].arn
       }
     } : {},

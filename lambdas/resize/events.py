@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+_MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 960
 """S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/2048.webp`` up to 58 more than the name."""
+_OTHER_BYTES = 58 - 38
+"""Of these, what isn't the ETag of an upload in 10,000 parts."""
 
 
 class EventError(Exception):
@@ -33,6 +36,8 @@ class Upload:
         When S3 took the upload, in ISO 8601 with milliseconds; None likewise.
     removes
         Whether it is a delete marker: the avatar is to be removed.
+    is_copy
+        Whether S3 copied it from another, as far as that is known.
     """
 
     bucket: str
@@ -41,6 +46,7 @@ class Upload:
     sequencer: str | None = None
     event_time: str | None = None
     removes: bool = False
+    is_copy: bool = False
 
     @property
     def name(self) -> str:
@@ -55,10 +61,10 @@ class Upload:
         """Whether no upload may have this name: ``avatars/_default.jpg`` is everybody's."""
         return self.name.startswith("_")
 
-    @property
-    def is_too_long(self) -> bool:
-        """Whether S3 could have no room for the keys of the avatar's variants."""
-        return len(self.name.encode()) > MAX_NAME_BYTES
+    def is_too_long(self, version: str = "") -> bool:
+        """Say whether S3 could have no room for the keys of the avatar's variants."""
+        length = len(self.name.encode())
+        return length > MAX_NAME_BYTES or length + len(version) + _OTHER_BYTES > _MAX_KEY_BYTES
 
 
 def uploads_in(event: Any) -> list[Upload]:
@@ -99,6 +105,7 @@ def uploads_in(event: Any) -> list[Upload]:
                     sequencer=stored.get("sequencer"),
                     event_time=record.get("eventTime"),
                     removes=kind == _REMOVED,
+                    is_copy=kind == "ObjectCreated:Copy",
                 )
             )
         except (AttributeError, KeyError, TypeError) as error:

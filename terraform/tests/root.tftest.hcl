@@ -48,6 +48,7 @@ run "stands_without_domain_database_and_webhook" {
     condition = output.function_names == {
       authorizer = "avatar-ops-test-authorizer"
       cleanup    = "avatar-ops-test-cleanup"
+      crop       = "avatar-ops-test-crop"
       presign    = "avatar-ops-test-presign"
       remove     = "avatar-ops-test-remove"
       resize     = "avatar-ops-test-resize"
@@ -103,7 +104,7 @@ run "takes_reports" {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
-    } == { LookAtReviews = ["dynamodb:GetItem"] }
+    } == { LookAtReviews = ["dynamodb:Query"] }
     error_message = "Where nothing is held, resize may only look at what was decided."
   }
 }
@@ -117,7 +118,7 @@ run "holds_every_upload" {
     condition = {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => statement.Action
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
-    } == { LookAtReviews = ["dynamodb:GetItem"], HoldUploads = ["dynamodb:UpdateItem"] }
+    } == { LookAtReviews = ["dynamodb:Query"], HoldUploads = ["dynamodb:UpdateItem"] }
     error_message = "Where all is held, resize asks nobody."
   }
 }
@@ -133,7 +134,7 @@ run "asks_a_function_what_to_hold" {
       for statement in jsondecode(module.resize.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
       } == {
-      LookAtReviews      = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+      LookAtReviews      = [["dynamodb:Query"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
       HoldUploads        = [["dynamodb:UpdateItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
       AskVerdictFunction = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:judge"]]
     }
@@ -204,6 +205,20 @@ run "gives_each_role_what_it_needs" {
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
     error_message = "resize may read originals, mark them, and write images; never touch banners."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.crop.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ReadOriginals      = [["s3:GetObject"], ["arn:aws:s3:::uploads/*"]]
+      WriteOriginals     = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]]
+      SeeRefusals        = [["s3:GetObjectTagging"], ["arn:aws:s3:::uploads/*"]]
+      SeeMissingOriginal = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
+      LookAtLimits       = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+    }
+    error_message = "crop may copy originals and look at a user's limits, and nothing else."
   }
 
   assert {

@@ -158,6 +158,44 @@ def removed_by_user(scene: Scene) -> None:
     assert answer.status == 202, answer.body
 
 
+def ask_crop(scene: Scene) -> web.Response:
+    """Ask for another crop of the newest picture, as a front end does."""
+    here, headers = scene.here, {"Authorization": f"Bearer {scene.ada.token}"}
+    body = json.dumps({"crop": [0, 0, 0.5]}).encode()
+    answer = web.request("POST", f"{here.api_url}/avatars/crop", headers, body)
+    if answer.status == 503:
+        raise DeniedError(answer.body)
+    return answer
+
+
+def cropped(scene: Scene) -> None:
+    """Crop a picture again."""
+    here = scene.here
+    here.s3.put_object(Bucket=here.uploads_bucket, Key=scene.ada.sub, Body=picture(91, (64, 64)))
+    answer = ask_crop(scene)
+    assert answer.status == 202, answer.body
+
+
+def nothing_cropped(scene: Scene) -> None:
+    """Say that there is no picture to crop."""
+    scene.here.s3.delete_object(Bucket=scene.here.uploads_bucket, Key=scene.ada.sub)
+    answer = ask_crop(scene)
+    assert answer.status == 404, answer.body
+
+
+def not_cropped_when_locked(scene: Scene) -> None:
+    """Refuse a locked user another crop."""
+    here = scene.here
+    item = {"user": {"S": scene.ada.sub}, "locked": {"N": "1"}}
+    here.dynamodb.put_item(TableName=here.limits_table, Item=item)
+    try:
+        answer = ask_crop(scene)
+    finally:
+        here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": item["user"]})
+    if answer.status != 403:
+        raise DeniedError("it was cropped, or tried")
+
+
 def cleaned(scene: Scene) -> None:
     """Delete what an avatar doesn't show, and the record of what it shows."""
     here = scene.here
@@ -213,6 +251,7 @@ def looked_up(scene: Scene) -> None:
         "state": {"S": "refused"},
         "key": {"S": good.key},
         "etag": {"S": good.version},
+        "uploaded": {"S": "2026-01-31T12:00:00+00:00"},
     }
     here.dynamodb.put_item(TableName=here.reviews_table, Item=item)
     try:
@@ -504,10 +543,11 @@ def execution_arn(here: Deployment) -> str:
 
 # The table
 
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "report", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "crop", "presign", "profiles", "remove", "report", "resize")
 NOTHING = json.dumps({"Event": "s3:TestEvent"})
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
 _CLEANUP = Proof("the images of replaced pictures stay public", "flow", cleaned)
+_CROP = Proof("users can't crop their picture again", "flow", cropped)
 _REJECTION = Proof("a broken upload ends in the dead-letter queue", "flow", rejected)
 
 PROOFS = {
@@ -550,13 +590,24 @@ PROOFS = {
     "resize/MarkRemovedAvatars s3:PutObjectTagging": Proof(
         "a user's removal ends in the dead-letter queue", "role", marks
     ),
+    "crop/ReadOriginals s3:GetObject": _CROP,
+    "crop/WriteOriginals s3:PutObject": _CROP,
+    "crop/SeeRefusals s3:GetObjectTagging": _CROP,
+    "crop/SeeMissingOriginal s3:ListBucket": Proof(
+        "who has sent no picture is told to try again for ever", "flow", nothing_cropped
+    ),
+    "crop/LookAtLimits dynamodb:GetItem": Proof(
+        "locked users, and who sends too much, may have pictures made",
+        "flow",
+        not_cropped_when_locked,
+    ),
     "remove/MarkDeleted s3:DeleteObject": Proof(
         "users can't remove their avatar", "flow", removed_by_user
     ),
     "remove/CountRemovals dynamodb:UpdateItem": Proof(
         "a user may remove the picture as often as requests are answered", "flow", removal_counted
     ),
-    "resize/LookAtReviews dynamodb:GetItem": Proof(
+    "resize/LookAtReviews dynamodb:Query": Proof(
         "what was refused is shown when it is processed again", "flow", looked_up
     ),
     "report/SeeCurrentAvatar s3:GetObject": Proof(
@@ -640,6 +691,9 @@ PROOFS = {
         "asking for an upload address answers 500",
         "evaluated",
         partial(api_calls, "presign", "POST /avatars/key_upload"),
+    ),
+    "crop callers/CallForRoutePOSTAvatarsCrop lambda:InvokeFunction": Proof(
+        "cropping again answers 500", "evaluated", partial(api_calls, "crop", "POST /avatars/crop")
     ),
     "remove callers/CallForRouteDELETEAvatars lambda:InvokeFunction": Proof(
         "removing one's avatar answers 500",

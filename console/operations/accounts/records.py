@@ -25,7 +25,7 @@ from console.operations.environments.aws_errors import MISSING, aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.pipeline import reviews
-from console.operations.uploads import locks, outcomes
+from console.operations.uploads import crops, locks, outcomes
 
 _CHUNK = 1 << 20
 
@@ -133,6 +133,8 @@ def _original(deployment: Deployment, item: StoredObject) -> Record:
         "version_id": item.version_id,
         "content_type": found.get("ContentType"),
     }
+    if crop := found.get("Metadata", {}).get(crops.METADATA):
+        facts["crop"] = crop
     return _of_object(deployment, item, path, facts | ({"tags": tags} if tags else {}))
 
 

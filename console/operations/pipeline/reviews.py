@@ -55,7 +55,7 @@ class Review:
     state
         ``held``, ``reported``, ``approved`` or ``refused``.
     etag
-        The original's, which names its variants.
+        The original's, and what stands for its crop: what names its variants.
     sequencer
         That of S3's event, by which it is ordered.
     since

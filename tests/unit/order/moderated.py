@@ -20,8 +20,9 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
-from resize import moderation
+from resize import moderation, store
 from tests.unit.order.machine import (
+    CROPS,
     ENDINGS,
     KEYS,
     LISTED,
@@ -77,9 +78,9 @@ class Moderated(Order):
         return [reviews._review(item) for item in self.table.items.values() if "queue" in item]
 
     @precondition(lambda self: len(self.resizing) < RESIZING)
-    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
-    def upload_and_hold(self, key: str, picture: bytes) -> None:
-        self.upload(key, picture)
+    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES), crop=st.sampled_from(CROPS))
+    def upload_and_hold(self, key: str, picture: bytes, crop: str) -> None:
+        self.upload(key, picture, crop)
         self.deliver(self.messages[-1], by_queue=True)
         worker = self.resizing[-1]
         while not worker.done:
@@ -177,9 +178,16 @@ class Moderated(Order):
                 for shown in self.newest_shown.values()
             )
             decided = upload.version_id in self.table.approved | self.table.refused
+            decided |= self._is_refused_in_another_crop(upload)
             if not later and not decided and upload.version_id not in on_the_list:
                 raise OrderError(f"{upload} is lost: held, and on no list")
             self._check_what_its_user_is_told(upload, later)
+
+    def _is_refused_in_another_crop(self, upload: Stored) -> bool:
+        same = {other.version_id for other in self.uploads if other.etag == upload.etag}
+        return upload.tags.get(store.REJECTION_TAG) == "not_allowed" and bool(
+            same & self.table.refused
+        )
 
     def _check_what_its_user_is_told(self, upload: Stored, later: bool) -> None:
         key = f"rejections/{NAME}/{upload.version}.json"
@@ -190,5 +198,9 @@ class Moderated(Order):
         if upload.version_id in self.table.refused and not later:
             if said.get("code") != "not_allowed" and key not in self.swept:
                 raise OrderError(f"{upload} was refused, and its user is told {said}")
-        elif said.get("code") == "not_allowed" and upload.version_id not in self.table.refused:
+        elif (
+            said.get("code") == "not_allowed"
+            and upload.version_id not in self.table.refused
+            and not self._is_refused_in_another_crop(upload)
+        ):
             raise OrderError(f"{upload} was not refused, and its user is told so")

@@ -75,7 +75,7 @@ class TableClient:
 
     def call(self, operation: str, **request: Any) -> Item:
         """Call it as `dynamodb.Table`."""
-        method = {"GetItem": "get_item", "UpdateItem": "update_item"}[operation]
+        method = {"Query": "query", "UpdateItem": "update_item"}[operation]
         try:
             return self._make(method, request)
         except ReadTimeoutError as lost:
