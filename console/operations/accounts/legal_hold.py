@@ -72,7 +72,7 @@ class PlaceHold:
         entries: list[dict[str, Any]] = []
         kept = {item["Key"] for item in _versions(here, sub)}
         with progress.timed(report, "Copy") as detail:
-            for record in records.of_account(self.target, here, self.account):
+            for record in records.of_account(self.target, here, self.account, for_user=False):
                 path, fresh = _path(sub, record, at), False
                 if record.stored is None or path not in kept:
                     with aws_errors(f"copy {record.path}"):
