@@ -58,7 +58,7 @@ def error(code: str, status: int, operation: str) -> ClientError:
 
 
 class S3:
-    """Buckets in memory; `uploads` keeps versions.
+    """Buckets in memory; all but `assets` keep versions.
 
     Attributes
     ----------
@@ -66,11 +66,14 @@ class S3:
         The clock: `LastModified` knows whole seconds only.
     on_put
         Called with the bucket and the object after it was written.
+    locked
+        The versions under Object Lock's legal hold.
     """
 
     def __init__(self) -> None:
         self.seconds = 0
-        self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}}
+        self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}, "holds": {}}
+        self.locked: set[str] = set()
         self.on_put: Callable[[str, Stored], None] = lambda _bucket, _stored: None
         self._count = 0
 
@@ -79,7 +82,7 @@ class S3:
         versions = self.buckets[bucket].get(key)
         return versions[-1] if versions and not versions[-1].is_marker else None
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> dict[str, Any]:
         there = self.newest(Bucket, Key)
         if "IfMatch" in more and there is None:
             raise error("NoSuchKey", 404, "PutObject")
@@ -87,13 +90,30 @@ class S3:
             "IfNoneMatch" in more and there
         ):
             raise error("PreconditionFailed", 412, "PutObject")
-        return _described(self._store(Bucket, Key, Body, dict(more.get("Metadata", {}))))
+        body = Body if isinstance(Body, bytes) else Body.read()
+        return _described(self._store(Bucket, Key, body, dict(more.get("Metadata", {}))))
+
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
+        source, _, version_id = CopySource.partition("?versionId=")
+        bucket, _, key = source.partition("/")
+        stored = self._version(bucket, key, version_id or None, "CopyObject")
+        return _described(self._store(Bucket, Key, stored.body, stored.metadata))
+
+    def put_object_legal_hold(
+        self, *, Bucket: str, Key: str, VersionId: str, LegalHold: dict[str, str]
+    ) -> dict[str, Any]:
+        self._version(Bucket, Key, VersionId, "PutObjectLegalHold")
+        if LegalHold["Status"] == "ON":
+            self.locked.add(VersionId)
+        else:
+            self.locked.discard(VersionId)
+        return {}
 
     def _store(
         self, bucket: str, key: str, body: bytes, metadata: dict[str, str], is_marker: bool = False
     ) -> Stored:
         self._count += 1
-        versioned = bucket == "uploads"
+        versioned = bucket != "assets"
         stored = Stored(
             key=key,
             body=body,
@@ -109,8 +129,14 @@ class S3:
         self.on_put(bucket, stored)
         return stored
 
-    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        stored = self.newest(Bucket, Key)
+    def head_object(
+        self, *, Bucket: str, Key: str, VersionId: str | None = None
+    ) -> dict[str, Any]:
+        stored = (
+            self._version(Bucket, Key, VersionId, "HeadObject")
+            if VersionId
+            else self.newest(Bucket, Key)
+        )
         if stored is None:
             missing = error("404", 404, "HeadObject")
             if versions := self.buckets[Bucket].get(Key):
@@ -177,6 +203,8 @@ class S3:
         if Bucket == "uploads" and VersionId is None:
             return {"VersionId": self._store(Bucket, Key, b"", {}, is_marker=True).version_id}
         version_id = None if VersionId == "null" else VersionId
+        if version_id in self.locked:
+            raise error("AccessDenied", 403, "DeleteObject")
         for stored in [item for item in versions if item.version_id == version_id]:
             versions.remove(stored)
         return {}
