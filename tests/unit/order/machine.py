@@ -821,12 +821,13 @@ class Order(RuleBasedStateMachine):
             ending = Ending.CRASH  # its time is up
         self.world.calls += 1
         self.world.crashes += ending is Ending.CRASH
-        if worker.call == "sleep":
+        removes = worker in self.removing + self.reviewing
+        if removes and worker.call == "sleep":
             for older in worker.slower:
                 if not older.done:
                     older.step(Ending.CRASH)  # the function's time is up
         worker.step(ending)
-        if worker.call == "sleep":
+        if removes and worker.call == "sleep":
             worker.slower = self._outlived()
         self._tidy()
 

@@ -72,7 +72,11 @@ class S3:
 
     def __init__(self) -> None:
         self.seconds = 0
-        self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}, "holds": {}}
+        self.buckets: dict[str, dict[str, list[Stored]]] = {
+            "uploads": {},
+            "assets": {},
+            "holds": {},
+        }
         self.locked: set[str] = set()
         self.on_put: Callable[[str, Stored], None] = lambda _bucket, _stored: None
         self._count = 0
@@ -91,22 +95,29 @@ class S3:
         ):
             raise error("PreconditionFailed", 412, "PutObject")
         body = Body if isinstance(Body, bytes) else Body.read()
-        return _described(self._store(Bucket, Key, body, dict(more.get("Metadata", {}))))
+        stored = self._store(Bucket, Key, body, dict(more.get("Metadata", {})))
+        return self._lock(stored, more.get("ObjectLockLegalHoldStatus"))
 
-    def copy_object(self, *, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
+    def copy_object(
+        self, *, Bucket: str, Key: str, CopySource: str, ObjectLockLegalHoldStatus: str
+    ) -> dict[str, Any]:
         source, _, version_id = CopySource.partition("?versionId=")
         bucket, _, key = source.partition("/")
         stored = self._version(bucket, key, version_id or None, "CopyObject")
-        return _described(self._store(Bucket, Key, stored.body, stored.metadata))
+        copy = self._store(Bucket, Key, stored.body, stored.metadata)
+        return self._lock(copy, ObjectLockLegalHoldStatus)
+
+    def _lock(self, stored: Stored, status: str | None) -> dict[str, Any]:
+        if status == "ON":
+            self.locked.add(str(stored.version_id))
+        return _described(stored)
 
     def put_object_legal_hold(
         self, *, Bucket: str, Key: str, VersionId: str, LegalHold: dict[str, str]
     ) -> dict[str, Any]:
         self._version(Bucket, Key, VersionId, "PutObjectLegalHold")
-        if LegalHold["Status"] == "ON":
-            self.locked.add(VersionId)
-        else:
-            self.locked.discard(VersionId)
+        assert LegalHold == {"Status": "OFF"}
+        self.locked.discard(VersionId)
         return {}
 
     def _store(
@@ -129,9 +140,7 @@ class S3:
         self.on_put(bucket, stored)
         return stored
 
-    def head_object(
-        self, *, Bucket: str, Key: str, VersionId: str | None = None
-    ) -> dict[str, Any]:
+    def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         stored = (
             self._version(Bucket, Key, VersionId, "HeadObject")
             if VersionId

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +14,10 @@ from console.operations.accounts import erasure, legal_hold, records
 from console.operations.avatars import moderation, takedown
 from console.operations.pipeline import reviews
 from tests.conftest import ORDER
-from tests.unit.order import machine
 from tests.unit.order.everything import Everything
-from tests.unit.order.machine import PICTURES, Limits, Order, OrderError, World
-from tests.unit.order.test_order import RUNS, Property, ends, resize_all, until
-from tests.unit.order.workers import Ending, Worker
+from tests.unit.order.machine import Limits, Order, OrderError, World
+from tests.unit.order.s3 import S3
+from tests.unit.order.test_order import RUNS, Property
 
 Broken = Callable[[World, pytest.MonkeyPatch], None]
 
@@ -43,7 +41,9 @@ def run(world: World, runs: int, **more: Any) -> None:
 def test_of_an_erased_account_nothing_is_left_on_the_list_and_a_held_one_is_not_erased(
     world: World, record_property: Property
 ) -> None:
-    run(world, RUNS or 40, derandomize=not RUNS)
+    run(
+        world, RUNS or 40, derandomize=not RUNS, phases=[Phase.generate], report_multiple_bugs=False
+    )
     record_property(ORDER, f"with holds and erasures: {world}")
     assert world.erased
     assert world.refused_erasures
@@ -149,7 +149,7 @@ def kept_without_words(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept_unlocked(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(legal_hold, "_set_lock", lambda *_: None)
+    monkeypatch.setattr(S3, "_lock", lambda *_: {})
 
 
 BROKEN: dict[Broken, str] = {
@@ -166,9 +166,7 @@ BROKEN: dict[Broken, str] = {
 }
 
 
-@pytest.mark.parametrize(
-    "broken", [pytest.param(broken, id=broken.__name__) for broken in BROKEN]
-)
+@pytest.mark.parametrize("broken", [pytest.param(broken, id=broken.__name__) for broken in BROKEN])
 def test_broken_code_is_noticed(
     world: World, monkeypatch: pytest.MonkeyPatch, record_property: Property, broken: Broken
 ) -> None:
