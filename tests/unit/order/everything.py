@@ -208,6 +208,10 @@ class Everything(Moderated):
     def _is_held(self, upload: Stored) -> bool:
         return self.mode == "all" or upload.body == SUSPICIOUS
 
+    def _may_be_shown(self, upload: Stored) -> bool:
+        judged = self._is_held(upload) or not self._is_refused_in_another_crop(upload)
+        return judged and super()._may_be_shown(upload)
+
     # What must hold
 
     def _to_be_kept(self) -> set[str]:
