@@ -35,7 +35,7 @@ REPORT_SECONDS = 15
 SUSPICIOUS = PICTURES[1]
 
 
-class Verdict:
+class Suspicion:
     """A verdict function that holds one of the pictures."""
 
     def ask(self, _upload: Any, original: Any, _picture: bytes) -> tuple[bool, float | None]:
@@ -72,9 +72,9 @@ class Everything(Moderated):
     @initialize(mode=st.sampled_from(["all", "suspicious"]))
     def uploads_are_held(self, mode: str) -> None:
         self.mode = mode
-        verdict = cast("Any", Verdict()) if mode == "suspicious" else None
+        judge = cast("Any", Suspicion()) if mode == "suspicious" else None
         self.world.resize.moderation = moderation.Moderation(  # type: ignore[attr-defined]
-            cast("Any", self.reviews), mode, 90, verdict
+            cast("Any", self.reviews), mode, 90, judge
         )
 
     @invariant()
