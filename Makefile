@@ -83,7 +83,7 @@ test: .venv/development ## Run every test, on a system of its own [ARGS="-k name
 	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-long: .venv/development ## Run the tests that take minutes each: more crossings, regions, a burst of 1,000 (half an hour)
-	@.venv/bin/python -m pytest tests/integration tests/faults tests/unit -m long --numprocesses 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest tests/integration tests/faults tests/terraform tests/unit -m long --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)

@@ -65,6 +65,7 @@ def test_the_settings_are_variables(name: str) -> None:
     assert not set(named) - set(declared)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WITH_A_MODULE)
 def test_the_module_is_valid_and_plans(
     name: str, terraform: tuple[str, dict[str, str]], tmp_path: Path

@@ -387,6 +387,7 @@ LATE = {
     listed_once,
     picture_without_comment,
     sequencers_of_all_keys,
+    user_removal_without_sequencer,
 }
 
 
