@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from console.operations import web
 from console.operations.uploads import test_users
 from tests.faults.ledger import WRITERS, Ledger
@@ -13,6 +15,7 @@ from tests.integration.system import System, picture, wait_until
 BURST = 50
 
 
+@pytest.mark.long
 def test_no_accepted_upload_is_lost_when_the_emulator_is_killed(
     system: System, ledger: Ledger
 ) -> None:

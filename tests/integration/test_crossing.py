@@ -156,7 +156,7 @@ def test_a_rollback_that_waits_is_refused_once_somebody_migrated(
 @pytest.mark.parametrize(
     "meanwhile",
     [
-        "clear",
+        pytest.param("clear", marks=LONG),
         pytest.param("migrate redrive", marks=LONG),
         pytest.param("apply", marks=LONG),
         pytest.param("destroy", marks=LONG),

@@ -10,9 +10,14 @@ import pytest
 from console.operations.environments.terraform import DIRECTORY
 
 FILES = sorted(path.name for path in DIRECTORY.glob("tests/*.tftest.hcl"))
+ROOT = "root.tftest.hcl"
+"""The whole, with every module in it; each by itself takes longer than all of that."""
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=() if file == ROOT else pytest.mark.long) for file in FILES],
+)
 def test_every_branch_of_every_module_plans_as_it_should(
     file: str, terraform: tuple[str, dict[str, str]]
 ) -> None:

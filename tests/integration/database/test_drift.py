@@ -113,6 +113,7 @@ def test_drift_is_compared_with_what_was_applied_and_keeps_a_run_from_starting(
     migrations.require_none(empty_database)  # nothing is pending
 
 
+@pytest.mark.long
 def test_what_an_adopted_database_had_of_its_own_is_no_drift(empty_database: str) -> None:
     execute(empty_database, EXISTING, "CREATE INDEX own ON users (email)")
     migrations.adopt(empty_database)

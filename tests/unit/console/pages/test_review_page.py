@@ -123,7 +123,7 @@ def test_what_somebody_else_has_decided_is_said_and_passed_over(
     wait_until(lambda: not session.jobs().running(), "the decision")
     app.run()
     assert "somebody has decided it" in text(app)
-    assert shown(app) == "grace"
+    wait_until(lambda: shown(app.run()) == "grace", "the next picture")
     assert reviews.read(here, "ada", version_id).state == "refused"  # type: ignore[union-attr]
 
 
