@@ -147,7 +147,7 @@ class World:
 
 
 def _as_moto_asks(params: dict[str, Any], **_: Any) -> None:
-    """Say of a copy what moto wants to hear of it, and S3 of uploads alone."""
+    """Say of a copy what moto asks for, and S3 with uploads alone."""
     params["headers"]["x-amz-sdk-checksum-algorithm"] = "CRC32"
 
 
