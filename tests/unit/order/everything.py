@@ -54,6 +54,7 @@ class Everything(Moderated):
     """
 
     def __init__(self) -> None:
+        self.world.with_erasures = True
         super().__init__()
         self.mode = "all"
         self.reviews = TableClient(self.table)
@@ -93,9 +94,7 @@ class Everything(Moderated):
     @rule(calls=st.integers(0, 2))
     def report(self, calls: int) -> None:
         worker = self._report()
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.reporting)
     @rule(worker=chosen_from("reporting"), ending=ENDINGS)
@@ -107,25 +106,19 @@ class Everything(Moderated):
     def decide_late(self, review: Review, approves: bool, calls: int) -> None:
         """Decide on what was on the screen, and may have been decided or erased since."""
         worker = self._decide(review, approves)
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: len(self.reviewing) < REVIEWING)
     @rule(calls=st.integers(0, 40))
     def hold_by_law(self, calls: int) -> None:
         worker = self._hold_by_law()
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.limits.held and len(self.reviewing) < REVIEWING)
     @rule(calls=st.integers(0, 40))
     def release(self, calls: int) -> None:
         worker = self._release()
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     # How it is done
 

@@ -288,9 +288,7 @@ class Order(RuleBasedStateMachine):
     @rule(calls=st.integers(0, 20))
     def erase(self, calls: int) -> None:
         worker = self._erase()
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.world.with_rights)
     @rule(key=st.sampled_from(KEYS))
@@ -327,9 +325,7 @@ class Order(RuleBasedStateMachine):
     def take_down(self, calls: int) -> None:
         """List, wait at the prompt for as long as may be, and take the avatar down."""
         worker = self._take_down()
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.world.with_removals)
     @rule()
@@ -359,9 +355,7 @@ class Order(RuleBasedStateMachine):
     @rule(calls=st.integers(0, 6))
     def clean(self, calls: int) -> None:
         worker = self._clean(self.due[0])
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.cleaning)
     @rule(worker=chosen_from("cleaning"), ending=ENDINGS)
@@ -386,9 +380,7 @@ class Order(RuleBasedStateMachine):
     @precondition(lambda self: self.resizing)
     @rule(worker=chosen_from("resizing"), calls=st.integers(2, 8))
     def resize_far(self, worker: Worker, calls: int) -> None:
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.able_to_record)
     @rule(worker=chosen_from("able_to_record"), ending=ENDINGS)
@@ -403,9 +395,7 @@ class Order(RuleBasedStateMachine):
     @precondition(lambda self: self.removing)
     @rule(worker=chosen_from("removing"), calls=st.integers(4, 24))
     def remove_far(self, worker: Worker, calls: int) -> None:
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     # What must hold
 
@@ -852,6 +842,17 @@ class Order(RuleBasedStateMachine):
         if removes and worker.call == "sleep":
             worker.slower = self._outlived()
         self._tidy()
+
+    def _steps(self, worker: Worker, calls: int) -> None:
+        """Let a worker make so many calls, or as many as it has left."""
+        for _ in range(calls):
+            if not worker.done:
+                self._step(worker)
+
+    def _end_of(self, worker: Worker) -> None:
+        """Let a worker go on to its end."""
+        while not worker.done:
+            self._step(worker)
 
     def _outlived(self) -> list[Worker]:
         """Return who is at work, and has ended when a removal has waited."""

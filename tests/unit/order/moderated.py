@@ -85,8 +85,7 @@ class Moderated(Order):
             return
         self.deliver(self.messages[-1], by_queue=True)
         worker = self.resizing[-1]
-        while not worker.done:
-            self._step(worker)
+        self._end_of(worker)
 
     @precondition(lambda self: self.waiting and len(self.reviewing) < REVIEWING)
     @rule(
@@ -96,16 +95,13 @@ class Moderated(Order):
     )
     def decide(self, review: Review, approves: bool, calls: int) -> None:
         worker = self._decide(review, approves)
-        for _ in range(calls):
-            if not worker.done:
-                self._step(worker)
+        self._steps(worker, calls)
 
     @precondition(lambda self: self.waiting)
     @rule(review=chosen_from("waiting"), approves=st.booleans())
     def decide_at_once(self, review: Review, approves: bool) -> None:
         worker = self._decide(review, approves)
-        while not worker.done:
-            self._step(worker)
+        self._end_of(worker)
 
     @precondition(lambda self: self.reviewing)
     @rule(worker=chosen_from("reviewing"), ending=ENDINGS)

@@ -7,15 +7,19 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from console.operations.pipeline import reconcile, reviews
 from resize import moderation
 from resize.moderation import Moderation
 from resize.store import Store
 from tests.conftest import ORDER
-from tests.unit.order.machine import CROPS, PICTURES, OrderError, World
+from tests.unit.order.histories import run, run_to_first_fault
+from tests.unit.order.machine import (
+    CROPS,
+    PICTURES,
+    OrderError,
+    World,
+)
 from tests.unit.order.moderated import Moderated
 from tests.unit.order.test_order import RUNS, Property, ends, resize_all, until
 from tests.unit.order.workers import Ending
@@ -23,25 +27,10 @@ from tests.unit.order.workers import Ending
 Broken = Callable[[pytest.MonkeyPatch], None]
 
 
-def run(world: World, runs: int, **more: Any) -> None:
-    run_state_machine_as_test(
-        type("Moderated", (Moderated,), {"world": world}),
-        settings=settings(
-            max_examples=runs,
-            stateful_step_count=60,
-            database=None,
-            deadline=None,
-            print_blob=False,
-            suppress_health_check=list(HealthCheck),
-            **more,
-        ),
-    )
-
-
 def test_only_what_is_approved_is_shown_in_its_place(
     world: World, record_property: Property
 ) -> None:
-    run(world, RUNS or 60, derandomize=not RUNS)
+    run(Moderated, world, RUNS or 60, derandomize=not RUNS)
     record_property(ORDER, f"with holds: {world}")
     assert world.crashes
     assert world.decided
@@ -50,7 +39,7 @@ def test_only_what_is_approved_is_shown_in_its_place(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_so_it_is_in_many_more_histories(world: World, record_property: Property) -> None:
-    run(world, RUNS or 3000)
+    run(Moderated, world, RUNS or 3000)
     record_property(ORDER, f"with holds, at random: {world}")
 
 
@@ -156,7 +145,7 @@ def test_an_approval_of_another_upload_is_noticed(
 ) -> None:
     decisions_of_the_name(monkeypatch)
     with pytest.raises(OrderError, match="which is rejected"):
-        run(world, 1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+        run_to_first_fault(Moderated, world, 1000)
     what = "decisions of the name"
     record_property(ORDER, f"broken on purpose ({what}): noticed within {world.runs} runs")
 
@@ -175,8 +164,7 @@ def decide(order: Moderated, key: str, *, approves: bool) -> None:
         (item for item in order.waiting if item.key == key), key=lambda item: str(item.sequencer)
     )
     worker = order._decide(review, approves)
-    while not worker.done:
-        order._step(worker)
+    order._end_of(worker)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "without sequencer"])
@@ -251,8 +239,7 @@ def test_an_older_upload_that_is_approved_later_does_not_come_back(world: World)
     older, newer = sorted(order.waiting, key=lambda item: item.uploaded)
     for review in (newer, older):
         worker = order._decide(review, approves=True)
-        while not worker.done:
-            order._step(worker)
+        order._end_of(worker)
         resize_all(order)
     ends(order, "")
     assert order.shown
@@ -280,8 +267,7 @@ def test_a_slow_worker_does_not_take_a_decision_back(
         order._step(slow)
     for review in order.waiting:  # an operator who finds it there approves it
         worker = order._decide(review, approves=True)
-        while not worker.done:
-            order._step(worker)
+        order._end_of(worker)
     ends(order, "approved and refused" if broken else "")
 
 
@@ -299,8 +285,7 @@ def test_of_two_operators_the_first_decides(
     until(order, both[1], "update_item")
     until(order, both[0], "send_message")
     for worker in reversed(both):
-        while not worker.done:
-            order._step(worker)
+        order._end_of(worker)
     ends(order, "approved and refused|ends at" if broken else "")
     assert broken or order.shown
 
@@ -362,8 +347,7 @@ def test_a_crop_of_what_was_held_is_decided_by_itself(world: World) -> None:
     resize_all(order)
     cropped = max(order.waiting, key=lambda review: str(review.sequencer))
     worker = order._decide(cropped, approves=True)
-    while not worker.done:
-        order._step(worker)
+    order._end_of(worker)
     resize_all(order)
     assert order.shown
     assert order.shown.version == cropped.etag

@@ -14,8 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from avatar_crop import Crop
 from cleanup.leftovers import Leftovers
@@ -27,7 +25,15 @@ from resize import events, store
 from resize.leftovers import Leftovers as Announcing
 from tests.conftest import ORDER
 from tests.unit.order import machine
-from tests.unit.order.machine import KEYS, NAME, PICTURES, Order, OrderError, World
+from tests.unit.order.histories import run, run_to_first_fault
+from tests.unit.order.machine import (
+    KEYS,
+    NAME,
+    PICTURES,
+    Order,
+    OrderError,
+    World,
+)
 from tests.unit.order.s3 import sequencer_of
 from tests.unit.order.workers import THREAD, Client, Ending, Worker, current
 
@@ -37,23 +43,8 @@ RUNS = int(os.environ.get("ORDER_RUNS", "0"))
 Property = Callable[[str, object], None]
 
 
-def run(world: World, runs: int, **more: Any) -> None:
-    run_state_machine_as_test(
-        type("Order", (Order,), {"world": world}),
-        settings=settings(
-            max_examples=runs,
-            stateful_step_count=60,
-            database=None,
-            deadline=None,
-            print_blob=False,
-            suppress_health_check=list(HealthCheck),
-            **more,
-        ),
-    )
-
-
 def test_the_avatar_ends_at_the_newest_good_upload(world: World, record_property: Property) -> None:
-    run(world, RUNS or 200, derandomize=not RUNS)
+    run(Order, world, RUNS or 200, derandomize=not RUNS)
     record_property(ORDER, str(world))
     assert world.crashes
     assert THREAD not in {thread.name for thread in threading.enumerate()}
@@ -63,7 +54,7 @@ def test_of_an_erased_account_nothing_is_left_or_comes_back(
     world: World, record_property: Property
 ) -> None:
     world.with_erasures = True
-    run(world, RUNS or 60, derandomize=not RUNS)
+    run(Order, world, RUNS or 60, derandomize=not RUNS)
     record_property(ORDER, str(world))
     assert world.erased
     assert world.uploads_of_erased
@@ -413,7 +404,7 @@ def test_broken_code_is_noticed(
     world.with_rights = broken in RIGHTS_BROKEN
     world.with_erasures = broken in ERASURES_BROKEN
     with pytest.raises(OrderError, match=ALL_BROKEN[broken]):
-        run(world, 1000, derandomize=True, phases=[Phase.generate], report_multiple_bugs=False)
+        run_to_first_fault(Order, world, 1000)
     what = broken.__name__.replace("_", " ")
     record_property(ORDER, f"broken on purpose ({what}): noticed within {world.runs} runs")
 
@@ -539,8 +530,7 @@ def test_a_picture_sent_again_while_it_is_removed_keeps_its_variants(
     order.upload("ada", PICTURES[0])
     order.deliver(order.messages[0], by_queue=True)
     (worker,) = order.resizing
-    while not worker.done:
-        order._step(worker)
+    order._end_of(worker)
     assert order.shown
     ends(order, "of the avatar is lost" if broken else "")
     assert order.shown
@@ -685,8 +675,7 @@ def show_without_asking(order: Order) -> None:
     (worker,) = order.resizing
     until(order, worker, "get_item")
     order._step(worker, Ending.UNAVAILABLE)
-    while not worker.done:
-        order._step(worker)
+    order._end_of(worker)
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "at once"])
