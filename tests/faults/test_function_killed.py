@@ -5,22 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
-import psutil
-
 from console.operations.environments import logs
 from console.operations.uploads import outcomes
 from tests.faults import workers
 from tests.faults.ledger import Ledger, redelivered_after
-from tests.integration.system import System, picture, wait_until
+from tests.integration.system import System, alive, picture, wait_until
 from tests.strict_aws.control import resize_meets
 from tests.strict_aws.fault import Fault
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_picture_whose_function_was_killed_before_the_last_write_comes_again(

@@ -177,6 +177,14 @@ class System:
         assert not left, f"processes left behind: {[process.info['cmdline'] for process in left]}"
 
 
+def alive(process: psutil.Process) -> bool:
+    """Say whether a process runs: what nobody has waited for yet stays as a zombie."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def wait_for_version(here: Deployment, name: str, version: str, seconds: float = 60) -> None:
     """Wait until the stable avatar shows that upload."""
     wait_until(

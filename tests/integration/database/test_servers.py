@@ -28,7 +28,7 @@ from profiles.database import Keeper
 from profiles.errors import UnavailableError
 from tests import pgbouncer
 from tests.integration.database.migration_folder import Folder, tables
-from tests.integration.system import wait_until
+from tests.integration.system import alive, wait_until
 
 AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg", "128.webp"))
 needs_pgbouncer = pytest.mark.skipif(not pgbouncer.executable(), reason=pgbouncer.REASON)
@@ -419,19 +419,12 @@ def test_a_killed_preview_leaves_nothing_once_the_next_one_has_run(
     process.wait()
     process.stdout.close()
     pid = int((abandoned / "postgres/data/postmaster.pid").read_text().splitlines()[0])
-    os.kill(pid, 0)
+    server = psutil.Process(pid)
+    assert alive(server)
     folder.add("one", "CREATE TABLE one (id int);", "DROP TABLE one;")
     migrations.rehearse(empty_database, directory=folder.directory)
     assert not abandoned.exists()
-
-    def ended() -> bool:
-        # whoever inherited it may not have asked for its exit status yet
-        try:
-            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
-
-    wait_until(ended, "the end of the abandoned server")
+    wait_until(lambda: not alive(server), "the end of the abandoned server")
 
 
 def test_a_server_that_falls_silent_is_given_up_in_time_and_found_again(
