@@ -195,7 +195,7 @@ def test_a_clear_is_refused_once_an_original_came_that_it_did_not_list(
 
 
 @LONG
-@pytest.mark.parametrize("waits", ["apply", pytest.param("destroy", marks=LONG)])
+@pytest.mark.parametrize("waits", ["apply", "destroy"])
 def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
     applied: SmallEnvironment, here: Deployment, waits: str
 ) -> None:

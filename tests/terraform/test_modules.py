@@ -11,7 +11,7 @@ from console.operations.environments.terraform import DIRECTORY
 
 FILES = sorted(path.name for path in DIRECTORY.glob("tests/*.tftest.hcl"))
 ROOT = "root.tftest.hcl"
-"""The whole, with every module in it; each by itself takes longer than all of that."""
+"""The whole, with every module in it; each by itself is left to `make test-long`."""
 
 
 @pytest.mark.parametrize(
