@@ -19,7 +19,6 @@ from console.operations.accounts import legal_hold
 from console.operations.accounts.account import Account
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
 from dynamodb import TableError
 from resize import moderation
@@ -234,9 +233,6 @@ class Everything(Moderated):
         kept = {item.version_id or "" for items in stored for item in items if not item.is_marker}
         return kept | {each.text for review in self._reviews() for each in review.reports}
 
-    def _reviews(self) -> list[Review]:
-        return [reviews._review(item) for item in self.table.items.values()]
-
     def _check_copies(self, wanted: set[str]) -> None:
         copies = [each for items in self.s3.buckets["holds"].values() for each in items]
         names = " ".join(f"{each.key} " for each in copies)
@@ -265,6 +261,9 @@ class Everything(Moderated):
         if left := [key for key, kept in self.s3.buckets["holds"].items() if kept]:
             raise OrderError(f"these copies outlive the release: {left}")
         super()._end()
+        if self.limits.erased is None:
+            self._erase()
+            super()._end()
         if self.is_erased and not self.wrong:
             for review in self.stale:
                 for approves in (True, False):

@@ -151,7 +151,7 @@ def kept_unlocked(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BROKEN: dict[Broken, str] = {
-    reviews_left: "left on the list",
+    reviews_left: "left on the list|outlive the removal",
     decided_whatever_became_of_it: "left on the list|approved and refused|key",
     reported_as_it_was_seen: "left on the list",
     held_before_the_lock_is_asked: "left on the list|erased account",
@@ -215,23 +215,24 @@ def test_a_report_that_is_slow_does_not_outlive_an_erasure(
     order = begun(world)
     order.upload("ada", PICTURES[0])
     resize_all(order)
+    erasing = order._erase()
+    until(order, erasing, "put_object avatars/")
     report = order._report()
     until(order, report, "update_item")
-    erasing = order._erase()
-    if wrong and broken is reviews_deleted_first:
+    if broken is not_waited_for_reports:
+        finish(order, erasing)
+    else:
         until(order, erasing, "delete_objects")
         order._step(report)
-    else:
-        finish(order, erasing)
     ends(order, wrong)
     assert wrong or not order.table.items
 
 
 @pytest.mark.parametrize("broken", [False, True], ids=["as it is", "deleted first"])
-def test_a_picture_that_is_held_while_its_account_is_erased_leaves_the_list(
+def test_a_picture_that_is_held_while_it_is_taken_down_leaves_the_list(
     world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
-    """Its worker had read it, and asked the table of limits, before."""
+    """Its worker had read it before."""
     if broken:
         reviews_deleted_first(world, monkeypatch)
     order = begun(world, "all")
@@ -239,13 +240,11 @@ def test_a_picture_that_is_held_while_its_account_is_erased_leaves_the_list(
     order.deliver(order.messages[-1], by_queue=True)
     (slow,) = order.resizing
     until(order, slow, "update_item of the table")
-    erasing = order._erase()
-    until(order, erasing, "transact_write_items")
-    order._step(erasing)
-    monkeypatch.setattr(erasure, "_wait", lambda *_: None)
-    until(order, erasing, "delete_objects")
+    removing = order._take_down()
+    until(order, removing, "delete_objects")
     order._step(slow)
-    ends(order, "left on the list" if broken else "")
+    finish(order, removing)
+    ends(order, "outlive the removal" if broken else "")
 
 
 @pytest.mark.parametrize("approves", [True, False], ids=["approved", "refused"])
