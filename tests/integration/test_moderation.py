@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -32,8 +33,8 @@ def newcomer(here: Deployment, grace: SignIn) -> Iterator[SignIn]:
     reviews.drop(here, grace.sub)
 
 
-@pytest.fixture
-def holding(here: Deployment) -> Iterator[None]:
+@contextmanager
+def hold_uploads(here: Deployment) -> Iterator[None]:
     """Hold each upload, as Terraform has it with ``moderation = "all"``."""
     name = here.function_names["resize"]
     before = here.functions.get_function_configuration(FunctionName=name)["Environment"]
@@ -52,6 +53,21 @@ def holding(here: Deployment) -> Iterator[None]:
         FunctionName=name, Environment={"Variables": before["Variables"]}
     )
     here.iam.delete_role_policy(**role)
+
+
+@pytest.fixture
+def holding(here: Deployment) -> Iterator[None]:
+    with hold_uploads(here):
+        yield
+
+
+def report(here: Deployment, reporter: SignIn, of: str, **said: str) -> web.Response:
+    return web.request(
+        "POST",
+        f"{here.api_url}/avatars/{of}/report",
+        {"Authorization": f"Bearer {reporter.token}", "Content-Type": "application/json"},
+        json.dumps({"reason": "hate"} | said).encode(),
+    )
 
 
 def send(here: Deployment, user: SignIn, seed: int) -> str:
@@ -127,21 +143,13 @@ def test_what_is_reported_stays_until_it_is_refused(
     version = send(here, newcomer, 413)
     wait_for_version(here, newcomer.sub, version)
 
-    def report(of: str, **said: str) -> web.Response:
-        return web.request(
-            "POST",
-            f"{here.api_url}/avatars/{of}/report",
-            {"Authorization": f"Bearer {ada.token}", "Content-Type": "application/json"},
-            json.dumps({"reason": "hate"} | said).encode(),
-        )
-
     answers = [
-        report(newcomer.sub, version=version, text="see there"),
-        report(newcomer.sub, version=version),
-        report("nobody"),
+        report(here, ada, newcomer.sub, version=version, text="see there"),
+        report(here, ada, newcomer.sub, version=version),
+        report(here, ada, "nobody"),
     ]
     assert {(answer.status, answer.body) for answer in answers} == {(202, b"{}")}
-    assert report(newcomer.sub, reason="because").status == 400
+    assert report(here, ada, newcomer.sub, reason="because").status == 400
     assert outcomes.shown_version(here, newcomer.sub) == version
     (review,) = held(here, newcomer)
     assert [(each.reason, each.text) for each in review.reports] == [("hate", "see there")]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -85,6 +85,10 @@ class PlaceHold:
             with aws_errors("write the manifest"):
                 _put(here, f"{sub}/{at:%Y%m%dT%H%M%S%fZ}/manifest.json", _json(manifest))
             detail.append(f"{len(entries)} files")
+        with progress.timed(report, "Lock the copies"), aws_errors("lock the copies"):
+            for item in _versions(here, sub):
+                if item["Key"] in kept and not item["marker"]:  # a release may have died here
+                    _set_lock(here, item, "ON")
         if held_since(here, sub) is None:
             raise OperationError(
                 f"The hold of {sub} was released meanwhile: copies may be missing, or left.",
@@ -127,12 +131,7 @@ class ReleaseHold:
             while some := list(itertools.islice(_versions(here, self.sub), 1000)):
                 for item in some:
                     if not item["marker"]:
-                        here.s3.put_object_legal_hold(
-                            Bucket=here.legal_holds_bucket,
-                            Key=item["Key"],
-                            VersionId=item["VersionId"],
-                            LegalHold={"Status": "OFF"},
-                        )
+                        _set_lock(here, item, "OFF")
                     here.s3.delete_object(
                         Bucket=here.legal_holds_bucket,
                         Key=item["Key"],
@@ -279,6 +278,15 @@ def _copy(here: Deployment, record: Record, path: str) -> bool:
 def _put(here: Deployment, path: str, body: Any) -> None:
     here.s3.put_object(
         Bucket=here.legal_holds_bucket, Key=path, Body=body, ObjectLockLegalHoldStatus="ON"
+    )
+
+
+def _set_lock(here: Deployment, item: dict[str, Any], status: Literal["ON", "OFF"]) -> None:
+    here.s3.put_object_legal_hold(
+        Bucket=here.legal_holds_bucket,
+        Key=item["Key"],
+        VersionId=item["VersionId"],
+        LegalHold={"Status": status},
     )
 
 

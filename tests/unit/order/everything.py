@@ -19,11 +19,10 @@ from console.operations.accounts import legal_hold
 from console.operations.accounts.account import Account
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
 from dynamodb import TableError
 from resize import moderation
-from tests.unit.order.machine import ENDINGS, NAME, PICTURES, OrderError, chosen_from
+from tests.unit.order.machine import ENDINGS, NAME, PICTURES, RESIZING, OrderError, chosen_from
 from tests.unit.order.moderated import REVIEWING, Moderated
 from tests.unit.order.s3 import Stored
 from tests.unit.order.table import TableClient, Tables
@@ -61,7 +60,7 @@ class Everything(Moderated):
         self.dynamodb = Tables(Client(self.limits), self.reviews)
         self.seen: dict[tuple[str | None, str], Review] = {}
         self.said = 0
-        self.releasing: list[Worker] = []
+        self.releases = 0
         self.world.report._TABLE = self.reviews  # type: ignore[attr-defined]
         self.world.report._s3 = self.world.client(self.s3)  # type: ignore[attr-defined]
 
@@ -95,6 +94,24 @@ class Everything(Moderated):
     def report(self, calls: int) -> None:
         worker = self._report()
         self._steps(worker, calls)
+
+    @precondition(lambda self: self.limits.erased is None and len(self.resizing) < RESIZING)
+    @rule(picture=st.sampled_from(PICTURES[:2]))
+    def show_and_report(self, picture: bytes) -> None:
+        """Have a picture shown, if operators must with their approval, and report it."""
+        self.upload_and_hold(NAME, picture, "")
+        for review in [each for each in self.waiting if each.version_id == self._newest()]:
+            self.decide_at_once(review, approves=True)
+            self.deliver(self.messages[-1], by_queue=True)
+            worker = self.resizing[-1]
+            while not worker.done:
+                self._step(worker)
+        worker = self._report()
+        while not worker.done:
+            self._step(worker)
+
+    def _newest(self) -> str | None:
+        return self.uploads[-1].version_id
 
     @precondition(lambda self: self.reporting)
     @rule(worker=chosen_from("reporting"), ending=ENDINGS)
@@ -151,11 +168,11 @@ class Everything(Moderated):
         self.world.legal_holds += 1
         target, account = Target("local", "", "", None, Path("nowhere")), Account(NAME)
         change = legal_hold.place(target, self._deployment(), account, "case 4711")
-        before: list[set[str]] = []
+        before: list[tuple[set[str], int]] = []
 
         def work() -> None:
             pause("place the hold")
-            before.append(self._to_be_kept())
+            before.append((self._to_be_kept(), self.releases))
             change.execute(lambda _: None)
 
         def ended(result: Any) -> None:
@@ -164,8 +181,9 @@ class Everything(Moderated):
                     raise result
                 return
             self.world.kept += 1
-            if not self.releasing:  # else who releases it deletes the copies
-                self._check_copies(before[0] & self._to_be_kept())
+            wanted, releases = before[0]
+            if releases == self.releases:  # else who releases it deletes the copies
+                self._check_copies(wanted & self._to_be_kept())
 
         worker = Worker(work, ended)
         self.reviewing.append(worker)
@@ -178,9 +196,11 @@ class Everything(Moderated):
         def work() -> None:
             change = legal_hold.release(target, self._deployment(), account)
             pause("confirm the release")
+            self.releases += 1
             change.execute(lambda _: None)
 
         def ended(result: Any) -> None:
+            self.releases += 1
             if isinstance(result, BaseException) and not isinstance(
                 result, OperationError | Crashed
             ):
@@ -188,15 +208,8 @@ class Everything(Moderated):
 
         worker = Worker(work, ended)
         self.reviewing.append(worker)
-        self.releasing.append(worker)
         self._tidy()
         return worker
-
-    def _tidy(self) -> None:
-        super()._tidy()
-        # who holds it meanwhile may have begun before the release ended
-        if not any(worker in self.reviewing for worker in self.releasing):
-            self.releasing.clear()
 
     def _is_held(self, upload: Stored) -> bool:
         return self.mode == "all" or upload.body == SUSPICIOUS
@@ -212,9 +225,6 @@ class Everything(Moderated):
         stored = self.s3.buckets["uploads"].values()
         kept = {item.version_id or "" for items in stored for item in items if not item.is_marker}
         return kept | {each.text for review in self._reviews() for each in review.reports}
-
-    def _reviews(self) -> list[Review]:
-        return [reviews._review(item) for item in self.table.items.values()]
 
     def _check_copies(self, wanted: set[str]) -> None:
         copies = [each for items in self.s3.buckets["holds"].values() for each in items]
@@ -244,6 +254,9 @@ class Everything(Moderated):
         if left := [key for key, kept in self.s3.buckets["holds"].items() if kept]:
             raise OrderError(f"these copies outlive the release: {left}")
         super()._end()
+        if self.limits.erased is None:
+            self._erase()
+            super()._end()
         if self.is_erased and not self.wrong:
             for review in self.stale:
                 for approves in (True, False):

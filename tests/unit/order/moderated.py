@@ -77,6 +77,9 @@ class Moderated(Order):
         """What is on the operators' list."""
         return [reviews._review(item) for item in self.table.items.values() if "queue" in item]
 
+    def _reviews(self) -> list[Review]:
+        return [reviews._review(item) for item in self.table.items.values()]
+
     @precondition(lambda self: len(self.resizing) < RESIZING)
     @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES), crop=st.sampled_from(CROPS))
     def upload_and_hold(self, key: str, picture: bytes, crop: str) -> None:
@@ -168,6 +171,9 @@ class Moderated(Order):
         self.world.held += len(self.table.held)
         if self.limits.erased is not None:
             return
+        left = [each for each in self._reviews() if each.uploaded <= self.removed]
+        if left and not self.unfinished:
+            raise OrderError(f"{left} outlive the removal on the list")
         both = self.table.approved & self.table.refused
         if both:
             raise OrderError(f"{both} were approved and refused")

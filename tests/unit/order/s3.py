@@ -131,8 +131,10 @@ class S3:
         self, *, Bucket: str, Key: str, VersionId: str, LegalHold: dict[str, str]
     ) -> dict[str, Any]:
         self._version(Bucket, Key, VersionId, "PutObjectLegalHold")
-        assert LegalHold == {"Status": "OFF"}
-        self.locked.discard(VersionId)
+        if LegalHold["Status"] == "ON":
+            self.locked.add(VersionId)
+        else:
+            self.locked.discard(VersionId)
         return {}
 
     def _store(

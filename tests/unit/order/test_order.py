@@ -44,7 +44,7 @@ Property = Callable[[str, object], None]
 
 
 def test_the_avatar_ends_at_the_newest_good_upload(world: World, record_property: Property) -> None:
-    run(Order, world, RUNS or 200, derandomize=not RUNS)
+    run(Order, world, RUNS or 160, derandomize=not RUNS)
     record_property(ORDER, str(world))
     assert world.crashes
     assert THREAD not in {thread.name for thread in threading.enumerate()}
@@ -54,7 +54,7 @@ def test_of_an_erased_account_nothing_is_left_or_comes_back(
     world: World, record_property: Property
 ) -> None:
     world.with_erasures = True
-    run(Order, world, RUNS or 60, derandomize=not RUNS)
+    run(Order, world, RUNS or 30, derandomize=not RUNS)
     record_property(ORDER, str(world))
     assert world.erased
     assert world.uploads_of_erased
