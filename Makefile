@@ -180,7 +180,7 @@ console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.
 
 ##@ Avatars
 .PHONY: upload clear lock-user unlock-user review approve refuse invalidate redrive discard reconcile
-upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [DIRECT=1 KEY=]
+upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [CROP=x,y,side] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
 clear: .venv/product ## Take an avatar down, with its variants and originals NAME= [YES=1]

@@ -27,6 +27,7 @@ Target = Literal["aws", "local"]
 FUNCTIONS = (
     "authorizer",
     "cleanup",
+    "crop",
     "presign",
     "profiles",
     "rekognition",
@@ -35,6 +36,7 @@ FUNCTIONS = (
     "resize",
 )
 SHARED = (
+    "avatar_crop.py",
     "avatar_variants.py",
     "dynamodb.py",
     "env_settings.py",

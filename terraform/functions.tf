@@ -3,6 +3,7 @@ locals {
     {
       authorizer = module.authorizer
       cleanup    = module.cleanup
+      crop       = module.crop
       presign    = module.presign
       remove     = module.remove
       resize     = module.resize
@@ -146,6 +147,43 @@ module "remove" {
     }
     CountRemovals = {
       actions   = ["dynamodb:UpdateItem"]
+      resources = [module.limits.arn]
+    }
+  }
+}
+
+module "crop" {
+  source = "./modules/function"
+
+  name               = "${local.name}-crop"
+  description        = "Crops the picture of a signed-in user again."
+  zip_path           = "${var.artifacts_directory}/crop.zip"
+  handler            = "crop.handler.handler"
+  timeout            = 25 # two tries each of S3's copy, and of the table; API Gateway waits for 30 s
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = merge(local.limits_environment, {
+    UPLOADS_BUCKET_NAME = module.uploads.name
+  })
+
+  permissions = {
+    # An original is copied over itself.
+    ReadOriginals = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    WriteOriginals = {
+      actions   = ["s3:PutObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    # Without it S3 says "forbidden" where there is none.
+    SeeMissingOriginal = {
+      actions   = ["s3:ListBucket"]
+      resources = [module.uploads.arn]
+    }
+    LookAtLimits = {
+      actions   = ["dynamodb:GetItem"]
       resources = [module.limits.arn]
     }
   }

@@ -70,7 +70,7 @@ module "api" {
   log_kms_key_arn    = var.log_kms_key_arn
 
   functions = merge(
-    { presign = module.presign, remove = module.remove },
+    { crop = module.crop, presign = module.presign, remove = module.remove },
     { for profiles in module.profiles : "profiles" => profiles },
     { for report in module.report : "report" => report },
   )
@@ -78,6 +78,7 @@ module "api" {
   routes = merge(
     {
       "POST /avatars/key_upload" = { function = "presign", authorized = true }
+      "POST /avatars/crop"       = { function = "crop", authorized = true }
       "DELETE /avatars"          = { function = "remove", authorized = true }
     },
     var.database == null ? {} : {
@@ -264,7 +265,7 @@ module "observability" {
     }
   }
 
-  # `remove` and `report` ask too, in the same way
+  # `crop`, `remove` and `report` ask too, in the same way
   limiting_functions = {
     presign = module.presign.name
     resize  = module.resize.name

@@ -30,11 +30,16 @@ def upload(
         bool, typer.Option("--direct", envvar="DIRECT", help="Straight into the bucket.")
     ] = False,
     key: Annotated[str, typer.Option(envvar="KEY", help="With --direct: the object's key.")] = "",
+    crop: Annotated[
+        str, typer.Option(envvar="CROP", help="What to show: x,y,side, each from 0 to 1.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Send a picture the way a user's browser does, and watch it arrive."""
     if file == Path():
         raise OperationError("No picture was named.", "Give one: make upload FILE=photo.jpg")
+    if crop and direct:
+        raise OperationError("CROP goes with a user's upload.", "Leave DIRECT out.")
     deployment, user = deployed(), user or "ada"
     change = Operation(
         resolved(),
@@ -44,7 +49,7 @@ def upload(
         lambda report: (
             send.upload_directly(deployment, file, key or None, report)
             if direct
-            else send.upload_as_user(deployment, file, user, report)
+            else send.upload_as_user(deployment, file, user, report, crop)
         ),
     )
     with terminal.Progress() as report:

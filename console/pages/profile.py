@@ -64,7 +64,7 @@ def main() -> None:
             looked = _profile(here, handle, ended)
             with st.container(border=True):
                 st.html(_STYLE + _page(here, looked.value))
-            st.caption(f"From `{here.api_url}` · {widgets.age(looked)}")
+            st.caption(f"From `{here.api_url}` · {_crop(looked.value)} · {widgets.age(looked)}")
         with controls:
             _as_the_user(here, looked.value)
     with controls:
@@ -101,6 +101,13 @@ def _page(here: Deployment, profile: Profile) -> str:
         f'<div class="bio">{escape(profile.bio) or "<i>No bio yet.</i>"}</div>'
         f'<div class="activities">{activities or nothing}</div>'
     )
+
+
+def _crop(profile: Profile) -> str:
+    if profile.crop is None:
+        return "the avatar shows the middle of its picture"
+    x, y, side = (f"{part:.0%}" for part in profile.crop)
+    return f"the avatar's crop: {x} from the left, {y} from the top, {side} in size"
 
 
 def _as_the_user(here: Deployment, profile: Profile) -> None:

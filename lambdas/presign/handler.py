@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import avatar_crop
 import http_api
 import json_log
 from limits import Limits
@@ -40,10 +41,11 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
             return http_api.refusal(403, "locked", _LOCKED)
         sentence = _TOO_MANY.format(math.ceil(refusal.retry_after / 60))
         return http_api.later(429, "too_many_uploads", sentence, refusal.retry_after)
+    crop = {f"x-amz-meta-{avatar_crop.METADATA}": str(request.crop)} if request.crop else {}
     url = presign_put(
         SETTINGS.bucket_url,
         key,
-        {"content-type": request.content_type, "content-length": str(request.size)},
+        {"content-type": request.content_type, "content-length": str(request.size), **crop},
         region=SETTINGS.region,
         credentials=SETTINGS.credentials,
         expires_in=EXPIRES_IN,
@@ -56,10 +58,11 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         {
             "url": url,
             "method": "PUT",
-            "headers": {"Content-Type": request.content_type},
+            "headers": {"Content-Type": request.content_type, **crop},
             "key": key,
             "expires_in": EXPIRES_IN,
             "variants": SETTINGS.variants,
+            "version_suffix": request.crop.suffix if request.crop else "",
         },
     )
 

@@ -1,14 +1,11 @@
-"""What the browser asks for: a picture's extension or media type, and its exact size."""
+"""What the browser asks for: a picture's extension or media type, its size, and its crop."""
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
-MAX_BODY_LENGTH = 1_024
-"""Characters; a request has about 40."""
+import http_api
+from avatar_crop import Crop
 
 CONTENT_TYPES = {
     **dict.fromkeys(
@@ -85,21 +82,26 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """A picture that may be uploaded: its content type, and its length in bytes."""
+    """A picture that may be uploaded: its content type, its length in bytes, and its crop."""
 
     content_type: str
     size: int
+    crop: Crop | None
 
 
 def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
-    """Read and check a request's body; members other than the three are ignored.
+    """Read and check a request's body; members other than the four are ignored.
 
     Raises
     ------
     RequestError
         400 or 413, and what to send instead.
     """
-    members = _members(body or "", is_base64)
+    try:
+        example = '{"extension": "jpg", "size": 12345}'
+        members = http_api.json_object(body or "", is_base64, example)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
     content_type = _content_type(members.get("extension"), members.get("type"))
     size = members.get("size")
     if type(size) is not int or size < 1:  # True is an int too
@@ -112,7 +114,14 @@ def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
             "Scale it down, or save it in a lower quality.",
             max_size=max_bytes,
         )
-    return UploadRequest(content_type, size)
+    return UploadRequest(content_type, size, _crop(members.get("crop")))
+
+
+def _crop(value: object) -> Crop | None:
+    try:
+        return None if value is None else Crop.from_request(value)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
 
 
 def _content_type(extension: object, media_type: object) -> str:
@@ -150,35 +159,6 @@ def _megabytes(size: int) -> str:
     if size < 2**20:
         return f"{size // 1024} KB"
     return f"{size * 10 // 2**20 / 10:g} MB"
-
-
-def _members(body: str, is_base64: bool) -> dict[str, Any]:
-    if len(body) > MAX_BODY_LENGTH:
-        raise _invalid(f"The body may have at most {MAX_BODY_LENGTH} characters.")
-    try:
-        if is_base64:
-            body = base64.b64decode(body, validate=True).decode()
-        members = json.loads(
-            body, object_pairs_hook=_unique_members, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
-        raise _invalid(
-            'The body must be a JSON object such as {"extension": "jpg", "size": 12345}.'
-        )
-    return members
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is named twice")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _invalid(message: str) -> RequestError:

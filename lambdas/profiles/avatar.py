@@ -11,7 +11,9 @@ from urllib.parse import unquote_plus
 from profiles.database import Connection
 
 _KEY = re.compile(r"avatars/([^/\0]+)\.jpg")
-_VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")  # an ETag without its quotes
+_VERSION = re.compile(
+    r"[0-9a-f]{32}(-[0-9]+)?(-[0-9a-f]{15})?"
+)  # an ETag without its quotes, a crop
 
 #: Returns the version that the avatar of this name shows now; None if there is none.
 CurrentVersion = Callable[[str], str | None]

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from avatar_crop import Crop
 from profiles import displayed
 from profiles.database import Connection
 from profiles.errors import ApiError
@@ -243,4 +244,10 @@ def _profile(row: dict[str, Any], avatars: Avatars) -> dict[str, Any]:
     shown = urls.get("512.jpg") or next(
         iter(urls.values()), f"{avatars.assets_url}/avatars/{sub}.jpg"
     )
-    return {**row, "avatar_url": shown, "avatar_variants": urls}
+    crop = Crop.from_version(version or "")
+    return {
+        **row,
+        "avatar_url": shown,
+        "avatar_variants": urls,
+        "avatar_crop": crop and crop.parts,
+    }

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+_MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 960
 """S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/2048.webp`` up to 58 more than the name."""
+_OTHER_BYTES = 58 - 38
+"""Of these, what isn't the ETag of an upload in 10,000 parts."""
 
 
 class EventError(Exception):
@@ -55,10 +58,10 @@ class Upload:
         """Whether no upload may have this name: ``avatars/_default.jpg`` is everybody's."""
         return self.name.startswith("_")
 
-    @property
-    def is_too_long(self) -> bool:
-        """Whether S3 could have no room for the keys of the avatar's variants."""
-        return len(self.name.encode()) > MAX_NAME_BYTES
+    def is_too_long(self, version: str = "") -> bool:
+        """Say whether S3 could have no room for the keys of the avatar's variants."""
+        length = len(self.name.encode())
+        return length > MAX_NAME_BYTES or length + len(version) + _OTHER_BYTES > _MAX_KEY_BYTES
 
 
 def uploads_in(event: Any) -> list[Upload]:

@@ -209,7 +209,7 @@ def process(upload: Upload) -> None:
     if not upload.name:
         return say("folder ignored")
     facts["name"] = upload.name
-    if upload.removes and (upload.is_reserved or upload.is_too_long):
+    if upload.removes and (upload.is_reserved or upload.is_too_long()):
         return say("no avatar to remove")
     counted: Future[Refusal | None] = counting.submit(_count, upload)
     try:
@@ -243,7 +243,7 @@ def process(upload: Upload) -> None:
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")
-        if upload.is_too_long:
+        if upload.is_too_long(original.version):
             raise AvatarRejected("name_too_long")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
@@ -252,7 +252,7 @@ def process(upload: Upload) -> None:
         state = _decided(upload, original, pointer)
         rendering = time.monotonic()
         with store.variants(upload.name, original.version) as write:
-            for variant, rendered in render(original.data, variants):
+            for variant, rendered in render(original.data, variants, original.crop):
                 if variant == POINTER:
                     picture = rendered
                     state = state or _judged(upload, original, picture)

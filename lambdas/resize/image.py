@@ -9,10 +9,12 @@ from typing import Any
 
 from PIL import Image
 
+import avatar_crop
+from avatar_crop import Crop
 from avatar_variants import Variant
 from resize.colour import on_ground, to_srgb
-from resize.decode import decode, is_visible
-from resize.header import read_header
+from resize.decode import Box, decode, is_visible
+from resize.header import Header, read_header
 from resize.rejection import REJECTIONS, AvatarRejected
 from resize.resample import resized
 
@@ -55,12 +57,14 @@ def render_avatar(data: bytes, size: int = 512) -> bytes:
     return picture
 
 
-def render(data: bytes, variants: Collection[Variant]) -> Iterator[tuple[Variant, bytes]]:
+def render(
+    data: bytes, variants: Collection[Variant], crop: Crop | None = None
+) -> Iterator[tuple[Variant, bytes]]:
     """Render variants one after the other from one decode, in the order in which they are given.
 
-    The picture is turned upright, cropped to its central square, converted to sRGB and freed
-    of metadata. Transparency is kept, and flattened in JPEG: on white, or on a dark grey if white
-    would hide the picture.
+    The picture is turned upright, cropped to its user's choice or its central square, converted
+    to sRGB and freed of metadata. Transparency is kept, and flattened in JPEG: on white, or on a
+    dark grey if white would hide the picture.
 
     Parameters
     ----------
@@ -68,6 +72,8 @@ def render(data: bytes, variants: Collection[Variant]) -> Iterator[tuple[Variant
         A JPEG, PNG, WebP, GIF or AVIF file, from anyone.
     variants : collection of Variant
         At least one.
+    crop : Crop, optional
+        What is shown of it; the central square if None.
 
     Yields
     ------
@@ -80,7 +86,7 @@ def render(data: bytes, variants: Collection[Variant]) -> Iterator[tuple[Variant
         Before the first variant, if the bytes aren't a picture that is accepted.
     """
     largest = max(variant.size for variant in variants)
-    squares = {largest: _square(data, largest)}
+    squares = {largest: _square(data, largest, crop)}
     for variant in variants:
         square = squares.get(variant.size)
         if square is None:
@@ -102,17 +108,17 @@ def _saved(square: Image.Image, name: str) -> bytes:
     return file.getvalue()
 
 
-def _square(data: bytes, side: int) -> Image.Image:
-    """Return the central square, upright and in sRGB, though in YCbCr if it came in that."""
+def _square(data: bytes, side: int, crop: Crop | None) -> Image.Image:
+    """Return the chosen square, upright and in sRGB, though in YCbCr if it came in that."""
     header = read_header(data)
-    picture, (left, top, right, bottom) = decode(header, side)
-    width, height = right - left, bottom - top
-    short = min(width, height)
-    left, top = left + (width - short) / 2, top + (height - short) / 2
-    box = (left, top, left + short, top + short)
-    if max(width, height) > 2 * short:  # or conversions would take memory for what isn't shown
-        picture = picture.crop((int(left), int(top), ceil(box[2]), ceil(box[3])))
-        left, top = left % 1, top % 1
+    chosen = _as_stored(crop, header) if crop else None
+    picture, shown = decode(header, side, chosen[2] - chosen[0] if chosen else None)
+    box: Box = _scaled(chosen, header, shown) if chosen else _centre(shown)
+    short = box[2] - box[0]
+    # or conversions would take memory for what isn't shown, and what is beside a crop shine in
+    if chosen or max(shown[2], shown[3]) > 2 * short:
+        picture = picture.crop((int(box[0]), int(box[1]), ceil(box[2]), ceil(box[3])))
+        left, top = box[0] % 1, box[1] % 1
         box = (left, top, left + short, top + short)
     square = resized(picture, side, box)
     del picture
@@ -123,3 +129,32 @@ def _square(data: bytes, side: int) -> Image.Image:
     square.info.clear()  # or an ICC profile would be saved
     turn = _UPRIGHT.get(header.orientation)
     return square if turn is None else square.transpose(turn)
+
+
+def _centre(box: Box) -> Box:
+    """Return the central square of a box."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    short = min(width, height)
+    left, top = left + (width - short) / 2, top + (height - short) / 2
+    return left, top, left + short, top + short
+
+
+def _as_stored(crop: Crop, header: Header) -> avatar_crop.Box:
+    """Return the crop's box in the pixels of the file, which is turned only afterwards."""
+    turns = header.orientation >= 5
+    width, height = header.width, header.height
+    left, top, right, bottom = crop.box(*((height, width) if turns else (width, height)))
+    if turns:
+        left, top, right, bottom = top, left, bottom, right
+    if header.orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if header.orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
+
+
+def _scaled(box: Box, header: Header, shown: Box) -> Box:
+    """Return the box in a picture that was decoded smaller, of which `shown` is the whole."""
+    across, down = shown[2] / header.width, shown[3] / header.height
+    return box[0] * across, box[1] * down, box[2] * across, box[3] * down

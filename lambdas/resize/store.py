@@ -1,8 +1,9 @@
 """Where avatars live: originals in the uploads bucket, what is served in the assets bucket.
 
 Everything a crash can interrupt is safe to do again: variants are named after the upload's
-ETag, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and only on
-the condition that nobody wrote it since it was read. A removal is written there as an upload is.
+ETag and crop, and ``avatars/<name>.jpg``, the pointer to the newest upload, is written last and
+only on the condition that nobody wrote it since it was read. A removal is written there as an
+upload is.
 
 A round trip to S3 takes 10 to 30 ms, so what doesn't depend on another is asked at the same time.
 """
@@ -24,6 +25,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from avatar_crop import Crop, version_of
 from resize.events import Upload, is_later
 
 if TYPE_CHECKING:
@@ -70,9 +72,12 @@ class Original:
     Attributes
     ----------
     version
-        The ETag without quotes; names the variants. A delete marker has none.
+        The ETag without quotes, and what stands for the crop; names the variants. A delete marker
+        has none.
     uploaded
         When S3 stored it, to the second.
+    crop
+        What its user chose of it, if anything.
     """
 
     data: bytes
@@ -80,6 +85,7 @@ class Original:
     version: str
     version_id: str | None
     uploaded: datetime
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True)
@@ -170,13 +176,14 @@ class Store:
         with found["Body"] as body:
             if _is_known_stale(upload, found["LastModified"], looking.result()):
                 raise StaleUploadError
-            size = found["ContentLength"]
+            size, crop = found["ContentLength"], Crop.from_metadata(found["Metadata"])
             return Original(
                 data=body.read() if size <= self._max_bytes else b"",
                 size=size,
-                version=found["ETag"].strip('"'),
+                version=version_of(found["ETag"], crop),
                 version_id=found.get("VersionId"),
                 uploaded=found["LastModified"],
+                crop=crop,
             )
 
     def _marker(

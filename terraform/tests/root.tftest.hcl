@@ -48,6 +48,7 @@ run "stands_without_domain_database_and_webhook" {
     condition = output.function_names == {
       authorizer = "avatar-ops-test-authorizer"
       cleanup    = "avatar-ops-test-cleanup"
+      crop       = "avatar-ops-test-crop"
       presign    = "avatar-ops-test-presign"
       remove     = "avatar-ops-test-remove"
       resize     = "avatar-ops-test-resize"
@@ -220,6 +221,19 @@ run "gives_each_role_what_it_needs" {
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
     error_message = "resize may read originals, mark them, and write images; never touch banners."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(module.crop.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      if statement.Sid != "WriteLogs"
+      } == {
+      ReadOriginals      = [["s3:GetObject"], ["arn:aws:s3:::uploads/*"]]
+      WriteOriginals     = [["s3:PutObject"], ["arn:aws:s3:::uploads/*"]]
+      SeeMissingOriginal = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
+      LookAtLimits       = [["dynamodb:GetItem"], ["arn:aws:dynamodb:eu-central-1:123456789012:table/limits"]]
+    }
+    error_message = "crop may copy originals and look at a user's limits, and nothing else."
   }
 
   assert {

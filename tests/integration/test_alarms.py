@@ -158,7 +158,7 @@ def two_calls_in_100_slower(name: str) -> Callable[[Deployment], Values]:
     return lambda here: {200.0: 98, near_timeout(name, here) + 1: 2}
 
 
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "report", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "crop", "presign", "profiles", "remove", "report", "resize")
 ALARMS: dict[str, Situation] = {
     "dead-letters": Situation(
         queue("ApproximateNumberOfMessagesVisible", "Count", lambda h: h.dead_letter_queue_url),

@@ -74,15 +74,18 @@ ATTEMPTS = {
     "list the uploads": attempt(
         "s3:ListBucket",
         lambda client, here, _: client("s3").list_objects_v2(Bucket=here.uploads_bucket),
+        "crop",
         "resize",
     ),
     "list the uploads' versions": attempt(
         "s3:ListBucketVersions",
         lambda client, here, _: client("s3").list_object_versions(Bucket=here.uploads_bucket),
     ),
-    "read an upload": attempt("s3:GetObject", read_object("uploads_bucket", f"{NAME}/"), "resize"),
+    "read an upload": attempt(
+        "s3:GetObject", read_object("uploads_bucket", f"{NAME}/"), "crop", "resize"
+    ),
     "write an upload": attempt(
-        "s3:PutObject", write_object("uploads_bucket", f"{NAME}/"), "presign"
+        "s3:PutObject", write_object("uploads_bucket", f"{NAME}/"), "crop", "presign"
     ),
     "delete an upload": attempt(
         "s3:DeleteObject", delete_object("uploads_bucket", Key=f"{NAME}/none"), "remove"
@@ -192,6 +195,7 @@ ATTEMPTS = {
         lambda client, here, _: client("dynamodb").get_item(
             TableName=here.limits_table, Key={"user": {"S": NAME}}
         ),
+        "crop",
         "presign",
     ),
     "count a user's uploads": attempt(
@@ -394,6 +398,7 @@ def test_nobody_else_may_call_a_function(here: Deployment) -> None:
         ("presign", gateway, f"{elsewhere}/{upload}"),
         ("presign", gateway, f"{own}/{profile}"),
         ("presign", "sns.amazonaws.com", f"{own}/{upload}"),
+        ("crop", gateway, f"{own}/{upload}"),
         ("remove", gateway, f"{own}/{upload}"),
         ("remove", gateway, f"{elsewhere}/$default/DELETE/avatars"),
         ("cleanup", gateway, f"{own}/{upload}"),

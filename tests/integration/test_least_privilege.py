@@ -158,6 +158,44 @@ def removed_by_user(scene: Scene) -> None:
     assert answer.status == 202, answer.body
 
 
+def ask_crop(scene: Scene) -> web.Response:
+    """Ask for another crop of the newest picture, as a front end does."""
+    here, headers = scene.here, {"Authorization": f"Bearer {scene.ada.token}"}
+    body = json.dumps({"crop": [0, 0, 0.5]}).encode()
+    answer = web.request("POST", f"{here.api_url}/avatars/crop", headers, body)
+    if answer.status == 503:
+        raise DeniedError(answer.body)
+    return answer
+
+
+def cropped(scene: Scene) -> None:
+    """Crop a picture again."""
+    here = scene.here
+    here.s3.put_object(Bucket=here.uploads_bucket, Key=scene.ada.sub, Body=picture(91, (64, 64)))
+    answer = ask_crop(scene)
+    assert answer.status == 202, answer.body
+
+
+def nothing_cropped(scene: Scene) -> None:
+    """Say that there is no picture to crop."""
+    scene.here.s3.delete_object(Bucket=scene.here.uploads_bucket, Key=scene.ada.sub)
+    answer = ask_crop(scene)
+    assert answer.status == 404, answer.body
+
+
+def not_cropped_when_locked(scene: Scene) -> None:
+    """Refuse a locked user another crop."""
+    here = scene.here
+    item = {"user": {"S": scene.ada.sub}, "locked": {"N": "1"}}
+    here.dynamodb.put_item(TableName=here.limits_table, Item=item)
+    try:
+        answer = ask_crop(scene)
+    finally:
+        here.dynamodb.delete_item(TableName=here.limits_table, Key={"user": item["user"]})
+    if answer.status != 403:
+        raise DeniedError("it was cropped, or tried")
+
+
 def cleaned(scene: Scene) -> None:
     """Delete what an avatar doesn't show, and the record of what it shows."""
     here = scene.here
@@ -504,10 +542,11 @@ def execution_arn(here: Deployment) -> str:
 
 # The table
 
-FUNCTIONS = ("authorizer", "cleanup", "presign", "profiles", "remove", "report", "resize")
+FUNCTIONS = ("authorizer", "cleanup", "crop", "presign", "profiles", "remove", "report", "resize")
 NOTHING = json.dumps({"Event": "s3:TestEvent"})
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
 _CLEANUP = Proof("the images of replaced pictures stay public", "flow", cleaned)
+_CROP = Proof("users can't crop their picture again", "flow", cropped)
 _REJECTION = Proof("a broken upload ends in the dead-letter queue", "flow", rejected)
 
 PROOFS = {
@@ -549,6 +588,16 @@ PROOFS = {
     ),
     "resize/MarkRemovedAvatars s3:PutObjectTagging": Proof(
         "a user's removal ends in the dead-letter queue", "role", marks
+    ),
+    "crop/ReadOriginals s3:GetObject": _CROP,
+    "crop/WriteOriginals s3:PutObject": _CROP,
+    "crop/SeeMissingOriginal s3:ListBucket": Proof(
+        "who has sent no picture is told to try again for ever", "flow", nothing_cropped
+    ),
+    "crop/LookAtLimits dynamodb:GetItem": Proof(
+        "locked users, and who sends too much, may have pictures made",
+        "flow",
+        not_cropped_when_locked,
     ),
     "remove/MarkDeleted s3:DeleteObject": Proof(
         "users can't remove their avatar", "flow", removed_by_user
@@ -640,6 +689,9 @@ PROOFS = {
         "asking for an upload address answers 500",
         "evaluated",
         partial(api_calls, "presign", "POST /avatars/key_upload"),
+    ),
+    "crop callers/CallForRoutePOSTAvatarsCrop lambda:InvokeFunction": Proof(
+        "cropping again answers 500", "evaluated", partial(api_calls, "crop", "POST /avatars/crop")
     ),
     "remove callers/CallForRouteDELETEAvatars lambda:InvokeFunction": Proof(
         "removing one's avatar answers 500",

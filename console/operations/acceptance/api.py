@@ -32,6 +32,7 @@ GRANT = "POST /avatars/key_upload with a token"
 LOCKED = "POST /avatars/key_upload of a locked user"
 UNKNOWN, ROW = "a profile that isn't there", "a profile for the test user"
 REMOVE = "/avatars"
+CROP = "/avatars/crop"
 _UPLOAD = "/avatars/key_upload"
 _UPDATE = "/api/profile/update"
 _UNSIGNED = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
@@ -51,6 +52,14 @@ _REFUSED: dict[str, tuple[bytes, str]] = {
     "neither extension nor type": (b'{"size": 10}', "400 invalid_request"),
     "extension heic": (b'{"extension": "heic", "size": 10}', "400 unsupported_extension"),
     "type image/svg+xml": (b'{"type": "image/svg+xml", "size": 10}', "400 unsupported_type"),
+    "a crop of two numbers": (
+        b'{"extension": "jpg", "size": 10, "crop": [0, 0]}',
+        "400 invalid_request",
+    ),
+    "a crop outside the picture": (
+        b'{"extension": "jpg", "size": 10, "crop": [0, 0, 1.5]}',
+        "400 invalid_request",
+    ),
     "a picture that is too large": (
         json.dumps({"extension": "jpg", "size": _MOST_BYTES + 1}).encode(),
         "413 too_large",
@@ -83,6 +92,8 @@ def checks(subject: Subject) -> Iterator[Check]:
     closed = [("POST", _UPLOAD), *([("POST", _UPDATE)] if profiles else [])]
     if "remove" in subject.here.function_names:
         closed.append(("DELETE", REMOVE))
+    if "crop" in subject.here.function_names:
+        closed.append(("POST", CROP))
     for method, path in closed:
         yield _check(f"{method} {path} without a token", _gateway, subject, method, path, "", 401)
         # later, so that the authorizer's log has the reason for a refused token alone
@@ -210,7 +221,7 @@ def _granted(subject: Subject) -> Iterator[Finding]:
     answer = subject.asks("POST", _UPLOAD, token=subject.token or "", body=_wish())
     granted = answer.json() or {}
     yield function_answers(subject, AREA, f"{GRANT}: for a page", "200", answer, "presign")
-    members = {"url", "method", "headers", "key", "expires_in", "variants"}
+    members = {"url", "method", "headers", "key", "expires_in", "variants", "version_suffix"}
     yield compare(
         AREA, f"{GRANT}: members", ", ".join(sorted(members)),
         ", ".join(sorted(members & granted.keys())), "Deploy the functions again: `make apply`.",

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from console.operations import progress, web
-from console.operations.acceptance.api import GRANT, REMOVE, ROW
+from console.operations.acceptance.api import CROP, GRANT, REMOVE, ROW
 from console.operations.acceptance.cdn import BANNER, header_findings
 from console.operations.acceptance.subject import (
     SIGN_IN,
@@ -38,6 +38,7 @@ AREA = "Uploads"
 PUT, ARRIVAL, SERVED = "PUT of a picture", "its avatar in S3", "its variants from the CDN"
 REPLACED, REJECTED, REDRIVEN = "a later picture", "a rejection", "redrive of a dead-letter message"
 INVALIDATED, REMOVED = "an invalidation", "a removal"
+CROPPED = "a picture with a crop"
 _CACHED_SECONDS = 7  # the CDN keeps a 404 for 5
 _EXPIRY_SECONDS = 1
 _TAG_SECONDS = 10
@@ -52,7 +53,7 @@ def checks(subject: Subject) -> Iterator[Check]:
     for origin in [*subject.origins, FOREIGN]:
         name = f"preflight of PUT from {origin}"
         yield Check(AREA, name, partial(_preflight, subject, name, origin), (GRANT,))
-    for name in ("another type", "another length", "another key", "another method"):
+    for name in ("another type", "another length", "another key", "another crop", "another method"):
         yield Check(AREA, f"PUT with {name}", partial(_refused, subject, name), (GRANT,))
     yield Check(AREA, "PUT after the address has expired", partial(_expired, subject), (SIGN_IN,))
     yield Check(AREA, PUT, partial(_put_picture, subject), (GRANT,))
@@ -65,7 +66,11 @@ def checks(subject: Subject) -> Iterator[Check]:
         yield Check(AREA, profile, partial(_profile, subject, profile), (ROW, ARRIVAL))
     yield Check(AREA, REPLACED, partial(_replaced, subject), (ARRIVAL, SERVED), (profile,))
     yield Check(AREA, INVALIDATED, partial(_invalidated, subject), (REPLACED,))
-    yield Check(AREA, REJECTED, partial(_rejected, subject), (ARRIVAL,), (REPLACED,))
+    yield Check(AREA, CROPPED, partial(_cropped, subject), (ARRIVAL,), (INVALIDATED,))
+    again = "another crop without an upload"
+    if "crop" in subject.here.function_names:
+        yield Check(AREA, again, partial(_cropped_again, subject, again), (CROPPED,))
+    yield Check(AREA, REJECTED, partial(_rejected, subject), (ARRIVAL,), (REPLACED, CROPPED, again))
     served = "a rejection from the CDN"
     yield Check(AREA, served, partial(_rejection_served, subject), (REJECTED, BANNER))
     yield Check(AREA, REDRIVEN, partial(_redriven, subject), (REJECTED,), (served,))
@@ -86,7 +91,9 @@ def _preflight(subject: Subject, name: str, origin: str) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _grant(subject: Subject, size: int, extension: str = "jpg") -> dict[str, Any]:
+def _grant(
+    subject: Subject, size: int, extension: str = "jpg", crop: list[float] | None = None
+) -> dict[str, Any]:
     """Ask for an address.
 
     Raises
@@ -94,7 +101,7 @@ def _grant(subject: Subject, size: int, extension: str = "jpg") -> dict[str, Any
     OperationError
         If there is none.
     """
-    body = json.dumps({"extension": extension, "size": size}).encode()
+    body = json.dumps({"extension": extension, "size": size, "crop": crop}).encode()
     answer = subject.asks("POST", "/avatars/key_upload", token=subject.token or "", body=body)
     granted = answer.json()
     if answer.status != 200 or not isinstance(granted, dict):
@@ -105,13 +112,15 @@ def _grant(subject: Subject, size: int, extension: str = "jpg") -> dict[str, Any
 
 def _refused(subject: Subject, name: str) -> Iterator[Finding]:
     data = b"0123456789"
-    granted = _grant(subject, len(data))
+    granted = _grant(subject, len(data), crop=[0, 0, 0.5] if name == "another crop" else None)
     method, url, headers = "PUT", granted["url"], dict(granted["headers"])
     match name:
         case "another type":
             headers["Content-Type"] = "image/png"
         case "another length":
             data += b"x"
+        case "another crop":
+            headers["x-amz-meta-crop"] = "0,0,1"
         case "another key":
             url = url.replace(f"/{subject.sub}?", f"/{subject.sub}-other?")
         case _:
@@ -282,6 +291,48 @@ def _replaced(subject: Subject) -> Iterator[Finding]:
     )
     subject.versions["later"] = result.version
     yield Finding(AREA, REPLACED, "ok", "shown", "shown")
+
+
+def _cropped(subject: Subject) -> Iterator[Finding]:
+    """Send a picture of which the left half is red, and choose the right half, which is blue."""
+    from PIL import Image
+
+    halves = Image.new("RGB", (400, 200), "red")
+    halves.paste("blue", (200, 0, 400, 200))
+    stream = io.BytesIO()
+    halves.save(stream, "PNG")
+    result = send.send_as_user(
+        subject.here, stream.getvalue(), "png", subject.user, progress.ignore, [0.5, 0, 1]
+    )
+    subject.versions["cropped"] = result.version
+    yield _colour(subject, CROPPED, result.version, "blue")
+
+
+def _cropped_again(subject: Subject, name: str) -> Iterator[Finding]:
+    body = json.dumps({"crop": [0, 0, 1], "version": subject.versions["cropped"]}).encode()
+    answer = subject.asks("POST", CROP, token=subject.token or "", body=body)
+    yield function_answers(
+        subject, AREA, f"{name}: for a page", "202", answer, "authorizer", "crop"
+    )
+    if answer.status != 202:
+        return
+    version = (answer.json() or {}).get("version", "")
+    outcomes.wait_for_resize(subject.here, subject.sub, subject.sub, version)
+    yield _colour(subject, name, version, "red")
+
+
+def _colour(subject: Subject, name: str, version: str, wanted: str) -> Finding:
+    """Compare what a version's first variant shows in the middle."""
+    from PIL import Image
+
+    url = f"{subject.here.assets_url}/variants/{subject.sub}/{version}"
+    answer, _ = _once_there(f"{url}/{subject.granted['variants'][0]}", subject.origin)
+    found = str(answer.status)
+    if answer.status == 200:
+        picture = Image.open(io.BytesIO(answer.body)).convert("RGB").resize((1, 1))
+        red, _, blue = picture.getpixel((0, 0))  # type: ignore[misc]
+        found = "red" if red > blue else "blue"
+    return compare(AREA, name, wanted, found, "Deploy the functions again: `make apply`.")
 
 
 def _invalidated(subject: Subject) -> Iterator[Finding]:

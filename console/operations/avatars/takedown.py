@@ -29,7 +29,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reconcile, reviews
-from console.operations.uploads import outcomes
+from console.operations.uploads import crops, outcomes
 from console.operations.uploads.names import check_avatar_name, name_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ class Listing:
         return self.originals + self.made
 
     def until(self, at: datetime) -> list[StoredObject]:
-        """Return what a removal at that time deletes: nothing of a later upload."""
+        """Return what a removal at that time deletes: nothing of a later upload.
+
+        What was made of the same bytes in another crop is left to `cleanup`.
+        """
         later = {item.version for item in self.later_than(at)}
         return [
             *(item for item in self.originals if item.stored <= at),
@@ -188,7 +191,7 @@ def list_stored(deployment: Deployment, name: str) -> Listing:
         # What is made of an upload is listed before the originals: so no variant is found whose
         # original is not.
         made = [
-            replace(item, version=match[1])
+            replace(item, version=crops.etag_of(match[1]))
             for folder, rest in _MADE.items()
             for page in _pages(deployment, deployment.assets_bucket, f"{folder}{name}/")
             for item in _items(page, deployment.assets_bucket)

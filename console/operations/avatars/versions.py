@@ -12,9 +12,9 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import StaleChangeError
-from console.operations.uploads import send
+from console.operations.uploads import crops, send
 from console.operations.uploads.names import check_avatar_name, name_of
-from console.operations.uploads.outcomes import Rejection, rejection, shown_version
+from console.operations.uploads.outcomes import Rejection, register, rejection, version_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
@@ -27,7 +27,7 @@ class Version:
     Attributes
     ----------
     version
-        The ETag.
+        The ETag, and what stands for the crop.
     state
         ``shown`` is what the avatar shows now; ``rejected`` can't become one; ``kept`` is another
         that can be shown again.
@@ -53,7 +53,8 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
         If that is not the name of an avatar, or S3 can't be asked.
     """
     check_avatar_name(name)
-    shown = shown_version(deployment, name)
+    found_now = register(deployment, name)
+    shown = found_now["Metadata"] if found_now else {}
     with aws_errors(f"list the versions of {name}"):
         found = [
             item
@@ -63,11 +64,14 @@ def versions(deployment: Deployment, name: str) -> list[Version]:
         ]
     lines = []
     for item in sorted(found, key=lambda item: item["LastModified"], reverse=True):
-        version = item["ETag"].strip('"')
-        refused = None if version == shown else rejection(deployment, name, version)
+        is_shown = "removed" not in shown and shown.get("version-id", "null") == item["VersionId"]
+        version = (
+            shown["version"] if is_shown else version_of(deployment, item["Key"], item["VersionId"])
+        )
+        refused = None if is_shown else rejection(deployment, name, version)
         state: Literal["shown", "kept", "rejected"] = "rejected" if refused else "kept"
-        if version == shown:
-            state, shown = "shown", None  # the same picture twice: the newest is shown
+        if is_shown:
+            state = "shown"
         lines.append(
             Version(
                 item["Key"],
@@ -137,7 +141,8 @@ class Restore:
                 Bucket=here.uploads_bucket, Key=version.key, CopySource=source
             )
             detail.append(f"{version.size:,} bytes")
-        version_now = copied["CopyObjectResult"]["ETag"].strip('"')
+        etag = copied["CopyObjectResult"]["ETag"].strip('"')
+        version_now = etag + crops.suffix_of(version.version)
         return str(send.wait_until_served(here, self.name, version.key, version_now, report))
 
 

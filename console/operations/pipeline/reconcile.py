@@ -21,7 +21,7 @@ from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import names, outcomes
+from console.operations.uploads import crops, names, outcomes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
@@ -136,9 +136,8 @@ def _classify(
                 missing.append(version_id)
             break
         again = everything and version["IsLatest"]
-        found = outcomes.rejection(deployment, name, version["ETag"].strip('"'))
         # what is held is held again; what was refused by a person is not tried again
-        if found and found.code != "held" and not again:
+        if not again and _is_rejected(deployment, name, version):
             continue
         if _is_refused(deployment, version):
             continue
@@ -158,7 +157,20 @@ def _is_refused(deployment: Deployment, version: ObjectVersionTypeDef) -> bool:
 
 
 def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:
-    return shown.get("version") == version["ETag"].strip('"')
+    version_id = version.get("VersionId")
+    if version_id and "version-id" in shown:
+        return shown["version-id"] == version_id
+    # Of one second, the same bytes in another crop look the same: a listing names no metadata.
+    return (
+        crops.etag_of(shown.get("version", "")) == version["ETag"].strip('"')
+        and shown.get("uploaded", "") == version["LastModified"].replace(microsecond=0).isoformat()
+    )
+
+
+def _is_rejected(deployment: Deployment, name: str, version: ObjectVersionTypeDef) -> bool:
+    made = outcomes.version_of(deployment, version["Key"], version["VersionId"])
+    found = outcomes.rejection(deployment, name, made)
+    return found is not None and found.code != "held"
 
 
 def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:

@@ -24,7 +24,7 @@ from console.operations.uploads import outcomes
 _PAGE = 1000
 _WORKERS = 16
 _NAMES_PER_CALL = 50  # well within the function's timeout
-_VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
+_VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?(-[0-9a-f]{15})?")
 
 
 def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_run: bool) -> int:

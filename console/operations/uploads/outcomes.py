@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from console.operations.uploads import crops
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
@@ -98,7 +99,17 @@ def newest_version(deployment: Deployment, key: str) -> str | None:
     """Return the version of the newest original under a key, or None if there is none."""
     with aws_errors(f"look at the original {key}"):
         found = _head(deployment, deployment.uploads_bucket, key)
-    return found["ETag"].strip('"') if found else None
+    return crops.version_of(found["ETag"], found["Metadata"]) if found else None
+
+
+def version_of(deployment: Deployment, key: str, version_id: str) -> str:
+    """Return the version that one original of a key makes; empty if it has been deleted since."""
+    with aws_errors(f"look at the original {key}"), suppressed(MISSING):
+        found = deployment.s3.head_object(
+            Bucket=deployment.uploads_bucket, Key=key, VersionId=version_id
+        )
+        return crops.version_of(found["ETag"], found["Metadata"])
+    return ""
 
 
 def _head(deployment: Deployment, bucket: str, key: str) -> HeadObjectOutputTypeDef | None:

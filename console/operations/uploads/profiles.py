@@ -18,7 +18,7 @@ from console.operations.uploads import outcomes, refusals, test_users
 from console.operations.uploads.test_users import SignIn
 
 RECORD_SECONDS = 20
-_VERSION = r"[0-9a-f]{32}"
+_VERSION = r"[0-9a-f]{32}(-[0-9a-f]{15})?"
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,20 @@ class Activity:
 
 @dataclass(frozen=True)
 class Profile:
-    """A user as others see them, with the newest activities first."""
+    """A user as others see them, with the newest activities first.
+
+    Attributes
+    ----------
+    crop
+        What the avatar shows of its original: left edge, top and size, in parts of it.
+    """
 
     handle: str
     display_name: str
     bio: str
     sub: str
     avatar_url: str
+    crop: tuple[float, float, float] | None = None
     activities: tuple[Activity, ...] = ()
 
 
@@ -190,6 +197,7 @@ def _profile(found: dict[str, Any], activities: list[dict[str, Any]] | None = No
         bio=found["bio"] or "",
         sub=found["cognito_user_uuid"],
         avatar_url=_checked_url(found["avatar_url"]),
+        crop=tuple(found["avatar_crop"]) if found.get("avatar_crop") else None,
         activities=tuple(
             Activity(
                 message=item["message"],

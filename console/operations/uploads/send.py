@@ -11,7 +11,7 @@ from console.operations import progress, web
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import outcomes, refusals, test_users
+from console.operations.uploads import crops, outcomes, refusals, test_users
 from console.operations.uploads.names import check_avatar_name, name_of
 from console.operations.uploads.refusals import Refusal
 
@@ -59,7 +59,7 @@ class UploadResult:
 
 
 def upload_as_user(
-    deployment: Deployment, picture: Path, user: str, report: progress.Report
+    deployment: Deployment, picture: Path, user: str, report: progress.Report, crop: str = ""
 ) -> UploadResult:
     """Send a picture the way a user's browser does, and wait until the CDN serves it.
 
@@ -69,13 +69,29 @@ def upload_as_user(
         Naming the step that failed and why.
     """
     data, extension = read_picture(picture)
-    return send_as_user(deployment, data, extension, user, report)
+    return send_as_user(
+        deployment, data, extension, user, report, crops.parse(crop) if crop else None
+    )
 
 
 def send_as_user(
-    deployment: Deployment, data: bytes, extension: str, user: str, report: progress.Report
+    deployment: Deployment,
+    data: bytes,
+    extension: str,
+    user: str,
+    report: progress.Report,
+    crop: list[float] | None = None,
 ) -> UploadResult:
-    """Do the same with bytes; `extension` is the file's, without a dot."""
+    """Do the same with bytes.
+
+    Parameters
+    ----------
+    extension
+        The file's, without a dot.
+    crop
+        Left edge, top and size of what is to be shown, in parts of the upright picture.
+    """
+    asked = {"extension": extension, "size": len(data)} | ({"crop": crop} if crop else {})
     with progress.timed(report, "Sign in") as detail:
         signed_in = test_users.sign_in(deployment, user)
         detail.append(user)
@@ -87,7 +103,7 @@ def send_as_user(
             "POST",
             refusals.ask_address(deployment),
             {"Authorization": f"Bearer {signed_in.token}", "Content-Type": "application/json"},
-            json.dumps({"extension": extension, "size": len(data)}).encode(),
+            json.dumps(asked).encode(),
         )
         if answer.status != 200:
             raise refusals.explain(deployment, Refusal("ask", answer.status, _text(answer)))
@@ -98,7 +114,7 @@ def send_as_user(
         if stored.status != 200:
             raise refusals.explain(deployment, Refusal("put", stored.status, _text(stored)))
         detail.append(f"{len(data):,} bytes")
-    version = stored.headers["etag"].strip('"')
+    version = stored.headers["etag"].strip('"') + granted["version_suffix"]
     return wait_until_served(deployment, signed_in.sub, signed_in.sub, version, report)
 
 

@@ -21,6 +21,7 @@ DIRECT_UPLOAD, UNPACKED = 50 * MB, 250 * MB
 PACKAGES = {
     "authorizer": {"cffi", "cryptography", "jose", "_cffi_backend.so"},
     "cleanup": set(),
+    "crop": set(),
     "presign": set(),
     "profiles": {"psycopg", "psycopg_binary", "psycopg_binary.libs"},
     "rekognition": set(),

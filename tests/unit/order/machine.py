@@ -31,6 +31,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from avatar_crop import Crop
 from avatar_variants import Variant
 from cleanup.leftovers import Leftovers
 from console.operations.accounts import erasure
@@ -40,6 +41,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
+from console.operations.uploads.crops import etag_of
 from limits import Refusal
 from profiles import avatar
 from profiles.database import Connection
@@ -51,6 +53,7 @@ from tests.unit.order.workers import Client, Crashed, Ending, Pool, Worker, curr
 NAME = "ada"
 KEYS = ("ada", "ada.png")
 PICTURES = (b"good 1", b"good 2", b"bad")
+CROPS = ("", "0,0,0.5", "0.5,0,0.5")
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1")
 ADDRESS_SECONDS = 3
 """For so long an address to upload to is good; what is sent by it may be stored even later."""
@@ -101,6 +104,7 @@ class World:
     calls: int = 0
     crashes: int = 0
     uploads: int = 0
+    crops: int = 0
     writes: int = 0
     marks: int = 0
     removals: int = 0
@@ -116,7 +120,8 @@ class World:
     def __str__(self) -> str:
         return (
             f"{self.runs} runs, {self.steps} steps, {self.calls} calls of S3, "
-            f"{self.crashes} crashes, {self.uploads} uploads, {self.writes} pointers written, "
+            f"{self.crashes} crashes, {self.uploads} uploads, {self.crops} of them crops, "
+            f"{self.writes} pointers written, "
             f"{self.marks} removals by operators begun, {self.removals} completed, "
             f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs, "
             f"{self.erasures} erasures begun, {self.erased} completed, "
@@ -125,12 +130,14 @@ class World:
         )
 
 
-def render(data: bytes, variants: Iterable[Variant]) -> Iterator[tuple[Variant, bytes]]:
+def render(
+    data: bytes, variants: Iterable[Variant], crop: Crop | None = None
+) -> Iterator[tuple[Variant, bytes]]:
     """Take the place of the image engine."""
     if data.startswith(b"bad"):
         raise AvatarRejected("damaged")
     for variant in variants:
-        yield variant, b"\xff\xd8" + data
+        yield variant, b"\xff\xd8" + data + str(crop or "").encode()
 
 
 def chosen_from(attribute: str) -> st.SearchStrategy[Any]:
@@ -167,6 +174,8 @@ class Order(RuleBasedStateMachine):
         The table of limits.
     is_erased
         Whether an erasure of the account has been completed.
+    drawn
+        What each variant has shown.
     wrong
         What a worker did that must never be.
     """
@@ -196,6 +205,7 @@ class Order(RuleBasedStateMachine):
         self.cached: set[str] = set()
         self.limits = Table(self.s3)
         self.is_erased = False
+        self.drawn: dict[str, bytes] = {}
         self.uploads: list[Stored] = []
         self.shown: Stored | None = None
         self.newest_shown: dict[str, Stored] = {}
@@ -243,12 +253,21 @@ class Order(RuleBasedStateMachine):
 
     # What users and operators do
 
-    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
-    def upload(self, key: str, picture: bytes) -> None:
+    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES), crop=st.sampled_from(CROPS))
+    def upload(self, key: str, picture: bytes, crop: str = "") -> None:
         """Send a picture; by an address that was given before, where the account is erased."""
         if self.limits.erased is None or key == NAME:
             self.world.uploads_of_erased += self.is_erased
-            self.s3.put_object(Bucket="uploads", Key=key, Body=picture)
+            metadata = {"crop": crop} if crop else {}
+            self.s3.put_object(Bucket="uploads", Key=key, Body=picture, Metadata=metadata)
+
+    @precondition(lambda self: self.s3.newest("uploads", NAME))
+    @rule(crop=st.sampled_from(CROPS[1:]))
+    def crop_again(self, crop: str) -> None:
+        """Have the newest original copied over itself; perhaps while the account is erased."""
+        self.world.crops += 1
+        self.world.uploads_of_erased += self.is_erased
+        self.s3.copy_object(Bucket="uploads", Key=NAME, CopySource={}, Metadata={"crop": crop})
 
     @precondition(lambda self: self.world.with_erasures and len(self.removing) < REMOVING)
     @rule(calls=st.integers(0, 20))
@@ -502,7 +521,7 @@ class Order(RuleBasedStateMachine):
                 raise OrderError(f"{key} is left, though nothing shows it")
             if key.startswith("rejections/") and self._is_before_a_removal(key.split("/")[2]):
                 raise OrderError(f"{key} is left of a user whose avatar is removed")
-        self._check_that_nothing_removed_is_left({item.version for item in uploads})
+        self._check_that_nothing_removed_is_left({item.etag for item in uploads})
 
     def _is_before_a_removal(self, record: str) -> bool:
         """Say whether a rejection's every upload came before the removal that is shown."""
@@ -528,7 +547,7 @@ class Order(RuleBasedStateMachine):
         if kept or self._made() or self.cached:
             raise OrderError(f"of an erased account is left {kept} {self._made()} {self.cached}")
 
-    def _check_that_nothing_removed_is_left(self, versions: set[str]) -> None:
+    def _check_that_nothing_removed_is_left(self, etags: set[str]) -> None:
         left = [
             stored
             for key in KEYS
@@ -539,7 +558,7 @@ class Order(RuleBasedStateMachine):
             raise OrderError(f"these originals outlive the removal: {left}")
         made = self._made()
         for key in made:
-            if key.split("/")[2].removesuffix(".json") not in versions:
+            if etag_of(key.split("/")[2].removesuffix(".json")) not in etags:
                 raise OrderError(f"{key} outlives the removal")
         if self.cached - made - self.swept:  # what was swept is gone within a day
             raise OrderError(f"the CDN still serves {self.cached - made}")
@@ -559,6 +578,9 @@ class Order(RuleBasedStateMachine):
             self.world.uploads += 1
             self.uploads.append(stored)
             self.messages.append(_event(stored))
+        elif stored.key.startswith("variants/"):
+            if self.drawn.setdefault(stored.key, stored.body) != stored.body:
+                self.wrong = f"{stored.key} shows another crop than before"
         elif stored.key == f"avatars/{NAME}.jpg":
             self.notices.append(_notice("ObjectCreated:Put", stored))
             if "removed" in stored.metadata and "source-key" not in stored.metadata:

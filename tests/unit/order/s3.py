@@ -18,6 +18,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from avatar_crop import Crop, version_of
+
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -44,11 +46,16 @@ class Stored:
     is_marker: bool = False
 
     @property
-    def version(self) -> str:
+    def etag(self) -> str:
         """The ETag without quotes; a delete marker has none."""
         if self.is_marker:
             return ""
         return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """What its variants are called."""
+        return self.etag and version_of(self.etag, Crop.from_metadata(self.metadata))
 
 
 def error(code: str, status: int, operation: str) -> ClientError:
@@ -83,7 +90,7 @@ class S3:
         there = self.newest(Bucket, Key)
         if "IfMatch" in more and there is None:
             raise error("NoSuchKey", 404, "PutObject")
-        if ("IfMatch" in more and there and more["IfMatch"] != f'"{there.version}"') or (
+        if ("IfMatch" in more and there and more["IfMatch"] != f'"{there.etag}"') or (
             "IfNoneMatch" in more and there
         ):
             raise error("PreconditionFailed", 412, "PutObject")
@@ -109,8 +116,12 @@ class S3:
         self.on_put(bucket, stored)
         return stored
 
-    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        stored = self.newest(Bucket, Key)
+    def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
+        stored = (
+            self._version(Bucket, Key, VersionId, "HeadObject")
+            if VersionId
+            else self.newest(Bucket, Key)
+        )
         if stored is None:
             missing = error("404", 404, "HeadObject")
             if versions := self.buckets[Bucket].get(Key):
@@ -146,6 +157,15 @@ class S3:
             "ContentLength": len(stored.body),
             "Body": io.BytesIO(stored.body),
         }
+
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: Any, **more: Any) -> dict[str, Any]:
+        there = self.newest(Bucket, Key)
+        if there is None:
+            raise error("NoSuchKey", 404, "CopyObject")
+        if more.get("CopySourceIfMatch") not in {None, there.etag}:
+            raise error("PreconditionFailed", 412, "CopyObject")
+        stored = self._store(Bucket, Key, there.body, dict(more["Metadata"]))
+        return _described(stored) | {"CopyObjectResult": {"ETag": f'"{stored.etag}"'}}
 
     def put_object_tagging(
         self,
@@ -229,7 +249,7 @@ class S3:
 def _listed(stored: Stored) -> dict[str, Any]:
     return {
         "Key": stored.key,
-        "ETag": f'"{stored.version}"',
+        "ETag": f'"{stored.etag}"',
         "LastModified": stored.uploaded,
         "Size": len(stored.body),
     }
@@ -237,7 +257,7 @@ def _listed(stored: Stored) -> dict[str, Any]:
 
 def _described(stored: Stored) -> dict[str, Any]:
     version = {"VersionId": stored.version_id} if stored.version_id else {}
-    return {"ETag": f'"{stored.version}"'} | version
+    return {"ETag": f'"{stored.etag}"'} | version
 
 
 def sequencer_of(key: str, number: int) -> str:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from avatar_crop import Crop
 from cleanup.leftovers import Leftovers
 from console.operations.accounts import erasure
 from console.operations.avatars import takedown
@@ -94,6 +95,10 @@ def sequencers_of_all_keys(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def picture_without_comment(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_signed_with", lambda picture, _: picture)
+
+
+def crop_not_in_the_version(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Crop, "suffix", "")
 
 
 def pointer_before_variants(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +346,7 @@ BROKEN = {
     sequencers_as_numbers: "goes back",
     sequencers_of_all_keys: "goes back from|is lost|ends at",
     picture_without_comment: "goes back",
+    crop_not_in_the_version: "shows another crop",
     pointer_before_variants: "before variants/",
     last_message_wins: "goes back",
     version_read_before_the_lock: "the database says",

@@ -37,6 +37,7 @@ def test_gives_a_url_for_the_callers_own_key_type_and_length(ask: Ask) -> None:
         "key": SUB,
         "expires_in": 300,
         "variants": ["512.jpg", "128.webp"],
+        "version_suffix": "",
     }
     assert address.netloc == "avatar-uploads.s3.eu-west-1.amazonaws.com"
     assert address.path == f"/{SUB}"
@@ -44,6 +45,55 @@ def test_gives_a_url_for_the_callers_own_key_type_and_length(ask: Ask) -> None:
     assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host"]
     assert query["X-Amz-Expires"] == ["300"]
     assert query["X-Amz-Security-Token"] == [ENVIRONMENT["AWS_SESSION_TOKEN"]]
+
+
+@pytest.mark.parametrize(
+    ("crop", "header"),
+    [
+        ([0, 0, 1], "0,0,1"),
+        ([0.125, 0.25, 0.5], "0.125,0.25,0.5"),
+        ([1 / 3, 1e-7, 1.0], "0.333333,0,1"),
+        ([1, 1, 0.000001], "1,1,0.000001"),
+    ],
+)
+def test_a_crop_is_signed_into_the_url(crop: list[float], header: str, ask: Ask) -> None:
+    status, answer = ask(body(crop=crop))
+    assert status == 200
+    assert answer["headers"] == {"Content-Type": "image/jpeg", "x-amz-meta-crop": header}
+    signed = parse_qs(urlsplit(answer["url"]).query)["X-Amz-SignedHeaders"]
+    assert signed == ["content-length;content-type;host;x-amz-meta-crop"]
+    assert answer["version_suffix"].startswith("-")
+    assert len(answer["version_suffix"]) == 16
+
+
+def test_a_crop_of_null_is_none(ask: Ask) -> None:
+    _, answer = ask(body(crop=None))
+    assert answer["headers"] == {"Content-Type": "image/jpeg"}
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        [],
+        [0, 0],
+        [0, 0, 1, 1],
+        [0, 0, 0],
+        [0, 0, 1e-9],
+        [-0.1, 0, 1],
+        [0, 1.01, 1],
+        [0, 0, 10**400],
+        [0, 0, True],
+        ["0", "0", "1"],
+        [None, 0, 1],
+        "0,0,1",
+        {"x": 0, "y": 0, "side": 1},
+        1,
+    ],
+)
+def test_what_is_no_crop_is_refused_and_says_what_one_is(crop: Any, ask: Ask) -> None:
+    status, answer = ask(body(crop=crop))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert answer["error"]["message"].startswith("crop")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from avatar_crop import Crop
 from profiles import database, handler
 from tests.unit.profiles.calls import ADA, ASSETS, GRACE, Call, Context, column
 
@@ -31,6 +32,7 @@ def test_a_profile_comes_with_its_activities_newest_first(call: Call, handle: st
         "cruds_count",
         "avatar_url",
         "avatar_variants",
+        "avatar_crop",
     }
     assert profile["cognito_user_uuid"] == ADA
     assert (profile["handle"], profile["display_name"]) == ("ada", "Ada Lovelace")
@@ -159,6 +161,17 @@ def test_the_avatar_is_the_largest_variant_where_no_512_jpg_is_made(
     _, body = call("GET", READ)
     assert body["profile"]["avatar_url"] == f"{ASSETS}/variants/{ADA}/{'ab' * 16}/256.webp"
     assert len(body["profile"]["avatar_variants"]) == 2
+
+
+def test_an_avatar_that_was_cropped_says_how(call: Call, url: str) -> None:
+    assert call("GET", READ)[1]["profile"]["avatar_crop"] is None
+    crop = [0.25, 0.333333, 1]
+    version = "ab" * 16 + Crop.from_request(crop).suffix
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET avatar_version = %s", (version,))
+    profile = call("GET", READ)[1]["profile"]
+    assert profile["avatar_crop"] == crop
+    assert profile["avatar_url"] == f"{ASSETS}/variants/{ADA}/{version}/512.jpg"
 
 
 def test_a_read_is_one_query(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,38 @@ def test_sqs_and_direct_events_make_avatar_and_variants(s3: S3Client, resize: Mo
     assert avatar["ContentType"] == "image/jpeg"
 
 
+def test_two_crops_of_the_same_bytes_are_two_versions(s3: S3Client, resize: ModuleType) -> None:
+    halves = Image.new("RGB", (400, 400), "red")
+    halves.paste("blue", (200, 0, 400, 400))
+    stream = io.BytesIO()
+    halves.save(stream, "PNG")
+    versions = []
+    for number, crop in enumerate(("0,0,0.5", "0.5,0,0.5")):
+        stored = s3.put_object(
+            Bucket="uploads", Key="ada", Body=stream.getvalue(), Metadata={"crop": crop}
+        )
+        event = s3_event({"key": "ada", "versionId": stored["VersionId"]}, f"0{number}")
+        resize.handler(event, CONTEXT)
+        shown = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
+        versions.append(shown["version"])
+        assert shown["version"].startswith(stored["ETag"].strip('"') + "-")
+        assert shown["version-id"] == stored["VersionId"]
+    assert versions[0] != versions[1]
+    left, right = (f"variants/ada/{version}/512.jpg" for version in versions)
+    assert (colour_of(s3, left), colour_of(s3, right)) == (RED, BLUE)
+    assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
+def test_a_rejected_crop_is_recorded_under_its_version(s3: S3Client, resize: ModuleType) -> None:
+    stored = s3.put_object(
+        Bucket="uploads", Key="ada", Body=b"no picture", Metadata={"crop": "0,0,1"}
+    )
+    resize.handler(s3_event({"key": "ada", "versionId": stored["VersionId"]}), CONTEXT)
+    (record,) = s3.list_objects_v2(Bucket="assets", Prefix="rejections/")["Contents"]
+    version = record["Key"].removeprefix("rejections/ada/").removesuffix(".json")
+    assert version == stored["ETag"].strip('"') + "-0000000000f4240"
+
+
 def test_only_the_failed_messages_of_a_batch_come_again(s3: S3Client, resize: ModuleType) -> None:
     logged = io.StringIO()
     for handler in resize.log.handlers:
