@@ -34,9 +34,9 @@ def _initial(word: str) -> str:
     for character in displayed.characters(word):
         category = unicodedata.category(character[0])
         # a modifier letter, as the apostrophe of some names, is none to begin with
-        if (category[0] in "LN" and category != "Lm") or category == "So":
-            if not displayed.is_blank(character):
-                return _capital(character)
+        begins = (category[0] in "LN" and category != "Lm") or category == "So"
+        if begins and not displayed.is_blank(character):
+            return _capital(character)
     return ""
 
 

@@ -53,9 +53,7 @@ def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_ru
     with ThreadPoolExecutor(_WORKERS) as pool:
         for page in _rows(url):
             shown = pool.map(lambda row: _shown(deployment, row[0]), page)
-            stale = [
-                name for (name, *said), now in zip(page, shown, strict=True) if tuple(said) != now
-            ]
+            stale = [row[0] for row, now in zip(page, shown, strict=True) if row[1:] != now]
             if not dry_run:
                 for start in range(0, len(stale), _NAMES_PER_CALL):
                     _look_again(deployment, stale[start : start + _NAMES_PER_CALL])
