@@ -106,5 +106,10 @@ def version_of(etag: str, crop: Crop | None) -> str:
     return etag.strip('"') + (crop.suffix if crop else "")
 
 
+def etag_of(version: str) -> str:
+    """Return the ETag in an upload's version, which its crops have in common."""
+    return re.sub("-[0-9a-f]{15}$", "", version)
+
+
 def _is_part(value: object) -> bool:
     return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]  # nor True

@@ -165,6 +165,7 @@ module "crop" {
 
   environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
+    AVATAR_VARIANTS     = join(",", local.avatar_variants)
   })
 
   permissions = {
@@ -175,6 +176,11 @@ module "crop" {
     }
     WriteOriginals = {
       actions   = ["s3:PutObject"]
+      resources = ["${module.uploads.arn}/*"]
+    }
+    # What was refused is tagged so, and its copy would not be.
+    SeeRefusals = {
+      actions   = ["s3:GetObjectTagging"]
       resources = ["${module.uploads.arn}/*"]
     }
     # Without it S3 says "forbidden" where there is none.
@@ -312,7 +318,7 @@ module "resize" {
     },
     local.moderated ? {
       LookAtReviews = {
-        actions   = ["dynamodb:GetItem"]
+        actions   = ["dynamodb:Query"]
         resources = module.reviews[*].arn
       }
     } : {},

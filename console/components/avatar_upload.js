@@ -176,15 +176,24 @@ async function decodePicture(file) {
 	}
 }
 /**
-* Returns the picture upright, without metadata, cut to `crop` and scaled down to `maxSide`: a JPEG
-* of a JPEG or HEIC, else a WebP, or a PNG where the browser writes no WebP.
-*
-* What the browser can't show is returned as it is, as the server says best what to do about it; so
-* is an animation that begins with nothing, of which the server shows another frame.
+* Returns what is sent of a picture: scaled as by `scalePicture`, without what is so far from the crop
+* that the crop would have too few pixels beside it, and the crop in parts of that.
 */
-async function scalePicture(file, options = {}) {
+async function preparePicture(file, { crop, maxSide } = {}) {
+	let within = crop && clean(crop);
+	const picture = await scaled(file, maxSide, (width, height) => {
+		const box = sentBox(width, height, within);
+		within &&= partsOf(box, width, height, within);
+		return box;
+	});
+	return {
+		picture,
+		crop: crop && (picture === file ? clean(crop) : within)
+	};
+}
+async function scaled(file, maxSide = MAX_SIDE, choose) {
 	const shown = await decodePicture(file);
-	return (shown && await opened(shown, (picture) => drawn(picture, shown.type, options))) ?? file;
+	return (shown && await opened(shown, (picture) => drawn(picture, shown.type, choose(picture.naturalWidth, picture.naturalHeight), maxSide))) ?? file;
 }
 /** Calls `use` with the decoded picture; returns null if the browser can't decode it. */
 async function opened(file, use) {
@@ -201,8 +210,7 @@ async function opened(file, use) {
 		URL.revokeObjectURL(url);
 	}
 }
-async function drawn(picture, type, { crop, maxSide = MAX_SIDE }) {
-	const [left, top, width, height] = box(picture.naturalWidth, picture.naturalHeight, crop);
+async function drawn(picture, type, [left, top, width, height], maxSide) {
 	const scale = Math.min(1, maxSide / Math.max(width, height));
 	const canvas = document.createElement("canvas");
 	canvas.width = Math.max(1, Math.round(width * scale));
@@ -214,26 +222,56 @@ async function drawn(picture, type, { crop, maxSide = MAX_SIDE }) {
 	if (!isJpeg && isEmpty(canvas)) return null;
 	return new Promise((resolve) => isJpeg ? canvas.toBlob(resolve, type, .92) : canvas.toBlob(resolve, "image/webp", .95));
 }
-/** Left, top, width and height in pixels of what is sent: the crop, or all but a panorama's ends. */
-function box(width, height, crop) {
-	const short = Math.min(width, height);
-	if (!crop) {
-		const [w, h] = [Math.min(width, 2 * short), Math.min(height, 2 * short)];
-		return [
-			Math.floor((width - w) / 2),
-			Math.floor((height - h) / 2),
-			w,
-			h
-		];
-	}
+/** The crop as the API takes it: three numbers from 0 to 1. */
+function clean(crop) {
 	if (!crop.every(Number.isFinite) || crop[2] <= 0) throw new RangeError("crop is [x, y, side] in parts of the upright picture, side above 0.");
-	const side = Math.max(1, Math.min(short, Math.round(crop[2] * short)));
-	const within = (part, whole) => Math.max(0, Math.min(whole - side, Math.round(part * whole)));
+	const part = (value, least = 0) => Math.min(1, Math.max(least, value));
 	return [
-		within(crop[0], width),
-		within(crop[1], height),
-		side,
+		part(crop[0]),
+		part(crop[1]),
+		part(crop[2], 1e-6)
+	];
+}
+/** Left, top and side of a crop in pixels, rounded as the API rounds. */
+function pixels(width, height, [x, y, part]) {
+	const side = Math.max(1, Math.round(Math.min(width, height) * part));
+	return [
+		Math.min(Math.round(width * x), width - side),
+		Math.min(Math.round(height * y), height - side),
 		side
+	];
+}
+/**
+* What is sent: all of the picture, but for what is far from the crop. Scaled down whole, a long
+* panorama, or one face of many, would leave few pixels of what is shown: so a crop has at least a
+* quarter of the longer side, and the centred square half of it.
+*/
+function sentBox(width, height, crop) {
+	const short = Math.min(width, height);
+	const [left, top, side] = crop ? pixels(width, height, crop) : [
+		(width - short) / 2,
+		(height - short) / 2,
+		short
+	];
+	const most = side * (crop ? 4 : 2);
+	const [w, h] = [Math.min(width, most), Math.min(height, most)];
+	const start = (at, whole, sent) => Math.max(0, Math.min(whole - sent, Math.floor(at + (side - sent) / 2)));
+	return [
+		start(left, width, w),
+		start(top, height, h),
+		w,
+		h
+	];
+}
+/** The same crop in parts of a box of the picture. */
+function partsOf(box, width, height, crop) {
+	const [left, top, w, h] = box;
+	if (w === width && h === height) return crop;
+	const [x, y, side] = pixels(width, height, crop);
+	return [
+		(x - left) / w,
+		(y - top) / h,
+		side / Math.min(w, h)
 	];
 }
 /** Whether nothing can be seen. */
@@ -276,7 +314,7 @@ function put(granted, picture, onSent, signal) {
 		request.onload = () => {
 			const etag = request.getResponseHeader("ETag");
 			if (request.status === 200 && etag) return resolve({
-				version: etag.replaceAll("\"", ""),
+				version: etag.replaceAll("\"", "") + granted.version_suffix,
 				versionId: request.getResponseHeader("x-amz-version-id")
 			});
 			reject(new AvatarError("upload_refused", `The upload was refused (${request.status}). Try again.`, {
@@ -317,7 +355,7 @@ function createClient(given) {
 			phase: "preparing",
 			sent: 0
 		});
-		const picture = await scalePicture(file, upload);
+		const { picture, crop } = await preparePicture(file, upload);
 		signal?.throwIfAborted();
 		onProgress?.({
 			phase: "sending",
@@ -327,7 +365,8 @@ function createClient(given) {
 		const body = {
 			...name?.includes(".") && { extension: name.split(".").pop()?.slice(0, 40) },
 			...picture.type && { type: picture.type.slice(0, 100) },
-			size: picture.size
+			size: picture.size,
+			...crop && { crop }
 		};
 		let granted;
 		return withRetries(async () => {
@@ -346,7 +385,8 @@ function createClient(given) {
 				return { value: {
 					...await put(granted, picture, report, signal),
 					key: granted.key,
-					variants: granted.variants
+					variants: granted.variants,
+					picture
 				} };
 			} catch (error) {
 				if (!(error instanceof AvatarError) || !mayPass(error)) throw error;
@@ -410,7 +450,20 @@ function createClient(given) {
 				phase: "processing",
 				sent: 1
 			});
-			return outcome(sent, upload.signal);
+			return {
+				...await outcome(sent, upload.signal),
+				picture: sent.picture
+			};
+		},
+		async cropAvatar({ crop, version, signal }) {
+			const answer = await ask(options, "ask", "POST", "/avatars/crop", {
+				crop,
+				version
+			}, signal);
+			return outcome({
+				...answer,
+				versionId: answer.version_id
+			}, signal);
 		},
 		async removeAvatar(signal) {
 			await ask(options, "remove", "DELETE", "/avatars", void 0, signal);

@@ -14,14 +14,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import avatar_crop
+import avatar_variants
 import env_settings
 import http_api
 import json_log
-from avatar_crop import Crop, version_of
+from avatar_crop import Crop, etag_of, version_of
 from limits import Limits
 
 LOG = json_log.logger("crop")
 LIMITS = Limits.from_environment(LOG, seconds=1)  # a user waits
+_VARIANTS = tuple(map(str, avatar_variants.from_environment()))
 _BUCKET = env_settings.text("UPLOADS_BUCKET_NAME")
 _s3 = boto3.client(
     "s3",
@@ -32,6 +34,7 @@ _EXAMPLE = '{"crop": [0.25, 0, 0.5]}'
 _TOO_MANY = "Too many pictures were sent. Wait {0} minutes, then try again."
 _LOCKED = "This account may not send pictures. Ask the operators of this service why."
 _NONE = "There is no picture to crop. Send one."
+_NOT_ALLOWED = "This picture is not allowed here. Choose another one."
 _CHANGED = "Another picture has come meanwhile. Crop that one, or send this one again."
 _UNAVAILABLE = "The picture could not be cropped just now. Try again."
 
@@ -64,8 +67,9 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
     except CropRequestError as refused:
         LOG.info("refused", extra={"fields": {"key": key, "status": refused.answer["statusCode"]}})
         return refused.answer
-    LOG.info("cropped", extra={"fields": {"key": key, "version_id": version_id}})
-    return http_api.answer(202, {"key": key, "version": version, "version_id": version_id})
+    fields = {"key": key, "version": version, "version_id": version_id}
+    LOG.info("cropped", extra={"fields": fields})
+    return http_api.answer(202, fields | {"variants": _VARIANTS})
 
 
 def _read(event: dict[str, Any]) -> tuple[Crop, str | None]:
@@ -87,10 +91,11 @@ def _copy(key: str, crop: Crop, wanted: str | None) -> tuple[str, str | None]:
     """Copy the newest original over itself, and return the copy's version and S3's id of it."""
     try:
         found = _s3.head_object(Bucket=_BUCKET, Key=key)
-        was = Crop.from_metadata(found["Metadata"])
-        # The picture counts: whoever crops twice may name the version of the upload both times.
-        if wanted and wanted not in {version_of(found["ETag"], each) for each in (was, None)}:
+        # The picture counts: whoever crops again, or lost an answer, may name any of its crops.
+        if wanted and etag_of(wanted) != version_of(found["ETag"], None):
             raise _error(409, "changed", _CHANGED)
+        if _is_refused(key):
+            raise _error(403, "not_allowed", _NOT_ALLOWED)
         copied = _s3.copy_object(
             Bucket=_BUCKET,
             Key=key,
@@ -114,6 +119,12 @@ def _copy(key: str, crop: Crop, wanted: str | None) -> tuple[str, str | None]:
         LOG.exception("not cropped", extra={"fields": {"key": key}})
         raise _error(503, "unavailable", _UNAVAILABLE) from error
     return version_of(copied["CopyObjectResult"]["ETag"], crop), copied.get("VersionId")
+
+
+def _is_refused(key: str) -> bool:
+    """Say whether operators have refused the picture; the copy would not have its tag."""
+    tags = _s3.get_object_tagging(Bucket=_BUCKET, Key=key)["TagSet"]
+    return {"Key": "avatar-rejection", "Value": "not_allowed"} in tags
 
 
 def _error(status: int, code: str, message: str) -> CropRequestError:

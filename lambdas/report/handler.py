@@ -117,7 +117,10 @@ def _read(event: dict[str, Any]) -> tuple[dict[str, str], str]:
 def _record(reporter: str, name: str, report: dict[str, str], version: str) -> bool:
     """Put what is shown on the list, with this report; return whether there was anything to do."""
     shown = _shown(name)
-    if not shown.get("version-id") or version not in {"", shown["version"]}:
+    # the mark of a removal has no version, though that by a user names its delete marker
+    if not shown.get("version") or not shown.get("version-id"):
+        return False
+    if version not in {"", shown["version"]}:
         return False
     # enough to tell one reporter from another, for this picture alone
     who = hashlib.sha256(f"{reporter} {name} {shown['version-id']}".encode()).hexdigest()[:16]

@@ -36,6 +36,8 @@ class Upload:
         When S3 took the upload, in ISO 8601 with milliseconds; None likewise.
     removes
         Whether it is a delete marker: the avatar is to be removed.
+    is_copy
+        Whether S3 copied it from another, as far as that is known.
     """
 
     bucket: str
@@ -44,6 +46,7 @@ class Upload:
     sequencer: str | None = None
     event_time: str | None = None
     removes: bool = False
+    is_copy: bool = False
 
     @property
     def name(self) -> str:
@@ -102,6 +105,7 @@ def uploads_in(event: Any) -> list[Upload]:
                     sequencer=stored.get("sequencer"),
                     event_time=record.get("eventTime"),
                     removes=kind == _REMOVED,
+                    is_copy=kind == "ObjectCreated:Copy",
                 )
             )
         except (AttributeError, KeyError, TypeError) as error:

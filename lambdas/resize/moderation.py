@@ -1,9 +1,10 @@
 """Which uploads are held until an operator has looked at them.
 
 One item of a table for each version that waits or has been decided, by the avatar's name and S3's
-version id, so that what was decided holds for that very upload and for no other. The console
-writes decisions there, and then sends the upload's event again; what it approves is ordered as any
-upload, by the sequencer that is kept here.
+version id, so that what was approved holds for that very upload and for no other. What waits or was
+refused, waits or is refused in any other crop too: there the bytes count. The console writes
+decisions there, and then sends the upload's event again; what it approves is ordered as any upload,
+by the sequencer that is kept here.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import env_settings
+from avatar_crop import etag_of
 from dynamodb import ConditionFailedError, Table
 from resize.events import Upload
 from resize.store import Original
@@ -146,20 +148,42 @@ class Moderation:
         )
 
     def state(self, upload: Upload, original: Original) -> str:
-        """Return what is known of an upload: its item's state, or "".
+        """Return what is known of an upload: its item's state, or ""; or that of its bytes.
 
-        In the mode ``reports`` only messages of our own are about one of which something can be
-        known.
+        In the mode ``reports`` only messages of our own, and crops, are about one of which
+        something can be known.
 
         Raises
         ------
         dynamodb.TableError
             If the table can't be asked; nothing is shown then that might not be shown.
         """
-        if self.mode == "reports" and upload.event_time is not None:
+        if self.mode == "reports" and upload.event_time is not None and original.crop is None:
             return ""
-        found = self.table.call("GetItem", Key=_key(upload, original), ConsistentRead=True)
-        return _state(found.get("Item", {}), upload, original)
+        items = list(self._items(upload.name))
+        own = next((item for item in items if item["version"]["S"] == _place(original)), {})
+        return _state(own, upload, original) or _state_in_another_crop(items, upload, original)
+
+    def _items(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield what tells an avatar's versions from each other, and their states."""
+        names = {
+            f"#{each}": each for each in ("name", "version", "state", "key", "etag", "uploaded")
+        }
+        more: dict[str, Any] = {}
+        while True:
+            found = self.table.call(
+                "Query",
+                KeyConditionExpression="#name = :name",
+                ProjectionExpression="#version, #state, #key, #etag, #uploaded",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":name": {"S": name}},
+                ConsistentRead=True,
+                **more,
+            )
+            yield from found["Items"]
+            if not found.get("LastEvaluatedKey"):
+                return
+            more = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
 
     def judge(
         self, upload: Upload, original: Original, picture: bytes
@@ -205,7 +229,11 @@ class Moderation:
 
 
 def _key(upload: Upload, original: Original) -> dict[str, Any]:
-    return {"name": {"S": upload.name}, "version": {"S": original.version_id or "null"}}
+    return {"name": {"S": upload.name}, "version": {"S": _place(original)}}
+
+
+def _place(original: Original) -> str:
+    return original.version_id or "null"
 
 
 def _state(item: dict[str, Any], upload: Upload, original: Original) -> str:
@@ -214,3 +242,23 @@ def _state(item: dict[str, Any], upload: Upload, original: Original) -> str:
     if any(item.get(name, {}).get("S") != value for name, value in same.items()):
         return ""
     return str(item["state"]["S"])
+
+
+def _state_in_another_crop(
+    items: Iterable[dict[str, Any]], upload: Upload, original: Original
+) -> str:
+    """Return whether the last known upload of the same bytes waits, or was refused; else "".
+
+    An upload of the same bytes with the same crop is judged like any other, unless it is a copy.
+    """
+    etag, stays = etag_of(original.version), {HELD, REFUSED}
+    others = [
+        item
+        for item in items
+        if etag_of(item.get("etag", {}).get("S", "")) == etag
+        and (upload.is_copy or item["etag"]["S"] != original.version)
+    ]
+    # within one second, what was not approved counts
+    states = [(item["uploaded"]["S"], item["state"]["S"] in stays, item) for item in others]
+    _, counts, last = max(states, key=lambda each: each[:2], default=("", False, {}))
+    return str(last["state"]["S"]) if counts else ""

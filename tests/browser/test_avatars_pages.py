@@ -52,6 +52,9 @@ def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
     wait_for_version(here, "back", versions[0])
     listed = here.s3.list_object_versions(Bucket=here.uploads_bucket, Prefix="back.jpg")
     assert len(listed["Versions"]) == 3
+    # what is taken down is what was listed: wait until the new version is
+    newest = listed["Versions"][0]["VersionId"]
+    page.get_by_text(newest).first.wait_for(timeout=60_000)
 
     button = page.locator(".st-key-take-down button")
     expect(button).to_be_disabled()

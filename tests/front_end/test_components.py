@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
+from console.operations import web
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.uploads import profiles
 from console.operations.uploads.test_users import SignIn
@@ -77,7 +78,7 @@ def test_a_heic_from_the_file_dialog_becomes_the_avatar(
     page.get_by_text("Choose the part to show").wait_for(timeout=60_000)
     use(page)
     sent = arrived(page, here, ada, "ada")
-    assert (sent.format, sent.size) == ("JPEG", (360, 360))
+    assert (sent.format, sent.size) == ("JPEG", (480, 360))
 
 
 def test_a_jpeg_of_48_megapixels_from_the_file_dialog_becomes_the_avatar(
@@ -89,7 +90,7 @@ def test_a_jpeg_of_48_megapixels_from_the_file_dialog_becomes_the_avatar(
     page.get_by_text("Choose the part to show").wait_for(timeout=90_000)
     use(page)
     sent = arrived(page, here, ada, "ada")
-    assert (sent.format, sent.size) == ("JPEG", (2048, 2048))
+    assert (sent.format, sent.size) == ("JPEG", (2048, 1536))
 
 
 _CANVAS = """(how) => new Promise((done) => {
@@ -120,13 +121,13 @@ def test_a_canvas_blob_that_is_pasted_or_dropped_becomes_the_avatar(
     page = form()
     page.evaluate(_CANVAS, how)
     use(page)
-    assert arrived(page, here, ada, "ada").size == (200, 200)
+    assert arrived(page, here, ada, "ada").size == (300, 200)
 
 
 # Cropping
 
 
-def test_a_part_is_chosen_with_the_keyboard_alone_and_just_that_is_sent(
+def test_a_part_is_chosen_with_the_keyboard_alone_and_just_that_is_shown(
     form: Open, here: Deployment, ada: SignIn, tmp_path: Path
 ) -> None:
     stream = io.BytesIO()
@@ -154,12 +155,54 @@ def test_a_part_is_chosen_with_the_keyboard_alone_and_just_that_is_sent(
         "Shown: 50 % of the picture, 0 % from its left and 0 % from its top."
     )
     page.get_by_role("button", name="Use this").press("Enter")
-    sent = arrived(page, here, ada, "ada").convert("RGB")
-    assert sent.size == (300, 300)
-    for place, colour in (((75, 150), made.MARGIN), ((225, 150), made.RED)):
-        found = sent.getpixel(place)
-        assert isinstance(found, tuple)
-        assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) < 30
+    assert arrived(page, here, ada, "ada").size == (900, 600)
+    assert colours(page, (128, 256), (384, 256)) == [made.MARGIN, made.RED]
+
+
+def colours(page: Page, *places: tuple[int, int]) -> list[tuple[int, ...]]:
+    """Return the colours of the card that the avatar shows at places of its 512 pixels."""
+    url = str(avatar(page).locator("img").get_attribute("src")).rpartition("/")[0] + "/512.jpg"
+    shown = Image.open(io.BytesIO(web.request("GET", url).body)).convert("RGB")
+    assert shown.size == (512, 512)
+    found: list[Any] = [shown.getpixel(place) for place in places]
+    every = (made.MARGIN, made.RED, made.GREEN, made.BLUE, made.YELLOW)
+    return [
+        min(every, key=lambda one: max(abs(a - b) for a, b in zip(pixel, one, strict=True)))
+        for pixel in found
+    ]
+
+
+def test_another_part_of_the_same_picture_is_shown_without_sending_it_again(
+    form: Open, here: Deployment, ada: SignIn, tmp_path: Path
+) -> None:
+    stream = io.BytesIO()
+    card = made.card(side=600, margin=150)  # 900 by 600
+    card.putpixel((0, 0), (uuid.uuid4().int % 256, 0, 0))
+    card.save(stream, "PNG")
+    (tmp_path / "card.png").write_bytes(stream.getvalue())
+    page = form()
+    choose(page, tmp_path / "card.png")
+    use(page)
+    arrived(page, here, ada, "ada")
+    assert colours(page, (128, 128), (384, 384)) == [made.RED, made.YELLOW]
+    before = avatar(page).locator("img").get_attribute("src")
+    puts: list[str] = []
+    page.on("request", lambda asked: puts.append(asked.url) if asked.method == "PUT" else None)
+    page.get_by_role("button", name="Crop again").click()
+    page.get_by_role("slider", name="Zoom").fill("2")
+    use(page)
+    expect(page.get_by_role("button", name="Crop again")).to_be_visible(timeout=90_000)
+    expect(avatar(page).locator("img")).not_to_have_attribute("src", str(before))
+    expect(page.get_by_text(NEW)).to_be_visible()
+    assert violations(page) == []
+    assert not puts
+    assert original(here, ada).size == (900, 600)
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("group", name="Remove your picture?").get_by_role(
+        "button", name="Remove"
+    ).click()
+    expect(page.get_by_text("Your picture is removed.")).to_be_visible()
+    expect(page.get_by_role("button", name="Crop again")).to_have_count(0)
 
 
 def test_escape_leaves_the_crop_and_gives_the_focus_back(form: Open, photo: Path) -> None:
@@ -311,7 +354,7 @@ def test_a_second_picture_waits_until_the_first_has_arrived(
     page.get_by_role("progressbar").wait_for()
     page.evaluate(_CANVAS, "paste")
     arrived(page, here, ada, "ada")
-    assert original(here, ada).size == (600, 600)
+    assert original(here, ada).size == (900, 600)
 
 
 # The other components

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, Route
 
+from avatar_crop import Crop
 from tests.front_end.conftest import FRONT_END
 from tests.unit.resize import pictures as made
 
@@ -23,14 +24,15 @@ COLOURS = (made.RED, made.GREEN, made.BLUE, made.YELLOW)
 
 _SCALE = """async ([file, type, options]) => {
   const bytes = Uint8Array.from(atob(file), (character) => character.charCodeAt(0));
-  const {scalePicture} = await import("http://kit.test/client/dist/index.js");
-  const scaled = await scalePicture(new Blob([bytes], {type}), options);
+  const {preparePicture} = await import("http://kit.test/client/dist/index.js");
+  const {picture: scaled, crop} = await preparePicture(new Blob([bytes], {type}), options);
   let text = "";
   const out = new Uint8Array(await scaled.arrayBuffer());
   for (let at = 0; at < out.length; at += 32768)
     text += String.fromCharCode(...out.subarray(at, at + 32768));
-  return [scaled.type, btoa(text)];
+  return [scaled.type, btoa(text), crop ?? null];
 }"""
+Prepare = Callable[..., tuple[str, bytes, Any]]
 Scale = Callable[..., tuple[str, bytes]]
 
 
@@ -54,14 +56,19 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def scale(page: Page) -> Scale:
-    def scaled(data: bytes, media_type: str = "", **options: Any) -> tuple[str, bytes]:
-        made_type, text = page.evaluate(
+def prepare(page: Page) -> Prepare:
+    def prepared(data: bytes, media_type: str = "", **options: Any) -> tuple[str, bytes, Any]:
+        made_type, text, crop = page.evaluate(
             _SCALE, [base64.b64encode(data).decode(), media_type, options]
         )
-        return made_type, base64.b64decode(text)
+        return made_type, base64.b64decode(text), crop
 
-    return scaled
+    return prepared
+
+
+@pytest.fixture
+def scale(prepare: Prepare) -> Scale:
+    return lambda *data, **options: prepare(*data, **options)[:2]
 
 
 def opened(data: bytes) -> Image.Image:
@@ -87,15 +94,22 @@ def of_one_colour(picture: Image.Image, colour: tuple[int, ...], tolerance: int 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("times", [1, 8], ids=["whole", "its surroundings"])
 def test_a_crop_is_exact_to_the_pixel_in_each_orientation(
-    scale: Scale, orientation: int, image_format: str
+    prepare: Prepare, orientation: int, image_format: str, times: int
 ) -> None:
-    card = made.card(side=256, margin=64)  # 384 by 256, upright
+    """Of the picture that is sent, the server shows the very square that was chosen."""
+    width, height = 384 * times, 256 * times
+    card = Image.new("RGB", (width, height))
+    card.paste(made.card(side=256, margin=64))  # upright, in the corner
     data = stored(card, orientation, image_format)
 
     def cut(left: int, top: int) -> Image.Image:
-        crop = [left / 384, top / 256, 128 / 256]
-        return opened(scale(data, f"image/{image_format.lower()}", crop=crop)[1])
+        crop = [left / width, top / height, 128 / height]
+        _, sent, within = prepare(data, f"image/{image_format.lower()}", crop=crop)
+        picture = opened(sent)
+        assert max(picture.size) == (384 if times == 1 else 512)
+        return picture.crop(Crop.from_request(within).box(*picture.size))
 
     for index, colour in enumerate(COLOURS):
         left, top = 64 + 128 * (index % 2), 128 * (index // 2)

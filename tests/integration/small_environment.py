@@ -19,6 +19,7 @@ from console import cli
 from console.operations import migrations
 from console.operations.environments import databases, target, terraform
 from console.operations.environments.deployment import ROOT
+from console.operations.environments.settings_files import CONSOLE
 from tests.integration.system import ANSI, System
 from tests.terminal import Terminal
 
@@ -87,11 +88,7 @@ resource "aws_cognito_user_pool" "this" {
   deletion_protection = "ACTIVE"
 }
 """
-_KNOWN = (
-    "api_url", "assets_url", "uploads_bucket", "assets_bucket", "queue_url",
-    "dead_letter_queue_url", "user_pool_id", "distribution_id", "user_pool_client_id",
-    "topic_arn", "limits_table", "function_names", "database_url_parameter",
-)  # fmt: skip
+_KNOWN = [name for name in CONSOLE if name not in ("region", "account_id", "reviews_table")]
 # All that the console reads
 _OUTPUTS = {
     "region": "var.region",

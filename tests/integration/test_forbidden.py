@@ -208,9 +208,12 @@ ATTEMPTS = {
         "resize",
     ),
     "look at what was decided": attempt(
-        "dynamodb:GetItem",
-        lambda client, here, _: client("dynamodb").get_item(
-            TableName=here.reviews_table, Key={"name": {"S": NAME}, "version": {"S": "1"}}
+        "dynamodb:Query",
+        lambda client, here, _: client("dynamodb").query(
+            TableName=here.reviews_table,
+            KeyConditionExpression="#name = :name",
+            ExpressionAttributeNames={"#name": "name"},
+            ExpressionAttributeValues={":name": {"S": NAME}},
         ),
         "resize",
     ),

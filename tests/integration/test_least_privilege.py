@@ -251,6 +251,7 @@ def looked_up(scene: Scene) -> None:
         "state": {"S": "refused"},
         "key": {"S": good.key},
         "etag": {"S": good.version},
+        "uploaded": {"S": "2026-01-31T12:00:00+00:00"},
     }
     here.dynamodb.put_item(TableName=here.reviews_table, Item=item)
     try:
@@ -591,6 +592,7 @@ PROOFS = {
     ),
     "crop/ReadOriginals s3:GetObject": _CROP,
     "crop/WriteOriginals s3:PutObject": _CROP,
+    "crop/SeeRefusals s3:GetObjectTagging": _CROP,
     "crop/SeeMissingOriginal s3:ListBucket": Proof(
         "who has sent no picture is told to try again for ever", "flow", nothing_cropped
     ),
@@ -605,7 +607,7 @@ PROOFS = {
     "remove/CountRemovals dynamodb:UpdateItem": Proof(
         "a user may remove the picture as often as requests are answered", "flow", removal_counted
     ),
-    "resize/LookAtReviews dynamodb:GetItem": Proof(
+    "resize/LookAtReviews dynamodb:Query": Proof(
         "what was refused is shown when it is processed again", "flow", looked_up
     ),
     "report/SeeCurrentAvatar s3:GetObject": Proof(

@@ -28,11 +28,12 @@ def forget(here: Deployment, user: SignIn) -> None:
 
 
 def has_sent(here: Deployment, user: SignIn, uploads: int) -> None:
-    """Have the user sent so many pictures within these ten minutes."""
-    ids = {"SS": [f"{number:012x}" for number in range(uploads)]}
+    """Have the user sent so many pictures within these ten minutes, and the next."""
+    ids: Any = {"SS": [f"{number:012x}" for number in range(uploads)]}
+    now = int(time.time()) // 600  # a test may span two of them
     here.dynamodb.put_item(
         TableName=here.limits_table,
-        Item={"user": {"S": user.sub}, f"s{int(time.time()) // 600}": ids},
+        Item={"user": {"S": user.sub}, f"s{now}": ids, f"s{now + 1}": ids},
     )
 
 
@@ -52,7 +53,7 @@ def put(granted: dict[str, Any], data: bytes) -> str:
 def at_a_beginning() -> None:
     """Wait if ten minutes are about to end: a test must not span two of them."""
     left = 600 - time.time() % 600
-    if left < 60:
+    if left < 20:
         time.sleep(left + 1)
 
 
@@ -86,7 +87,6 @@ def test_an_address_used_again_and_again_makes_no_more_pictures_than_allowed(
 def test_a_user_who_sends_too_much_is_told_when_to_go_on(
     here: Deployment, newcomer: SignIn, ada: SignIn
 ) -> None:
-    at_a_beginning()
     has_sent(here, newcomer, LIMIT)
     answer = ask(here, newcomer.token, {"extension": "jpg", "size": 1000})
     assert answer.status == 429

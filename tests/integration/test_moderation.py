@@ -17,6 +17,7 @@ from console.operations.progress import ignore
 from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import NOWHERE, picture, wait_for_version, wait_until
+from tests.integration.test_crop import crop
 from tests.integration.test_limits import forget, put
 from tests.integration.test_uploads import grant
 
@@ -93,6 +94,31 @@ def test_what_is_held_is_shown_when_it_is_approved_and_rejected_when_not(
         "the rejection",
     )
     assert outcomes.shown_version(here, newcomer.sub) == second, "the older one came too late"
+
+
+def test_what_is_held_or_refused_is_so_in_any_crop(
+    here: Deployment, newcomer: SignIn, holding: None
+) -> None:
+    before = outcomes.shown_version(here, newcomer.sub)
+    version = send(here, newcomer, 414)
+    wait_until(lambda: told(here, newcomer, version) == "held", "what its user is told")
+    answer = crop(here, newcomer, crop=[0, 0, 0.5], version=version)
+    assert answer.status == 202, answer.body
+    cropped = answer.json()["version"]
+    wait_until(lambda: told(here, newcomer, cropped) == "held", "what its user is told")
+    wait_until(lambda: len(held(here, newcomer)) == 2, "what waits")
+    for review in held(here, newcomer):
+        moderation.refuse(NOWHERE, here, review, lock=False).execute(ignore)
+    wait_until(
+        lambda: (
+            (found := outcomes.rejection(here, newcomer.sub, cropped)) is not None
+            and found.code == "not_allowed"
+        ),
+        "the rejection",
+    )
+    answer = crop(here, newcomer, crop=[0.5, 0, 0.5])
+    assert (answer.status, answer.json()["error"]["code"]) == (403, "not_allowed")
+    assert outcomes.shown_version(here, newcomer.sub) == before
 
 
 def test_what_is_reported_stays_until_it_is_refused(

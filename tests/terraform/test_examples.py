@@ -11,15 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from console.operations.environments.terraform import DIRECTORY, initialised_for_checks
+from console.operations.environments.terraform import DIRECTORY
 
 EXAMPLES = sorted(path.parent.name for path in DIRECTORY.glob("examples/*/settings.tfvars"))
 WITH_A_MODULE = [name for name in EXAMPLES if (DIRECTORY / "examples" / name / "main.tf").exists()]
-
-
-@pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
-    return initialised_for_checks(tmp_path_factory.mktemp("terraform"))
 
 
 def run(

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from console.operations.environments.terraform import DIRECTORY, initialised_for_checks
+from console.operations.environments.terraform import DIRECTORY
 
 FILES = sorted(path.name for path in DIRECTORY.glob("tests/*.tftest.hcl"))
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_branch_of_every_module_plans_as_it_should(file: str, tmp_path: Path) -> None:
-    terraform, environment = initialised_for_checks(tmp_path)
+def test_every_branch_of_every_module_plans_as_it_should(
+    file: str, terraform: tuple[str, dict[str, str]]
+) -> None:
+    program, environment = terraform
     done = subprocess.run(
-        [terraform, f"-chdir={DIRECTORY}", "test", "-json", f"-filter=tests/{file}"],
+        [program, f"-chdir={DIRECTORY}", "test", "-json", f"-filter=tests/{file}"],
         env=environment,
         capture_output=True,
         text=True,

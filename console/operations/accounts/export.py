@@ -88,7 +88,8 @@ def export(target: Target, deployment: Deployment, account: Account, file: Path)
     """
     if account.usernames or account.handles:
         return Export(target, deployment, account, file)
-    if any(True for record in records.of_account(target, deployment, account) if record.stored):
+    stored = records.of_account(target, deployment, account, for_user=True)
+    if any(record.stored for record in stored):
         return Export(target, deployment, account, file)
     raise OperationError(
         f"Nothing is stored of {account.sub}.", "Check the sub, as the user pool has it."
@@ -119,7 +120,9 @@ def _write(change: Export, out: Any, report: progress.Report) -> int:
         progress.timed(report, "Export") as detail,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
-        for record in records.of_account(change.target, change.deployment, change.account):
+        for record in records.of_account(
+            change.target, change.deployment, change.account, for_user=True
+        ):
             entries.append(_add(archive, record))
             report(progress.Event("Export", "advanced", record.path, done=len(entries)))
         manifest = {

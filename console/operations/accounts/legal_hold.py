@@ -1,8 +1,9 @@
 """Keep what the law says must be kept of an account, whatever becomes of the account meanwhile.
 
 A copy of all that is stored goes into a bucket of its own, where S3 itself refuses to delete it
-(Object Lock's legal hold). An item in the table of limits says so; an erasure and a hold can't both
-begin, as each is written on the condition that the other is not there.
+from the moment that it is written (Object Lock's legal hold). An item in the table of limits says
+so; an erasure and a hold can't both begin, as each is written on the condition that the other is
+not there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -72,7 +73,7 @@ class PlaceHold:
         entries: list[dict[str, Any]] = []
         kept = {item["Key"] for item in _versions(here, sub)}
         with progress.timed(report, "Copy") as detail:
-            for record in records.of_account(self.target, here, self.account):
+            for record in records.of_account(self.target, here, self.account, for_user=False):
                 path, fresh = _path(sub, record, at), False
                 if record.stored is None or path not in kept:
                     with aws_errors(f"copy {record.path}"):
@@ -84,10 +85,11 @@ class PlaceHold:
             with aws_errors("write the manifest"):
                 _put(here, f"{sub}/{at:%Y%m%dT%H%M%S%fZ}/manifest.json", _json(manifest))
             detail.append(f"{len(entries)} files")
-        with progress.timed(report, "Lock the copies"), aws_errors("lock the copies"):
-            for item in _versions(here, sub):
-                if not item["marker"]:
-                    _set_lock(here, item, "ON")
+        if held_since(here, sub) is None:
+            raise OperationError(
+                f"The hold of {sub} was released meanwhile: copies may be missing, or left.",
+                "Place it again, or run make release-legal-hold again to delete what is left.",
+            )
         return f"{len(entries)} files kept; reason: {self.reason}"
 
 
@@ -98,7 +100,7 @@ class ReleaseHold:
     target: Target
     deployment: Deployment
     sub: str
-    since: datetime
+    since: datetime | None
     action: ClassVar[str] = "release a legal hold"
     destructive: ClassVar[bool] = True
 
@@ -112,7 +114,8 @@ class ReleaseHold:
         bucket = self.deployment.legal_holds_bucket
         for item in _versions(self.deployment, self.sub):
             yield f"delete {bucket}/{item['Key']} ({item.get('Size', 0):,} bytes)"
-        yield f"allow the erasure of {self.sub}, held since {self.since:%Y-%m-%d %H:%M} UTC"
+        held = f", held since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
+        yield f"allow the erasure of {self.sub}{held}"
 
     def check(self) -> None:
         """Pass: whatever is kept of the account goes."""
@@ -124,7 +127,12 @@ class ReleaseHold:
             while some := list(itertools.islice(_versions(here, self.sub), 1000)):
                 for item in some:
                     if not item["marker"]:
-                        _set_lock(here, item, "OFF")
+                        here.s3.put_object_legal_hold(
+                            Bucket=here.legal_holds_bucket,
+                            Key=item["Key"],
+                            VersionId=item["VersionId"],
+                            LegalHold={"Status": "OFF"},
+                        )
                     here.s3.delete_object(
                         Bucket=here.legal_holds_bucket,
                         Key=item["Key"],
@@ -153,16 +161,16 @@ def place(target: Target, deployment: Deployment, account: Account, reason: str)
 
 
 def release(target: Target, deployment: Deployment, account: Account) -> ReleaseHold:
-    """Return the change that ends a hold.
+    """Return the change that ends a hold, or deletes what one left that was placed meanwhile.
 
     Raises
     ------
     OperationError
-        If the account is not held.
+        If the account is not held, and nothing is left of a hold.
     """
     _require_place(deployment)
     since = held_since(deployment, account.sub)
-    if since is None:
+    if since is None and not any(True for _ in _versions(deployment, account.sub)):
         raise OperationError(f"{account} is not held.", "The page Audit shows who released it.")
     return ReleaseHold(target, deployment, account.sub, since)
 
@@ -259,6 +267,7 @@ def _copy(here: Deployment, record: Record, path: str) -> bool:
             Bucket=here.legal_holds_bucket,
             Key=path,
             CopySource=f"{record.stored.bucket}/{quote(record.stored.key)}{version}",
+            ObjectLockLegalHoldStatus="ON",
         )
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"NoSuchKey", "NoSuchVersion", "404"}:
@@ -268,15 +277,8 @@ def _copy(here: Deployment, record: Record, path: str) -> bool:
 
 
 def _put(here: Deployment, path: str, body: Any) -> None:
-    here.s3.put_object(Bucket=here.legal_holds_bucket, Key=path, Body=body)
-
-
-def _set_lock(here: Deployment, item: dict[str, Any], status: Literal["ON", "OFF"]) -> None:
-    here.s3.put_object_legal_hold(
-        Bucket=here.legal_holds_bucket,
-        Key=item["Key"],
-        VersionId=item["VersionId"],
-        LegalHold={"Status": status},
+    here.s3.put_object(
+        Bucket=here.legal_holds_bucket, Key=path, Body=body, ObjectLockLegalHoldStatus="ON"
     )
 
 

@@ -1,7 +1,8 @@
 """All that is stored of an account, one record after the other, for a copy of it.
 
 Nothing here is of anybody else: keys are compared whole, rows are asked for by the user's id, and
-of the audit only what was done and when is given, neither by whom nor in which words.
+of the audit only what was done and when is given, neither by whom nor in which words. What others
+said of the account's pictures is only in a copy that its user does not get.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from console.operations.environments.aws_errors import MISSING, aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.pipeline import reviews
-from console.operations.uploads import locks, outcomes
+from console.operations.uploads import crops, locks, outcomes
 
 _CHUNK = 1 << 20
 
@@ -55,8 +56,26 @@ class Record:
     facts: dict[str, Any]
 
 
-def of_account(target: Target, deployment: Deployment, account: Account) -> Iterator[Record]:
-    """Yield what is stored of the account, and what was done to it."""
+def of_account(
+    target: Target, deployment: Deployment, account: Account, *, for_user: bool
+) -> Iterator[Record]:
+    """Yield what is stored of the account, and what was done to it.
+
+    First what a take-down, or its time, deletes for good and no listing finds again: the reviews.
+
+    Parameters
+    ----------
+    for_user
+        Leave out what others wrote when they reported the account's pictures, and who did.
+    """
+    if reviews.is_on(deployment):
+        yield _asked(
+            "reviews.json",
+            lambda: [
+                _reviewed(each, for_user=for_user)
+                for each in reviews.of_avatar(deployment, account.sub)
+            ],
+        )
     listing = list_stored(deployment, account.sub)
     for item in listing.originals:
         if item.version:
@@ -93,11 +112,6 @@ def of_account(target: Target, deployment: Deployment, account: Account) -> Iter
             "limits.json",
             lambda: [find(deployment, account.sub) for find in (locks.item, locks.removals)],
         )
-    if reviews.is_on(deployment):
-        yield _asked(
-            "reviews.json",
-            lambda: [_reviewed(each) for each in reviews.of_avatar(deployment, account.sub)],
-        )
     if deployment.database_url_parameter:
         url = target.database_url
         yield _asked("profile.json", lambda: list(rows.profiles(url(), account.sub)))
@@ -133,6 +147,8 @@ def _original(deployment: Deployment, item: StoredObject) -> Record:
         "version_id": item.version_id,
         "content_type": found.get("ContentType"),
     }
+    if crop := found.get("Metadata", {}).get(crops.METADATA):
+        facts["crop"] = crop
     return _of_object(deployment, item, path, facts | ({"tags": tags} if tags else {}))
 
 
@@ -167,8 +183,8 @@ def _user(user: Any) -> dict[str, Any]:
     }
 
 
-def _reviewed(review: reviews.Review) -> dict[str, Any]:
-    """Return what was held or reported, without the words of whoever reported it."""
+def _reviewed(review: reviews.Review, *, for_user: bool) -> dict[str, Any]:
+    """Return what was held or reported; for its user, without the words of who reported it."""
     return {
         "key": review.key,
         "version_id": review.version_id,
@@ -178,6 +194,7 @@ def _reviewed(review: reviews.Review) -> dict[str, Any]:
         "score": review.score,
         "reports": [
             {"reason": each.reason, "at": datetime.fromtimestamp(each.at, UTC)}
+            | ({} if for_user else {"text": each.text, "reporter": each.reporter})
             for each in review.reports
         ],
     }

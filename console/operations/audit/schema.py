@@ -61,7 +61,7 @@ _STEPS = (
     -- of that id and of its handles. Who did what, when and how it ended stays.
     CREATE FUNCTION avatar_ops.pseudonymise(of_environment text, sub text, handles text[])
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET avatar_ops.pseudonymising = 'on' AS $$
+    SET search_path = pg_catalog, pg_temp AS $$
     DECLARE
         pseudonym text := 'erased-' || left(encode(sha256(convert_to(sub, 'UTF8')), 'hex'), 16);
         pattern text := '(?<![\w-])' || sub || '(?![\w-])';
@@ -75,11 +75,14 @@ _STEPS = (
             pattern := pattern || '|(?<![\w-])@'
                 || regexp_replace(handle, '([^[:alnum:]])', '\\\1', 'g') || '(?![\w-]|\.\w)';
         END LOOP;
+        -- not a SET of the function: a setting of our own takes a superuser there
+        PERFORM set_config('avatar_ops.pseudonymising', 'on', true);
         UPDATE avatar_ops.audit_entries
         SET target = regexp_replace(target, pattern, pseudonym, 'g'),
             detail = regexp_replace(detail, pattern, pseudonym, 'g')
         WHERE environment = of_environment AND (target ~ pattern OR detail ~ pattern);
         GET DIAGNOSTICS changed = ROW_COUNT;
+        PERFORM set_config('avatar_ops.pseudonymising', 'off', true);
         RETURN changed;
     END
     $$;

@@ -18,7 +18,7 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
-from console.operations.uploads import locks, outcomes
+from console.operations.uploads import crops, locks, outcomes
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,6 @@ def _check(deployment: Deployment, review: Review) -> None:
 
 
 def _is_shown(deployment: Deployment, review: Review) -> bool:
-    register = outcomes.register(deployment, review.name)
-    shown = register["Metadata"].get("version-id") if register else None
-    return shown is not None and shown == review.version_id
+    """Say whether the avatar shows the picture, in whichever crop."""
+    shown = outcomes.shown_version(deployment, review.name)
+    return shown is not None and crops.etag_of(shown) == crops.etag_of(review.etag)

@@ -26,7 +26,7 @@ FRONT_END = {
     "VITE_USER_POOL_CLIENT_ID": "user_pool_client_id",
 }
 # Terraform's outputs that the console reads, by the variable's name
-_CONSOLE = (
+CONSOLE = (
     "region",
     "account_id",
     "api_url",
@@ -54,7 +54,7 @@ def front_end_file(env: str) -> Path:
 
 def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of ``.env.<ENV>``; `access` is empty on AWS."""
-    settings = {name.upper(): _text(outputs.get(name)) for name in _CONSOLE}
+    settings = {name.upper(): _text(outputs.get(name)) for name in CONSOLE}
     return settings | ({"AWS_REGION": settings["REGION"], **access} if access else {})
 
 
@@ -72,7 +72,7 @@ def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
     """Return what an apply that ran to its end would have put out besides."""
     optional = {"database_url_parameter", "reviews_table"}  # null without one
-    wanted = {*_CONSOLE, *FRONT_END.values()} - optional
+    wanted = {*CONSOLE, *FRONT_END.values()} - optional
     return sorted(wanted - outputs.keys())
 
 

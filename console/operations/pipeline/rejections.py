@@ -67,7 +67,7 @@ class RejectedUpload:
 
     @property
     def version(self) -> str:
-        """The upload's ETag."""
+        """The upload's ETag, and what stands for its crop."""
         return self.record.rpartition("/")[2].removesuffix(".json")
 
 

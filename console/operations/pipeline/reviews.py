@@ -35,11 +35,18 @@ _WAITING: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What one user said of a picture, in seconds since 1970."""
+    """What one user said of a picture, in seconds since 1970.
+
+    Attributes
+    ----------
+    reporter
+        A hash of who said it, for this picture alone.
+    """
 
     reason: str
     text: str
     at: float
+    reporter: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Review:
     state
         ``held``, ``reported``, ``approved`` or ``refused``.
     etag
-        The original's, which names its variants.
+        The original's, and what stands for its crop: what names its variants.
     sequencer
         That of S3's event, by which it is ordered.
     since
@@ -313,7 +320,12 @@ def _key(name: str, version_id: str | None) -> dict[str, Any]:
 def _review(item: Mapping[str, Any]) -> Review:
     version = item["version"]["S"]
     reports = [
-        Report(value["M"]["reason"]["S"], value["M"]["text"]["S"], float(value["M"]["at"]["N"]))
+        Report(
+            value["M"]["reason"]["S"],
+            value["M"]["text"]["S"],
+            float(value["M"]["at"]["N"]),
+            name.removeprefix("report "),
+        )
         for name, value in item.items()
         if name.startswith("report ")
     ]

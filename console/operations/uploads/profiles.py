@@ -126,7 +126,7 @@ def wait_until_shown(
     Parameters
     ----------
     version
-        The upload's ETag, as the browser was told.
+        The upload's version, as the browser was told.
 
     Returns
     -------

@@ -42,7 +42,7 @@ class UploadResult:
     Attributes
     ----------
     version
-        The upload's ETag, which names its variants.
+        The upload's ETag, and what stands for its crop: what names its variants.
     url
         The stable address, which always shows the newest upload.
     variants

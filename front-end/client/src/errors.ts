@@ -11,6 +11,10 @@ export type RefusalCode =
   | "too_many_uploads"
   | "too_many_removals"
   | "unauthorized"
+  | "no_picture"
+  | "changed"
+  | "not_allowed"
+  | "too_many_reports"
   | "not_found"
   | "unavailable"
   | "display_name_blank"
@@ -32,6 +36,8 @@ export type RejectionCode =
   | "reserved_name"
   | "too_many_uploads"
   | "locked"
+  | "not_allowed"
+  | "held"
   | "name_too_long";
 
 /**

@@ -1,13 +1,15 @@
 import { type Options, ask, fetched } from "./api.js";
 import { AvatarError, brokenConnection } from "./errors.js";
-import { type ScaleOptions, scalePicture } from "./picture.js";
+import { type Crop, type PictureOptions, preparePicture } from "./picture.js";
 import type { Pictures, Profile, ProfilePage } from "./profile.js";
 import { type Granted, type Stored, mayPass, put } from "./put.js";
 import { sleep, withRetries } from "./retries.js";
 
 export type { Options } from "./api.js";
 export * from "./errors.js";
-export { acceptedTypes, type Crop, decodePicture, type ScaleOptions, scalePicture } from "./picture.js";
+export {
+  acceptedTypes, type Crop, decodePicture, type PictureOptions, type Prepared, preparePicture, type ScaleOptions, scalePicture,
+} from "./picture.js";
 export * from "./profile.js";
 
 /** How far an upload is: first the picture is scaled, then sent (`sent` grows to 1), then processed. */
@@ -17,20 +19,39 @@ export interface Progress {
   sent: number;
 }
 
-export interface UploadOptions extends ScaleOptions {
+export interface UploadOptions extends PictureOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** A picture that S3 has taken; what becomes of it isn't known yet. */
-export interface Sent extends Stored {
+export interface CropOptions {
+  crop: Crop;
+  /** The version of the picture for which the crop was chosen: no other one is cropped. */
+  version?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** What is known of a picture before its outcome is. */
+interface Awaited extends Stored {
   key: string;
   variants: string[];
+}
+
+/** A picture that S3 has taken; what becomes of it isn't known yet. */
+export interface Sent extends Awaited {
+  /** The picture as it was sent; another crop is in parts of this one. */
+  picture: Blob;
 }
 
 /** A picture that is an avatar now. */
 export interface Avatar extends Pictures {
   version: string;
+}
+
+/** An avatar that this page has sent. */
+export interface Uploaded extends Avatar {
+  /** The picture as it was sent; another crop is in parts of this one. */
+  picture: Blob;
 }
 
 export interface Client {
@@ -39,9 +60,14 @@ export interface Client {
    *
    * Rejects with an AvatarError, or with the signal's reason.
    */
-  uploadAvatar(file: Blob, options?: UploadOptions): Promise<Avatar>;
+  uploadAvatar(file: Blob, options?: UploadOptions): Promise<Uploaded>;
   /** The first half of uploadAvatar: scales the picture and sends it. */
   sendAvatar(file: Blob, options?: UploadOptions): Promise<Sent>;
+  /**
+   * Shows another part of the picture that the user sent last, without sending it again, and waits
+   * until that is the avatar.
+   */
+  cropAvatar(options: CropOptions): Promise<Avatar>;
   /** Removes the user's avatar. */
   removeAvatar(signal?: AbortSignal): Promise<void>;
   /** Reads the profile of a handle, with a page of its activities. */
@@ -67,7 +93,7 @@ export function createClient(given: Options): Client {
     const { signal, onProgress } = upload;
     signal?.throwIfAborted();
     onProgress?.({ phase: "preparing", sent: 0 });
-    const picture = await scalePicture(file, upload);
+    const { picture, crop } = await preparePicture(file, upload);
     signal?.throwIfAborted();
     onProgress?.({ phase: "sending", sent: 0 });
     // A picture that was sent as it is has the name and the type that it came with
@@ -76,6 +102,7 @@ export function createClient(given: Options): Client {
       ...(name?.includes(".") && { extension: name.split(".").pop()?.slice(0, 40) }),
       ...(picture.type && { type: picture.type.slice(0, 100) }),
       size: picture.size,
+      ...(crop && { crop }),
     };
     let granted: (Granted & { until: number }) | undefined;
     return withRetries(async () => {
@@ -87,7 +114,7 @@ export function createClient(given: Options): Client {
       try {
         const report = (sent: number) => onProgress?.({ phase: "sending", sent });
         const stored = await put(granted, picture, report, signal);
-        return { value: { ...stored, key: granted.key, variants: granted.variants } };
+        return { value: { ...stored, key: granted.key, variants: granted.variants, picture } };
       } catch (error) {
         if (!(error instanceof AvatarError) || !mayPass(error)) throw error;
         if (error.code !== "network") granted = undefined;
@@ -96,7 +123,7 @@ export function createClient(given: Options): Client {
     }, signal);
   }
 
-  async function outcome(sent: Sent, signal?: AbortSignal): Promise<Avatar> {
+  async function outcome(sent: Awaited, signal?: AbortSignal): Promise<Avatar> {
     const under = (folder: string, name: string) =>
       [options.assetsUrl, folder, sent.key, sent.version, name].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/");
     const avatar_variants = Object.fromEntries(sent.variants.map((name) => [name, under("variants", name)]));
@@ -136,7 +163,12 @@ export function createClient(given: Options): Client {
     async uploadAvatar(file, upload = {}) {
       const sent = await sendAvatar(file, upload);
       upload.onProgress?.({ phase: "processing", sent: 1 });
-      return outcome(sent, upload.signal);
+      return { ...(await outcome(sent, upload.signal)), picture: sent.picture };
+    },
+    async cropAvatar({ crop, version, signal }) {
+      type Answer = { key: string; version: string; version_id: string | null; variants: string[] };
+      const answer = await ask<Answer>(options, "ask", "POST", "/avatars/crop", { crop, version }, signal);
+      return outcome({ ...answer, versionId: answer.version_id }, signal);
     },
     async removeAvatar(signal) {
       await ask(options, "remove", "DELETE", "/avatars", undefined, signal);

@@ -1,15 +1,28 @@
 /**
  * A square of a picture, in parts of the upright one: its left edge in parts of the width, its top
- * edge in parts of the height, its side in parts of the shorter side. `[0.25, 0, 1]` is the centred
+ * edge in parts of the height, its side in parts of the shorter side; three numbers from 0 to 1. `[0.25, 0, 1]` is the centred
  * square of a picture that is twice as wide as it is high.
  */
 export type Crop = readonly [x: number, y: number, side: number];
 
 export interface ScaleOptions {
-  crop?: Crop | undefined;
   /** Pixels of the longer side at most; 2048 unless given. */
   maxSide?: number | undefined;
 }
+
+export interface PictureOptions extends ScaleOptions {
+  /** What the avatar shows of the picture; its centred square unless given. */
+  crop?: Crop | undefined;
+}
+
+/** What is sent: a picture, and what is shown of it, in parts of that picture. */
+export interface Prepared {
+  picture: Blob;
+  crop: Crop | undefined;
+}
+
+/** Left, top, width and height in pixels. */
+type Box = [left: number, top: number, width: number, height: number];
 
 const MAX_SIDE = 2048;
 
@@ -38,16 +51,39 @@ export async function decodePicture(file: Blob): Promise<Blob | null> {
 }
 
 /**
- * Returns the picture upright, without metadata, cut to `crop` and scaled down to `maxSide`: a JPEG
- * of a JPEG or HEIC, else a WebP, or a PNG where the browser writes no WebP.
+ * Returns the picture upright, without metadata, and scaled down to `maxSide`: a JPEG of a JPEG or
+ * HEIC, else a WebP, or a PNG where the browser writes no WebP.
  *
  * What the browser can't show is returned as it is, as the server says best what to do about it; so
  * is an animation that begins with nothing, of which the server shows another frame.
  */
-export async function scalePicture(file: Blob, options: ScaleOptions = {}): Promise<Blob> {
+export const scalePicture = (file: Blob, { maxSide }: ScaleOptions = {}): Promise<Blob> =>
+  scaled(file, maxSide, (width, height) => [0, 0, width, height]);
+
+/**
+ * Returns what is sent of a picture: scaled as by `scalePicture`, without what is so far from the crop
+ * that the crop would have too few pixels beside it, and the crop in parts of that.
+ */
+export async function preparePicture(file: Blob, { crop, maxSide }: PictureOptions = {}): Promise<Prepared> {
+  let within = crop && clean(crop);
+  const picture = await scaled(file, maxSide, (width, height) => {
+    const box = sentBox(width, height, within);
+    within &&= partsOf(box, width, height, within);
+    return box;
+  });
+  // What couldn't be drawn is sent whole
+  return { picture, crop: crop && (picture === file ? clean(crop) : within) };
+}
+
+async function scaled(file: Blob, maxSide = MAX_SIDE, choose: (width: number, height: number) => Box): Promise<Blob> {
   const shown = await decodePicture(file);
-  const scaled = shown && (await opened(shown, (picture) => drawn(picture, shown.type, options)));
-  return scaled ?? file;
+  return (
+    (shown &&
+      (await opened(shown, (picture) =>
+        drawn(picture, shown.type, choose(picture.naturalWidth, picture.naturalHeight), maxSide),
+      ))) ??
+    file
+  );
 }
 
 /** Calls `use` with the decoded picture; returns null if the browser can't decode it. */
@@ -69,9 +105,9 @@ async function opened<T>(file: Blob, use: (picture: HTMLImageElement) => T): Pro
 async function drawn(
   picture: HTMLImageElement,
   type: string,
-  { crop, maxSide = MAX_SIDE }: ScaleOptions,
+  [left, top, width, height]: Box,
+  maxSide: number,
 ): Promise<Blob | null> {
-  const [left, top, width, height] = box(picture.naturalWidth, picture.naturalHeight, crop);
   const scale = Math.min(1, maxSide / Math.max(width, height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(width * scale));
@@ -86,20 +122,41 @@ async function drawn(
   );
 }
 
-/** Left, top, width and height in pixels of what is sent: the crop, or all but a panorama's ends. */
-export function box(width: number, height: number, crop?: Crop): [number, number, number, number] {
-  const short = Math.min(width, height);
-  if (!crop) {
-    // The avatar is the centred square; scaled down whole, a long panorama would leave few pixels
-    const [w, h] = [Math.min(width, 2 * short), Math.min(height, 2 * short)];
-    return [Math.floor((width - w) / 2), Math.floor((height - h) / 2), w, h];
-  }
+/** The crop as the API takes it: three numbers from 0 to 1. */
+function clean(crop: Crop): Crop {
   if (!crop.every(Number.isFinite) || crop[2] <= 0)
     throw new RangeError("crop is [x, y, side] in parts of the upright picture, side above 0.");
-  const side = Math.max(1, Math.min(short, Math.round(crop[2] * short)));
-  const within = (part: number, whole: number) =>
-    Math.max(0, Math.min(whole - side, Math.round(part * whole)));
-  return [within(crop[0], width), within(crop[1], height), side, side];
+  const part = (value: number, least = 0) => Math.min(1, Math.max(least, value));
+  return [part(crop[0]), part(crop[1]), part(crop[2], 1e-6)];
+}
+
+/** Left, top and side of a crop in pixels, rounded as the API rounds. */
+function pixels(width: number, height: number, [x, y, part]: Crop): [number, number, number] {
+  const side = Math.max(1, Math.round(Math.min(width, height) * part));
+  return [Math.min(Math.round(width * x), width - side), Math.min(Math.round(height * y), height - side), side];
+}
+
+/**
+ * What is sent: all of the picture, but for what is far from the crop. Scaled down whole, a long
+ * panorama, or one face of many, would leave few pixels of what is shown: so a crop has at least a
+ * quarter of the longer side, and the centred square half of it.
+ */
+export function sentBox(width: number, height: number, crop?: Crop): Box {
+  const short = Math.min(width, height);
+  const [left, top, side] = crop ? pixels(width, height, crop) : [(width - short) / 2, (height - short) / 2, short];
+  const most = side * (crop ? 4 : 2);
+  const [w, h] = [Math.min(width, most), Math.min(height, most)];
+  const start = (at: number, whole: number, sent: number) =>
+    Math.max(0, Math.min(whole - sent, Math.floor(at + (side - sent) / 2)));
+  return [start(left, width, w), start(top, height, h), w, h];
+}
+
+/** The same crop in parts of a box of the picture. */
+export function partsOf(box: Box, width: number, height: number, crop: Crop): Crop {
+  const [left, top, w, h] = box;
+  if (w === width && h === height) return crop;
+  const [x, y, side] = pixels(width, height, crop);
+  return [(x - left) / w, (y - top) / h, side / Math.min(w, h)];
 }
 
 /** Whether nothing can be seen. */

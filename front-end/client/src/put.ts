@@ -8,11 +8,13 @@ export interface Granted {
   key: string;
   expires_in: number;
   variants: string[];
+  /** What the version has behind the ETag: the crop. */
+  version_suffix: string;
 }
 
 /** What S3 said of a PUT that it took. */
 export interface Stored {
-  /** The picture's version: its ETag without quotes. */
+  /** The picture's version: its ETag without quotes, and behind it the crop. */
   version: string;
   /** This upload of it; null where the bucket doesn't show it. */
   versionId: string | null;
@@ -52,7 +54,7 @@ export function put(
       const etag = request.getResponseHeader("ETag");
       if (request.status === 200 && etag)
         return resolve({
-          version: etag.replaceAll('"', ""),
+          version: etag.replaceAll('"', "") + granted.version_suffix,
           versionId: request.getResponseHeader("x-amz-version-id"),
         });
       reject(

@@ -34,6 +34,7 @@ export class Deployment {
   waits: number[] = [];
   expiresIn = 300;
   variants = ["512.jpg", "128.webp"];
+  suffix = "";
   /** What each route answers; replace one to let something go wrong. */
   ask: Handler = () => ({
     status: 200,
@@ -44,6 +45,7 @@ export class Deployment {
       key: "sub",
       expires_in: this.expiresIn,
       variants: this.variants,
+      version_suffix: this.suffix,
     },
   });
   put: Handler = () => ({ status: 200, headers: { ETag: `"${VERSION}"`, "x-amz-version-id": "v1" } });

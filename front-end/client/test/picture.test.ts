@@ -1,29 +1,59 @@
-import { describe, expect, it, vi } from "vitest";
-import { acceptedTypes } from "../src/index.js";
-import { box, isHeic } from "../src/picture.js";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { acceptedTypes, type Crop, preparePicture } from "../src/index.js";
+import { isHeic, partsOf, sentBox } from "../src/picture.js";
 
-describe("what is cut out", () => {
+describe("what is sent", () => {
   it.each([
-    ["landscape, its centre", [4000, 3000], [0.125, 0, 1], [500, 0, 3000, 3000]],
-    ["portrait, its top", [3000, 4000], [0, 0, 1], [0, 0, 3000, 3000]],
-    ["a part", [1000, 500], [0.25, 0.5, 0.4], [250, 250, 200, 200]],
-    ["a box that rounding moved out of the picture", [1001, 1001], [0.9, 0.9, 0.11], [891, 891, 110, 110]],
-    ["a box that is larger than the picture", [300, 200], [-0.2, 0.5, 4], [0, 0, 200, 200]],
-    ["a dot", [300, 200], [0.5, 0.5, 1e-9], [150, 100, 1, 1]],
-  ] as const)("%s", (_name, [width, height], crop, expected) => {
-    expect(box(width, height, crop)).toEqual(expected);
+    ["all of it without a crop", [4000, 3000], undefined, [0, 0, 4000, 3000]],
+    ["the middle of a panorama", [10_000, 1000], undefined, [4000, 0, 2000, 1000]],
+    ["the middle of a long screenshot", [1000, 10_001], undefined, [0, 4000, 1000, 2000]],
+    ["all of it around a large crop", [4000, 3000], [0.2, 0.1, 0.5], [0, 0, 4000, 3000]],
+    ["the surroundings of a small crop", [4000, 3000], [0.5, 0.5, 0.1], [1550, 1050, 1200, 1200]],
+    ["at an edge no less", [4000, 3000], [1, 1, 0.1], [2800, 1800, 1200, 1200]],
+    ["of a panorama what is around the crop", [10_000, 1000], [0.8, 0, 1], [6000, 0, 4000, 1000]],
+    ["of a dot", [300, 200], [0.5, 0.5, 1e-9], [148, 98, 4, 4]],
+  ] as const)("is %s", (_name, [width, height], crop, expected) => {
+    expect(sentBox(width, height, crop)).toEqual(expected);
   });
 
-  it.each([[NaN, 0, 1], [0, 0, 0], [0, Infinity, 1], [0, 0, -1]] as const)("not of [%d, %d, %d]", (...crop) => {
-    expect(() => box(10, 10, crop)).toThrow(RangeError);
+  it("has the crop where it was in the picture", () => {
+    for (let seed = 1; seed < 500; seed++) {
+      const [width, height] = [1 + ((seed * 7919) % 5000), 1 + ((seed * 104_729) % 3000)];
+      const crop: Crop = [((seed * 31) % 100) / 100, ((seed * 57) % 100) / 100, (1 + ((seed * 13) % 99)) / 100];
+      const sent = sentBox(width, height, crop);
+      const inSent = partsOf(sent, width, height, crop);
+      const wanted = pixels(width, height, crop);
+      const [left, top, side] = pixels(sent[2], sent[3], inSent);
+      expect([left + sent[0], top + sent[1], side], `${crop} of ${width} x ${height}`).toEqual(wanted);
+    }
+  });
+});
+
+/** Left, top and side in pixels, as the API's contract has them, of a crop in millionths. */
+function pixels(width: number, height: number, crop: Crop): [number, number, number] {
+  const [x, y, s] = crop.map((part) => Math.round(part * 1e6) / 1e6) as [number, number, number];
+  const side = Math.max(1, Math.round(Math.min(width, height) * s));
+  return [Math.min(Math.round(width * x), width - side), Math.min(Math.round(height * y), height - side), side];
+}
+
+describe("a crop", () => {
+  const file = new Blob(["no picture"]);
+  beforeEach(() => {
+    // happy-dom opens no picture
+    vi.stubGlobal("Image", class { naturalWidth = 0; onerror = () => {}; set src(_: string) { queueMicrotask(this.onerror); } });
   });
 
-  it.each([
-    ["all of it without a crop", [4000, 3000], [0, 0, 4000, 3000]],
-    ["the middle of a panorama", [10_000, 1000], [4000, 0, 2000, 1000]],
-    ["the middle of a long screenshot", [1000, 10_001], [0, 4000, 1000, 2000]],
-  ] as const)("%s", (_name, [width, height], expected) => {
-    expect(box(width, height)).toEqual(expected);
+  it("is sent with a file that the browser can't show", async () => {
+    expect(await preparePicture(file, { crop: [0.25, 0, 0.5] })).toEqual({ picture: file, crop: [0.25, 0, 0.5] });
+    expect(await preparePicture(file)).toEqual({ picture: file, crop: undefined });
+  });
+
+  it("is moved to what the API takes", async () => {
+    expect((await preparePicture(file, { crop: [-1e-17, 0.5, 1.0004] })).crop).toEqual([0, 0.5, 1]);
+  });
+
+  it.each([[NaN, 0, 1], [0, 0, 0], [0, Infinity, 1], [0, 0, -1]] as const)("is not [%d, %d, %d]", async (...crop) => {
+    await expect(preparePicture(file, { crop })).rejects.toThrow(RangeError);
   });
 });
 

@@ -3,7 +3,9 @@ import { AvatarError, type Options, type Progress, createClient } from "../src/i
 import { type Answer, VERSION, useDeployment } from "./deployment.js";
 
 // What a browser does with pixels is tried in a browser
-vi.mock("../src/picture.js", () => ({ scalePicture: (file: Blob) => Promise.resolve(file) }));
+vi.mock("../src/picture.js", () => ({
+  preparePicture: (picture: Blob, { crop }: { crop?: unknown }) => Promise.resolve({ picture, crop }),
+}));
 
 const deployment = useDeployment();
 const picture = () => new Blob(["0123456789"], { type: "image/jpeg" });
@@ -30,17 +32,27 @@ const inTurn = <T>(...answers: T[]) => () => (answers.length > 1 ? answers.shift
 
 describe("an upload", () => {
   it("ends with the addresses of what was made", async () => {
-    const avatar = await client().uploadAvatar(picture());
+    const file = picture();
+    const avatar = await client().uploadAvatar(file);
     const at = `${deployment.current.url}/assets/variants/sub/${VERSION}`;
     expect(avatar).toEqual({
       version: VERSION,
       avatar_url: `${at}/512.jpg`,
       avatar_variants: { "512.jpg": `${at}/512.jpg`, "128.webp": `${at}/128.webp` },
+      picture: file,
     });
     const [ask, put] = deployment.current.requests;
     expect(ask!.headers.authorization).toBe("Bearer token");
     expect(put!.body).toBe("0123456789");
     expect(put!.headers["content-type"]).toBe("image/jpeg");
+  });
+
+  it("with a crop asks for it, and waits for the version that has it", async () => {
+    deployment.current.suffix = "-3d090000007a120";
+    const { version, avatar_url } = await client().uploadAvatar(picture(), { crop: [0.25, 0, 0.5] });
+    expect(JSON.parse(deployment.current.requests[0]!.body)).toEqual({ type: "image/jpeg", size: 10, crop: [0.25, 0, 0.5] });
+    expect(version).toBe(`${VERSION}-3d090000007a120`);
+    expect(avatar_url).toContain(`/variants/sub/${version}/`);
   });
 
   it("of a Blob without a name is asked for by its type", async () => {
@@ -284,6 +296,41 @@ describe("an upload that is aborted", () => {
     setTimeout(() => stop.abort(new Error("enough")), 5000);
     await expect(work).rejects.toThrow("enough");
     expect(performance.now() - began).toBeLessThan(350);
+  });
+});
+
+describe("another crop", () => {
+  const cropped = `${VERSION}-7a1200000f4240`;
+  const answer = () => ({
+    status: 202, body: { key: "sub", version: cropped, version_id: "v2", variants: ["512.jpg", "128.webp"] },
+  });
+
+  it("is asked for without another upload, and waited for", async () => {
+    const missing = inTurn(404, 200);
+    deployment.current.variant = () => ({ status: missing() });
+    deployment.current.other = answer;
+    const avatar = await client().cropAvatar({ crop: [0.5, 0, 1], version: VERSION });
+    const [ask] = deployment.current.requests;
+    expect(ask).toMatchObject({ method: "POST", path: "/avatars/crop" });
+    expect(JSON.parse(ask!.body)).toEqual({ crop: [0.5, 0, 1], version: VERSION });
+    expect(avatar.version).toBe(cropped);
+    expect(avatar.avatar_url).toContain(`/assets/variants/sub/${cropped}/512.jpg`);
+    expect(deployment.current.count("PUT", "/")).toBe(0);
+  });
+
+  it("that is rejected has the rejection's code and sentence", async () => {
+    deployment.current.variant = () => ({ status: 404 });
+    deployment.current.other = answer;
+    deployment.current.rejection = () => ({
+      status: 200, body: { code: "held", message: "The picture is looked at.", version_id: "v2" },
+    });
+    expect(await failure(client().cropAvatar({ crop: [0.5, 0, 1] }))).toMatchObject({ code: "held", step: "outcome" });
+  });
+
+  it.each([[404, "no_picture"], [409, "changed"], [403, "not_allowed"], [403, "locked"]])("answers %d %s", async (status, code) => {
+    deployment.current.other = () => error(status, code, "A sentence.");
+    expect(await failure(client().cropAvatar({ crop: [0.5, 0, 1] }))).toMatchObject({ code, message: "A sentence.", status });
+    expect(deployment.current.requests).toHaveLength(1);
   });
 });
 

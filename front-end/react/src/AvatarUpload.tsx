@@ -1,5 +1,5 @@
 import {
-  type Avatar as Uploaded, AvatarError, type Client, type Crop, type Progress, acceptedTypes, decodePicture, scalePicture,
+  type Avatar as Shown, AvatarError, type Client, type Crop, type Progress, acceptedTypes, decodePicture, scalePicture,
 } from "@avatar-ops/client";
 import {
   type ChangeEvent, type ComponentType, type DragEvent, type ReactElement, useEffect, useId, useRef, useState,
@@ -15,11 +15,12 @@ export interface AvatarUploadProps {
   shape?: Shape;
   /** CSS pixels; 128 unless given. */
   size?: number;
-  /** Whether the user chooses the part to show; true unless given. */
+  /** Whether the user chooses the part to show, and may choose again; true unless given. */
   crop?: boolean;
   /** Pixels of the longer side that is sent, at most; 2048 unless given. */
   maxSide?: number;
-  onUploaded?: (avatar: Uploaded) => void;
+  /** Called with each new avatar, and with the same one in another crop. */
+  onUploaded?: (avatar: Shown) => void;
   /** Where it is given, the picture can be removed. */
   onRemoved?: () => void;
   texts?: Partial<Texts>;
@@ -28,9 +29,17 @@ export interface AvatarUploadProps {
 type State =
   | { is: "idle"; said?: string }
   | { is: "asking" }
-  | { is: "cropping"; file: Blob; url: string; Dialog: ComponentType<CropDialogProps> }
+  | { is: "cropping"; url: string; Dialog: ComponentType<CropDialogProps>; onCrop: OnCrop }
   | { is: "working"; said: string; sent?: number }
   | { is: "failed"; said: string; again?: () => void };
+
+type OnCrop = (chosen: Crop, signal: AbortSignal) => Promise<void>;
+
+/** A picture that was cropped and sent, which can be cropped again. */
+interface Sent {
+  picture: Blob;
+  version: string;
+}
 
 const PREVIEW_SIDE = 1200;
 // What may have passed by the next time; anything else needs another picture, or another day
@@ -42,6 +51,7 @@ export function AvatarUpload({
 }: AvatarUploadProps): ReactElement {
   const texts = { ...english, ...given };
   const [state, setState] = useState<State>({ is: "idle" });
+  const [sent, setSent] = useState<Sent>();
   const [over, setOver] = useState(false);
   const files = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
@@ -63,6 +73,7 @@ export function AvatarUpload({
     } catch (error) {
       if (mine.signal.aborted) return;
       const known = error instanceof AvatarError;
+      if (known && error.code === "held") return setState({ is: "idle", said: error.message });
       const again = !known || WORTH_ANOTHER_TRY.includes(error.code);
       setState({
         is: "failed", said: known ? error.message : texts.failed, ...(again && { again: () => void run(work) }),
@@ -76,21 +87,42 @@ export function AvatarUpload({
       const decoded = crop ? await decodePicture(file) : null;
       signal.throwIfAborted();
       if (!decoded) return send(file, undefined, signal);
-      const [{ default: Dialog }, preview] = await Promise.all([
-        import("./CropDialog.js"), scalePicture(decoded, { maxSide: PREVIEW_SIDE }),
-      ]);
-      signal.throwIfAborted();
-      setState({ is: "cropping", file: decoded, url: URL.createObjectURL(preview), Dialog });
+      await ask(decoded, (chosen, signal) => send(decoded, chosen, signal), signal);
     });
 
+  /** Shows the picture, for a part of it to be chosen. */
+  const ask = async (picture: Blob, onCrop: OnCrop, signal: AbortSignal) => {
+    const [{ default: Dialog }, preview] = await Promise.all([
+      import("./CropDialog.js"), scalePicture(picture, { maxSide: PREVIEW_SIDE }),
+    ]);
+    signal.throwIfAborted();
+    setState({ is: "cropping", url: URL.createObjectURL(preview), Dialog, onCrop });
+  };
+
   const send = async (file: Blob, chosen: Crop | undefined, signal: AbortSignal) => {
+    setSent(undefined);
     const onProgress = ({ phase, sent }: Progress) =>
       setState(
         phase === "sending"
           ? { is: "working", said: texts.sending, sent }
           : { is: "working", said: phase === "preparing" ? texts.opening : texts.processing },
       );
-    const avatar = await client.uploadAvatar(file, { crop: chosen, maxSide, onProgress, signal });
+    const { picture, ...avatar } = await client.uploadAvatar(file, { crop: chosen, maxSide, onProgress, signal });
+    arrived(avatar, chosen && picture);
+  };
+
+  const cropAgain = ({ picture, version }: Sent) =>
+    run(async (signal) => {
+      setState({ is: "working", said: texts.opening });
+      const crop: OnCrop = async (chosen, signal) => {
+        setState({ is: "working", said: texts.processing });
+        arrived(await client.cropAvatar({ crop: chosen, version, signal }), picture);
+      };
+      await ask(picture, crop, signal);
+    });
+
+  const arrived = (avatar: Shown, picture: Blob | undefined) => {
+    setSent(picture && { picture, version: avatar.version });
     setState({ is: "idle", said: texts.uploaded });
     onUploaded?.(avatar);
   };
@@ -99,6 +131,7 @@ export function AvatarUpload({
     run(async (signal) => {
       setState({ is: "working", said: texts.opening });
       await client.removeAvatar(signal);
+      setSent(undefined);
       setState({ is: "idle", said: texts.removed });
       onRemoved?.();
     });
@@ -186,6 +219,9 @@ export function AvatarUpload({
             <button type="button" className="ao-button ao-camera" onClick={() => browse(camera.current)}>
               {texts.camera}
             </button>
+            {sent && (
+              <button type="button" className="ao-button" onClick={() => void cropAgain(sent)}>{texts.cropAgain}</button>
+            )}
             {onRemoved && hasPicture && (
               <button type="button" className="ao-button" onClick={() => setState({ is: "asking" })}>{texts.remove}</button>
             )}
@@ -210,7 +246,7 @@ export function AvatarUpload({
       {state.is === "cropping" && (
         <state.Dialog
           url={state.url} shape={shape} texts={texts} onCancel={cancel}
-          onCrop={(chosen) => void run((signal) => send(state.file, chosen, signal))}
+          onCrop={(chosen) => void run((signal) => state.onCrop(chosen, signal))}
         />
       )}
     </div>

@@ -2,6 +2,7 @@
 export interface Texts {
   choose: string;
   camera: string;
+  cropAgain: string;
   hint: string;
   remove: string;
   removeQuestion: string;
@@ -34,6 +35,7 @@ export interface Texts {
 export const english: Texts = {
   choose: "Choose a picture",
   camera: "Take a picture",
+  cropAgain: "Crop again",
   hint: "or drop or paste one here",
   remove: "Remove",
   removeQuestion: "Remove your picture?",

@@ -323,6 +323,8 @@ def operators_url(empty_database: str) -> Iterator[str]:
         "DROP TABLE avatar_ops.audit_entries",
         "DROP SCHEMA avatar_ops CASCADE",
         "DELETE FROM avatar_ops.audit_steps",
+        "SET avatar_ops.pseudonymising = 'on';"
+        " UPDATE avatar_ops.audit_entries SET actor = 'nobody'",
     ],
 )
 def test_who_writes_entries_can_neither_change_them_nor_the_rule(
@@ -337,6 +339,31 @@ def test_who_writes_entries_can_neither_change_them_nor_the_rule(
         connection.execute(change.encode())
     perform(record, ADA, "clear", "more")
     assert len(record.actions()) == 2
+
+
+@pytest.mark.parametrize("may", ["CREATEROLE", "NOCREATEROLE"])
+def test_who_may_not_change_entries_puts_a_pseudonym_in_an_erased_users_place(
+    operators_url: str, empty_database: str, tmp_path: Path, may: str
+) -> None:
+    name = str(psycopg.conninfo.conninfo_to_dict(operators_url)["user"])
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(f"ALTER ROLE {name} {may}".encode())
+    record = Audit("test", lambda: operators_url, tmp_path / "audit")
+    sub = "0f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+    perform(record, ADA, "clear", f"{sub}.jpg")
+    perform(record, ADA, "lock", "@grace and @graceful")
+    assert record.pseudonymise(sub, ["grace"]) == 4  # each is an entry as it starts and as it ends
+    pseudonym = audit.pseudonym(sub)
+    assert [action.target for action in record.actions()] == [
+        f"{pseudonym} and @graceful",
+        f"{pseudonym}.jpg",
+    ]
+    assert {action.actor for action in record.actions()} == {"ada"}
+    with (
+        psycopg.connect(operators_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("UPDATE avatar_ops.audit_entries SET target = 'nobody'")
 
 
 def test_a_role_that_may_make_no_roles_still_records_and_changes_nothing(

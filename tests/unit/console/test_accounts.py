@@ -83,9 +83,8 @@ class World:
         )
         deployments.bury(self.here, sub)
         for key in (sub, f"removals/{sub}"):
-            self.here.dynamodb.put_item(
-                TableName="limits", Item={"user": {"S": key}, "s1": {"SS": ["0123"]}}
-            )
+            counts: Any = {"s1": {"SS": ["0123"]}, "p1": {"N": "3"}}
+            self.here.dynamodb.put_item(TableName="limits", Item={"user": {"S": key}, **counts})
         with psycopg.connect(self.database) as connection:
             row = connection.execute(
                 "INSERT INTO users (display_name, handle, email, cognito_user_id, bio)"
@@ -237,6 +236,20 @@ def test_nothing_of_the_user_is_left_but_a_lock_and_a_mark(world: World, ada: st
     assert sum(world.slept) == pytest.approx(erasure.ADDRESS_SECONDS)
     assert "1 users of the pool; 1 profiles, 2 activities" in outcome
     assert len(world.traces(grace, "@grace")) == of_grace
+
+
+def test_each_count_of_the_user_goes(world: World, ada: str) -> None:
+    """Of uploads and reports, which are in the item that the lock replaces, and of removals."""
+    lines = [line for line in world.traces(ada) if '"user"' in line]
+    assert [("p1" in line, "removals/" in line) for line in sorted(lines)] == [
+        (True, False),
+        (True, True),
+    ]
+    world.erase("ada")
+    (line,) = [line for line in world.traces(ada) if '"user"' in line]
+    assert '"erased"' in line
+    assert "removals/" not in line
+    assert not {"s1", "p1"} & locks.item(world.here, ada).keys()
 
 
 def test_what_is_held_or_reported_of_them_goes_and_of_others_stays(world: World, ada: str) -> None:
@@ -478,9 +491,35 @@ def test_a_held_copy_outlives_all_that_becomes_of_the_account(world: World, ada:
         bodies.add(found["Body"].read())
     assert {b"first", b"second", b"no picture"} <= bodies
     assert any(b"ada says 1" in body for body in bodies)
+    assert reviews.of_avatar(world.here, ada) == []
+    (copied,) = [json.loads(body) for body in bodies if b"neighbour" in body]
+    (said,) = copied[0]["reports"]
+    assert (said["reason"], said["text"]) == ("hate", "words of a neighbour")
+    assert said["reporter"] == "0123"
     (manifest,) = [json.loads(body) for body in bodies if b'"files"' in body]
     assert manifest["reason"] == "case 4711"
     assert len(manifest["files"]) == len(copies) - 1
+
+
+def test_what_no_listing_finds_again_is_copied_first(
+    world: World, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports and their words, which a take-down deletes, before any picture is copied."""
+    copy = legal_hold._copy
+
+    def pictures_fail(here: Deployment, record: Any, path: str) -> bool:
+        if record.stored:
+            raise Died
+        return copy(here, record, path)
+
+    monkeypatch.setattr(legal_hold, "_copy", pictures_fail)
+    with pytest.raises(Died):
+        hold(world)
+    takedown.take_down(world.target, world.here, ada).execute(ignore)
+    (key,) = held(world)
+    assert key.endswith("/reviews.json")
+    found = world.here.s3.get_object(Bucket="legal-holds", Key=key)
+    assert b"words of a neighbour" in found["Body"].read()
 
 
 def test_a_second_hold_adds_what_has_come_since(world: World, ada: str) -> None:
@@ -663,8 +702,8 @@ def test_what_went_meanwhile_is_said_to_be_gone(world: World, ada: str, tmp_path
     change = export.export(world.target, world.here, world.account("ada"), tmp_path / "a.zip")
     read = export.records.of_account
 
-    def going(*arguments: Any) -> Iterator[Any]:
-        for record in read(*arguments):
+    def going(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for record in read(*arguments, **options):
             if record.path.startswith("public/"):
                 world.here.s3.delete_object(Bucket="assets", Key=record.stored.key)
             yield record

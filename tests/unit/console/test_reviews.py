@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from console.operations.uploads import locks
 from tests.integration.system import NOWHERE
 from tests.unit.console import deployments
 
+PICTURE = hashlib.md5(b"picture", usedforsecurity=False).hexdigest()
+
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
@@ -33,9 +36,9 @@ def only(here: Deployment) -> reviews.Review:
     return review
 
 
-def show(here: Deployment, name: str, version_id: str) -> None:
+def show(here: Deployment, name: str, version_id: str, version: str = PICTURE) -> None:
     metadata = {
-        "version": "0",
+        "version": version,
         "version-id": version_id,
         "source-key": name,
         "uploaded": "2026-01-02T03:04:05+00:00",
@@ -43,6 +46,18 @@ def show(here: Deployment, name: str, version_id: str) -> None:
     here.s3.put_object(
         Bucket=here.assets_bucket, Key=f"avatars/{name}.jpg", Body=b"x", Metadata=metadata
     )
+
+
+def test_a_reported_picture_is_taken_down_in_whichever_crop_it_is_shown(here: Deployment) -> None:
+    """Who crops it again has not replaced it."""
+    deployments.hold(here, "ada", state="reported")
+    show(here, "ada", "a later one", f"{PICTURE}-3d090000007a120")
+    change = moderation.refuse(NOWHERE, here, only(here), lock=False)
+    assert change.destructive
+    change.check()
+    show(here, "ada", "another", "0" * 32)
+    with pytest.raises(StaleChangeError, match="another picture than before"):
+        change.check()
 
 
 def sent(here: Deployment) -> list[dict[str, Any]]:
@@ -182,7 +197,7 @@ def test_a_reported_picture_that_is_refused_is_taken_down(
 
 def test_a_reported_picture_that_was_replaced_takes_nothing_down(here: Deployment) -> None:
     deployments.hold(here, "ada", state="reported")
-    show(here, "ada", "later")
+    show(here, "ada", "later", "0" * 32)
     review = only(here)
     change = moderation.refuse(NOWHERE, here, review, lock=False)
     assert not change.destructive
@@ -196,7 +211,7 @@ def test_a_picture_that_is_replaced_while_it_is_judged_is_looked_at_again(
 ) -> None:
     show(here, "ada", deployments.hold(here, "ada", state="reported"))
     change = moderation.refuse(NOWHERE, here, only(here), lock=False)
-    show(here, "ada", "later")
+    show(here, "ada", "later", "0" * 32)
     with pytest.raises(StaleChangeError, match="another picture than before"):
         change.check()
 

@@ -78,6 +78,7 @@ def test_the_callers_newest_original_becomes_a_new_version_with_the_crop(
         "key": "ada",
         "version": f"{etag}-3d090000007a120",
         "version_id": found["VersionId"],
+        "variants": ["512.jpg", "128.webp"],
     }
     assert s3.get_object_tagging(Bucket="uploads", Key="ada")["TagSet"] == []
     listed = s3.list_object_versions(Bucket="uploads")["Versions"]
@@ -90,10 +91,20 @@ def test_who_names_the_picture_crops_that_one_and_no_other(s3: S3Client, crop: M
     assert status == 202
     assert ask(crop, version=answer["version"], crop=[0, 0, 1])[0] == 202
     assert ask(crop, version=etag)[1]["version"] == answer["version"]
+    again = ask(crop, version=f"{etag}-0000000000f4240")
+    assert again[0] == 202, "whose answer was lost asks once more"
     before = len(s3.list_object_versions(Bucket="uploads")["Versions"])
     status, answer = ask(crop, version="0" * 32)
     assert (status, answer["error"]["code"]) == (409, "changed")
     assert len(s3.list_object_versions(Bucket="uploads")["Versions"]) == before
+
+
+def test_what_operators_refused_is_cropped_no_more(s3: S3Client, crop: ModuleType) -> None:
+    sent(s3, Tagging="avatar-rejection=not_allowed")
+    status, answer = ask(crop)
+    assert (status, answer["error"]["code"]) == (403, "not_allowed")
+    assert answer["error"]["message"] == "This picture is not allowed here. Choose another one."
+    assert len(s3.list_object_versions(Bucket="uploads")["Versions"]) == 1
 
 
 @pytest.mark.parametrize("removed", [False, True])
@@ -171,7 +182,9 @@ def test_a_failing_s3_is_told_and_a_picture_that_came_meanwhile_stays(
         asked.append(request)
         raise failure
 
-    client = SimpleNamespace(head_object=s3.head_object, copy_object=fail)
+    client = SimpleNamespace(
+        head_object=s3.head_object, get_object_tagging=s3.get_object_tagging, copy_object=fail
+    )
     monkeypatch.setattr(crop, "_s3", client)
     answered, answer = ask(crop)
     assert (answered, answer["error"]["code"]) == (status, code)

@@ -210,7 +210,7 @@ def test_the_settings_files_are_documented() -> None:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    written = {*constants["FRONT_END"], *(name.upper() for name in constants["_CONSOLE"])}
+    written = {*constants["FRONT_END"], *(name.upper() for name in constants["CONSOLE"])}
     assert len(written) > 15
     missing = written - names_in(CONFIGURATION)
     assert not missing, f"name {sorted(missing)} in docs/configuration.md, .env.<ENV>"

@@ -22,6 +22,9 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "ASSETS_BUCKET_NAME": "assets",
+        "REVIEWS_TABLE_NAME": "reviews",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "s",
         "CLEANUP_QUEUE_URL": "https://sqs/cleanup",
         "AVATAR_VARIANTS": "512.jpg,512.webp",
         "MAX_UPLOAD_BYTES": "100000",
@@ -29,6 +32,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         monkeypatch.setenv(name, value)
     resize = importlib.reload(importlib.import_module("resize.handler"))
     profiles = importlib.import_module("profiles.handler")
+    report = importlib.reload(importlib.import_module("report.handler"))
     monkeypatch.setattr(resize, "render", render)
     monkeypatch.setattr(resize, "placeholder", placeholder)
     monkeypatch.setattr(resize.log, "disabled", True)
@@ -55,6 +59,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         yield World(
             resize=resize,
             profiles=profiles,
+            report=report,
             store=lambda client: store.Store(client, "assets", 100_000),  # type: ignore[arg-type]
             watcher=connections[0],
             connections=connections[1:],

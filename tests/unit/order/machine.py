@@ -93,6 +93,7 @@ class World:
 
     resize: ModuleType
     profiles: ModuleType
+    report: ModuleType
     store: Callable[[Client], Any]
     connections: list[Connection]
     watcher: Connection
@@ -117,6 +118,12 @@ class World:
     erasures: int = 0
     erased: int = 0
     uploads_of_erased: int = 0
+    reports: int = 0
+    late_reports: int = 0
+    late_decisions: int = 0
+    legal_holds: int = 0
+    kept: int = 0
+    refused_erasures: int = 0
 
     def __str__(self) -> str:
         return (
@@ -128,6 +135,13 @@ class World:
             f"{self.erasures} erasures begun, {self.erased} completed, "
             f"{self.uploads_of_erased} uploads after them"
             + (f", {self.held} held, {self.decided} decided" if self.held else "")
+            + (
+                f", {self.reports} reports begun and {self.late_reports} after an erasure, as "
+                f"{self.late_decisions} decisions; {self.legal_holds} legal holds begun, "
+                f"{self.kept} completed, {self.refused_erasures} erasures refused by them"
+                if self.reports
+                else ""
+            )
         )
 
 
@@ -204,12 +218,13 @@ class Order(RuleBasedStateMachine):
         self.removing: list[Worker] = []
         self.cleaning: list[Worker] = []
         self.reviewing: list[Worker] = []
+        self.reporting: list[Worker] = []
         self.cleanups: list[int] = []
         self.swept: set[str] = set()
         self.removed = START - timedelta(seconds=1)
         self.unfinished = False
         self.cached: set[str] = set()
-        self.limits = Table(self.s3)
+        self.limits = Limits(self.s3)
         self.is_erased = False
         self.drawn: dict[str, bytes] = {}
         self.uploads: list[Stored] = []
@@ -410,29 +425,7 @@ class Order(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if not self.wrong:
-                self._deliver_everything()
-                self.nothing_is_wrong()
-                self._check_the_end()
-            if self.limits.erased is not None and not self.is_erased and not self.wrong:
-                self._erase()
-                self._deliver_everything()
-                self.nothing_is_wrong()
-                assert self.is_erased, "an erasure that is run again must complete it"
-                self._check_the_end()
-            if self.is_erased and not self.wrong:
-                self.upload(NAME, PICTURES[0])  # it was sent for longer than was waited
-                self._deliver_everything()
-                self.reconcile(everything=False)
-                self._deliver_everything()
-                self.nothing_is_wrong()
-                self._check_the_end()
-            if self.unfinished and not self.wrong:
-                self._take_down()
-                self._deliver_everything()
-                self.nothing_is_wrong()
-                assert not self.unfinished, "a removal that is run again must complete it"
-                self._check_the_end()
+            self._end()
         finally:
             while left := [
                 item for workers in self._workers() for item in workers if not item.done
@@ -441,6 +434,29 @@ class Order(RuleBasedStateMachine):
                     worker.settle()
                     if worker.paused:
                         worker.step(Ending.CRASH)
+
+    def _end(self) -> None:
+        """Have all that is outstanding delivered, and what was begun completed."""
+        if not self.wrong:
+            self._settle()
+        if self.limits.erased is not None and not self.is_erased and not self.wrong:
+            self._erase()
+            self._settle()
+            assert self.is_erased, "an erasure that is run again must complete it"
+        if self.is_erased and not self.wrong:
+            self.upload(NAME, PICTURES[0])  # it was sent for longer than was waited
+            self._deliver_everything()
+            self.reconcile(everything=False)
+            self._settle()
+        if self.unfinished and not self.wrong:
+            self._take_down()
+            self._settle()
+            assert not self.unfinished, "a removal that is run again must complete it"
+
+    def _settle(self) -> None:
+        self._deliver_everything()
+        self.nothing_is_wrong()
+        self._check_the_end()
 
     def _deliver_everything(self) -> None:
         """Let the last come first, and who began first end last: the worst order."""
@@ -451,6 +467,7 @@ class Order(RuleBasedStateMachine):
                 self.resizing,
                 self.removing,
                 self.reviewing,
+                self.reporting,
                 self.cleanups,
                 self.cleaning,
             )
@@ -459,6 +476,8 @@ class Order(RuleBasedStateMachine):
                 self._resize([self.messages[-1]], by_queue=True)
             elif self.removing:
                 self._step(self.removing[-1])
+            elif self.reporting:
+                self._step(self.reporting[-1])
             elif self.reviewing:
                 self._step(self.reviewing[-1])
             elif self.resizing:
@@ -483,7 +502,14 @@ class Order(RuleBasedStateMachine):
         return is_good(upload)
 
     def _workers(self) -> list[list[Worker]]:
-        return [self.resizing, self.recording, self.removing, self.cleaning, self.reviewing]
+        return [
+            self.resizing,
+            self.recording,
+            self.removing,
+            self.cleaning,
+            self.reviewing,
+            self.reporting,
+        ]
 
     def _check_the_end(self) -> None:
         if self.limits.erased is not None:
@@ -693,6 +719,9 @@ class Order(RuleBasedStateMachine):
 
     def _repaired(self, **message: str) -> dict[str, Any]:
         self.world.repairs += 1
+        return self._sent(**message)
+
+    def _sent(self, **message: str) -> dict[str, Any]:
         self.messages.append(json.loads(message["MessageBody"]))
         return {}
 
@@ -725,6 +754,7 @@ class Order(RuleBasedStateMachine):
             if isinstance(result, BaseException):
                 if not isinstance(result, OperationError | Crashed):
                     raise result
+                self.world.refused_erasures += "held by law" in str(result)
                 return
             self.world.erased += 1
             self.is_erased, self.unfinished = True, False
@@ -742,10 +772,15 @@ class Order(RuleBasedStateMachine):
                 s3=self.world.client(self.s3),
                 sqs=SimpleNamespace(
                     send_message_batch=self._queued,
+                    send_message=Client(SimpleNamespace(send_message=self._sent)).send_message,
                     receive_message=lambda **_: {},
                     get_queue_url=lambda **_: {"QueueUrl": ""},
                 ),
                 limits_table="limits",
+                legal_holds_bucket="holds",
+                assets_url="https://assets",
+                user_pool_id="",
+                cognito=Client(SimpleNamespace(list_users=lambda **_: {"Users": []})),
                 database_url_parameter="",
                 dead_letter_queue_url="",
                 cloudfront=Client(SimpleNamespace(create_invalidation=self._invalidated)),
@@ -823,14 +858,19 @@ class Order(RuleBasedStateMachine):
             ending = Ending.CRASH  # its time is up
         self.world.calls += 1
         self.world.crashes += ending is Ending.CRASH
-        if worker in self.removing and worker.call == "sleep":
+        removes = worker in self.removing + self.reviewing
+        if removes and worker.call == "sleep":
             for older in worker.slower:
                 if not older.done:
                     older.step(Ending.CRASH)  # the function's time is up
         worker.step(ending)
-        if worker in self.removing and worker.call == "sleep":
-            worker.slower = list(self.resizing)
+        if removes and worker.call == "sleep":
+            worker.slower = self._outlived()
         self._tidy()
+
+    def _outlived(self) -> list[Worker]:
+        """Return who is at work, and has ended when a removal has waited."""
+        return self.resizing + self.reporting
 
     def _tidy(self) -> None:
         for workers in self._workers():
@@ -839,30 +879,51 @@ class Order(RuleBasedStateMachine):
                 worker.close()
 
 
-class Table:
-    """The table of limits, as far as an erasure asks it."""
+class Limits:
+    """The table of limits, as far as erasures and legal holds ask it."""
 
     def __init__(self, s3: S3) -> None:
         self._s3 = s3
-        self.erased: int | None = None
+        self._items: dict[str, dict[str, Any]] = {}
+
+    @property
+    def erased(self) -> int | None:
+        """When the account's erasure began."""
+        item = self._items.get(NAME, {})
+        return int(item["erased"]["N"]) if "erased" in item else None
+
+    @property
+    def held(self) -> bool:
+        """Whether the account is held by law."""
+        return f"legal-hold/{NAME}" in self._items
 
     def get_item(self, *, Key: Any = None, **_: Any) -> dict[str, Any]:  # noqa: N803
         answer: dict[str, Any] = {"ResponseMetadata": {"HTTPHeaders": {"date": self._s3.date()}}}
-        if self.erased is None or "legal-hold" in str(Key):
-            return answer
-        return answer | {"Item": {"erased": {"N": str(self.erased)}}}
+        item = self._items.get(Key["user"]["S"] if Key else NAME)
+        return answer | ({"Item": dict(item)} if item else {})
 
-    def delete_item(self, **_: Any) -> dict[str, Any]:
+    def delete_item(self, *, Key: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self._items.pop(Key["user"]["S"], None)
         return {}
 
     def transact_write_items(self, *, TransactItems: Any) -> dict[str, Any]:  # noqa: N803
-        if self.erased is not None:
-            response: Any = {
-                "Error": {"Code": "TransactionCanceledException"},
-                "CancellationReasons": [{"Code": "ConditionalCheckFailed"}],
-            }
-            raise ClientError(response, "TransactWriteItems")
-        self.erased = int(TransactItems[1]["Put"]["Item"]["erased"]["N"])
+        puts = [each["Put"] for each in TransactItems if "Put" in each]
+        checks = [each["ConditionCheck"] for each in TransactItems if "ConditionCheck" in each]
+        places = [
+            *((each, each["Key"]["user"]["S"]) for each in checks),
+            *((each, each["Item"]["user"]["S"]) for each in puts),
+        ]
+        for each, user in places:
+            condition = each.get("ConditionExpression", "attribute_not_exists(nothing)")
+            name = condition.removeprefix("attribute_not_exists(").removesuffix(")")
+            if name in self._items.get(user, {}):
+                response: Any = {
+                    "Error": {"Code": "TransactionCanceledException"},
+                    "CancellationReasons": [{"Code": "ConditionalCheckFailed"}],
+                }
+                raise ClientError(response, "TransactWriteItems")
+        for put in puts:
+            self._items[put["Item"]["user"]["S"]] = put["Item"]
         return {}
 
 
@@ -904,6 +965,8 @@ def _event(stored: Stored) -> Message:
                 "eventSource": "aws:s3",
                 "eventName": "ObjectRemoved:DeleteMarkerCreated"
                 if stored.is_marker
+                else "ObjectCreated:Copy"
+                if stored.is_copy
                 else "ObjectCreated:Put",
                 "eventTime": stored.uploaded.isoformat(),
                 "s3": {"bucket": {"name": "uploads"}, "object": described},

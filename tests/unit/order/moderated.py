@@ -8,20 +8,20 @@ it had just come, in its place among the others; nothing that is held is lost fr
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from datetime import datetime
 from typing import Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from console.operations.avatars import moderation as decisions
-from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
-from resize import moderation
+from resize import moderation, store
 from tests.unit.order.machine import (
+    CROPS,
     ENDINGS,
     KEYS,
     LISTED,
@@ -35,7 +35,7 @@ from tests.unit.order.machine import (
 )
 from tests.unit.order.s3 import Stored
 from tests.unit.order.table import Item, Table, TableClient
-from tests.unit.order.workers import Client, Crashed, Ending, Worker, pause
+from tests.unit.order.workers import Crashed, Ending, Worker, current, pause
 
 REVIEWING = 2
 
@@ -53,7 +53,8 @@ class Recording(Table):
         answer = super().update_item(**request)
         version = request["Key"]["version"]["S"]
         state = self.items[NAME, version]["state"]["S"]
-        {"approved": self.approved, "refused": self.refused, "held": self.held}[state].add(version)
+        noted = {"approved": self.approved, "refused": self.refused, "held": self.held}
+        noted.get(state, set()).add(version)
         return answer
 
 
@@ -77,9 +78,11 @@ class Moderated(Order):
         return [reviews._review(item) for item in self.table.items.values() if "queue" in item]
 
     @precondition(lambda self: len(self.resizing) < RESIZING)
-    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES))
-    def upload_and_hold(self, key: str, picture: bytes) -> None:
-        self.upload(key, picture)
+    @rule(key=st.sampled_from(KEYS), picture=st.sampled_from(PICTURES), crop=st.sampled_from(CROPS))
+    def upload_and_hold(self, key: str, picture: bytes, crop: str) -> None:
+        self.upload(key, picture, crop)
+        if not self.messages:  # the account is erased
+            return
         self.deliver(self.messages[-1], by_queue=True)
         worker = self.resizing[-1]
         while not worker.done:
@@ -110,18 +113,8 @@ class Moderated(Order):
         self._step(worker, ending)
 
     def _decide(self, review: Review, approves: bool) -> Worker:
-        deployment = cast(
-            "Deployment",
-            SimpleNamespace(
-                s3=self.world.client(self.s3),
-                sqs=Client(SimpleNamespace(send_message=self._sent)),
-                dynamodb=self.dynamodb,
-                reviews_table=self.reviews_table,
-                uploads_bucket="uploads",
-                assets_bucket="assets",
-                queue_url="",
-            ),
-        )
+        deployment = self._deployment()
+        removed: list[datetime | None] = []
 
         def work() -> None:
             target = cast("Target", None)
@@ -133,6 +126,10 @@ class Moderated(Order):
             pause(LISTED)
             change.check()
             change.execute(lambda _: None)
+            if change.destructive:
+                worker = current()
+                assert worker
+                removed.append(worker.removed)
 
         def ended(result: Any) -> None:
             if isinstance(result, BaseException):
@@ -140,29 +137,41 @@ class Moderated(Order):
                     raise result
                 return
             self.world.decided += 1
+            if removed == [self.removed]:
+                self.unfinished = False
 
         worker = Worker(work, ended)
         self.reviewing.append(worker)
         self._tidy()
         return worker
 
-    def _sent(self, **message: str) -> dict[str, Any]:
-        self.messages.append(json.loads(message["MessageBody"]))
-        return {}
-
     def _begin_again(self) -> None:
         """Decide once more what is decided and still on the list, as an operator would."""
         if not self.reviewing:
             for review in self.waiting:
-                if review.state != "held":
+                if review.state in {"approved", "refused"}:
                     self._decide(review, review.state == "approved")
 
     def _may_be_shown(self, upload: Stored) -> bool:
-        return upload.is_marker or (is_good(upload) and upload.version_id in self.table.approved)
+        return upload.is_marker or (
+            is_good(upload)
+            and (not self._is_held(upload) or upload.version_id in self.table.approved)
+        )
+
+    def _is_held(self, _upload: Stored) -> bool:
+        """Say whether it waits for an operator."""
+        return True
+
+    def _check_that_nothing_is_left(self) -> None:
+        super()._check_that_nothing_is_left()
+        if self.table.items:
+            raise OrderError(f"of an erased account is left on the list {self.table.items}")
 
     def _check_the_end(self) -> None:
         super()._check_the_end()
         self.world.held += len(self.table.held)
+        if self.limits.erased is not None:
+            return
         both = self.table.approved & self.table.refused
         if both:
             raise OrderError(f"{both} were approved and refused")
@@ -177,9 +186,17 @@ class Moderated(Order):
                 for shown in self.newest_shown.values()
             )
             decided = upload.version_id in self.table.approved | self.table.refused
-            if not later and not decided and upload.version_id not in on_the_list:
+            decided |= self._is_refused_in_another_crop(upload)
+            waits = self._is_held(upload) and not decided
+            if waits and not later and upload.version_id not in on_the_list:
                 raise OrderError(f"{upload} is lost: held, and on no list")
             self._check_what_its_user_is_told(upload, later)
+
+    def _is_refused_in_another_crop(self, upload: Stored) -> bool:
+        same = {other.version_id for other in self.uploads if other.etag == upload.etag}
+        return upload.tags.get(store.REJECTION_TAG) == "not_allowed" and bool(
+            same & self.table.refused
+        )
 
     def _check_what_its_user_is_told(self, upload: Stored, later: bool) -> None:
         key = f"rejections/{NAME}/{upload.version}.json"
@@ -190,5 +207,9 @@ class Moderated(Order):
         if upload.version_id in self.table.refused and not later:
             if said.get("code") != "not_allowed" and key not in self.swept:
                 raise OrderError(f"{upload} was refused, and its user is told {said}")
-        elif said.get("code") == "not_allowed" and upload.version_id not in self.table.refused:
+        elif (
+            said.get("code") == "not_allowed"
+            and upload.version_id not in self.table.refused
+            and not self._is_refused_in_another_crop(upload)
+        ):
             raise OrderError(f"{upload} was not refused, and its user is told so")

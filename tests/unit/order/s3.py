@@ -44,6 +44,7 @@ class Stored:
     metadata: dict[str, str]
     tags: dict[str, str] = field(default_factory=dict)
     is_marker: bool = False
+    is_copy: bool = False
 
     @property
     def etag(self) -> str:
@@ -65,7 +66,7 @@ def error(code: str, status: int, operation: str) -> ClientError:
 
 
 class S3:
-    """Buckets in memory; `uploads` keeps versions.
+    """Buckets in memory; all but `assets` keep versions.
 
     Attributes
     ----------
@@ -73,11 +74,18 @@ class S3:
         The clock: `LastModified` knows whole seconds only.
     on_put
         Called with the bucket and the object after it was written.
+    locked
+        The versions under Object Lock's legal hold.
     """
 
     def __init__(self) -> None:
         self.seconds = 0
-        self.buckets: dict[str, dict[str, list[Stored]]] = {"uploads": {}, "assets": {}}
+        self.buckets: dict[str, dict[str, list[Stored]]] = {
+            "uploads": {},
+            "assets": {},
+            "holds": {},
+        }
+        self.locked: set[str] = set()
         self.on_put: Callable[[str, Stored], None] = lambda _bucket, _stored: None
         self._count = 0
 
@@ -86,7 +94,7 @@ class S3:
         versions = self.buckets[bucket].get(key)
         return versions[-1] if versions and not versions[-1].is_marker else None
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, **more: Any) -> dict[str, Any]:
         there = self.newest(Bucket, Key)
         if "IfMatch" in more and there is None:
             raise error("NoSuchKey", 404, "PutObject")
@@ -94,13 +102,44 @@ class S3:
             "IfNoneMatch" in more and there
         ):
             raise error("PreconditionFailed", 412, "PutObject")
-        return _described(self._store(Bucket, Key, Body, dict(more.get("Metadata", {}))))
+        body = Body if isinstance(Body, bytes) else Body.read()
+        stored = self._store(Bucket, Key, body, dict(more.get("Metadata", {})))
+        return self._lock(stored, more.get("ObjectLockLegalHoldStatus"))
+
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: Any, **more: Any) -> dict[str, Any]:
+        """Copy a version into the holds, or a picture onto itself with another crop."""
+        if isinstance(CopySource, str):
+            source, _, version_id = CopySource.partition("?versionId=")
+            bucket, _, key = source.partition("/")
+            found = self._version(bucket, key, version_id or None, "CopyObject")
+            copy = self._store(Bucket, Key, found.body, found.metadata)
+            return self._lock(copy, more["ObjectLockLegalHoldStatus"])
+        there = self.newest(Bucket, Key)
+        if there is None:
+            raise error("NoSuchKey", 404, "CopyObject")
+        if more.get("CopySourceIfMatch") not in {None, there.etag}:
+            raise error("PreconditionFailed", 412, "CopyObject")
+        stored = self._store(Bucket, Key, there.body, dict(more["Metadata"]), is_copy=True)
+        return _described(stored) | {"CopyObjectResult": {"ETag": f'"{stored.etag}"'}}
+
+    def _lock(self, stored: Stored, status: str | None) -> dict[str, Any]:
+        if status == "ON":
+            self.locked.add(str(stored.version_id))
+        return _described(stored)
+
+    def put_object_legal_hold(
+        self, *, Bucket: str, Key: str, VersionId: str, LegalHold: dict[str, str]
+    ) -> dict[str, Any]:
+        self._version(Bucket, Key, VersionId, "PutObjectLegalHold")
+        assert LegalHold == {"Status": "OFF"}
+        self.locked.discard(VersionId)
+        return {}
 
     def _store(
-        self, bucket: str, key: str, body: bytes, metadata: dict[str, str], is_marker: bool = False
+        self, bucket: str, key: str, body: bytes, metadata: dict[str, str], **more: bool
     ) -> Stored:
         self._count += 1
-        versioned = bucket == "uploads"
+        versioned = bucket != "assets"
         stored = Stored(
             key=key,
             body=body,
@@ -109,7 +148,7 @@ class S3:
             version_id=f"version-{self._count}" if versioned else None,
             sequencer=sequencer_of(key, self._count),
             metadata=metadata,
-            is_marker=is_marker,
+            **more,
         )
         kept = self.buckets[bucket].get(key, []) if versioned else []
         self.buckets[bucket][key] = [*kept, stored]
@@ -158,15 +197,6 @@ class S3:
             "Body": io.BytesIO(stored.body),
         }
 
-    def copy_object(self, *, Bucket: str, Key: str, CopySource: Any, **more: Any) -> dict[str, Any]:
-        there = self.newest(Bucket, Key)
-        if there is None:
-            raise error("NoSuchKey", 404, "CopyObject")
-        if more.get("CopySourceIfMatch") not in {None, there.etag}:
-            raise error("PreconditionFailed", 412, "CopyObject")
-        stored = self._store(Bucket, Key, there.body, dict(more["Metadata"]))
-        return _described(stored) | {"CopyObjectResult": {"ETag": f'"{stored.etag}"'}}
-
     def put_object_tagging(
         self,
         *,
@@ -197,6 +227,8 @@ class S3:
         if Bucket == "uploads" and VersionId is None:
             return {"VersionId": self._store(Bucket, Key, b"", {}, is_marker=True).version_id}
         version_id = None if VersionId == "null" else VersionId
+        if version_id in self.locked:
+            raise error("AccessDenied", 403, "DeleteObject")
         for stored in [item for item in versions if item.version_id == version_id]:
             versions.remove(stored)
         return {}

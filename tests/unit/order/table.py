@@ -46,12 +46,16 @@ class Table:
         names, values = ExpressionAttributeNames, ExpressionAttributeValues
         if not _holds(ConditionExpression, item, names, values):
             raise ConditionFailedError(item)
-        sets = re.search(r"SET (.*?)(?= REMOVE|$)", UpdateExpression)
+        sets = re.search(r"SET (.*?)(?= REMOVE| ADD|$)", UpdateExpression)
         for name, old, value in re.findall(
             r"(#\w+) = (?:if_not_exists\((#\w+), )?(:\w+)", sets[1] if sets else ""
         ):
             if not old or names[old] not in item:
                 item[names[name]] = values[value]
+        adds = re.search(r"ADD (#\w+) (:\w+)", UpdateExpression)
+        if adds:
+            name, value = names[adds[1]], values[adds[2]]
+            item[name] = {"N": str(int(item.get(name, {"N": "0"})["N"]) + int(value["N"]))}
         removes = re.search(r"REMOVE (.*?)(?= SET|$)", UpdateExpression)
         for name in re.findall(r"#\w+", removes[1] if removes else ""):
             item.pop(names[name], None)
@@ -67,6 +71,23 @@ class Table:
         return {"Items": [item for place, item in self.items.items() if place[0] == name]}
 
 
+class Tables:
+    """Both tables, as the console's client has them, by their names."""
+
+    def __init__(self, limits: Any, reviews: TableClient) -> None:
+        self._limits = limits
+        self._reviews = reviews
+        self.get_paginator = reviews.get_paginator
+        self.transact_write_items = limits.transact_write_items
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            table = self._reviews if request["TableName"] == "reviews" else self._limits
+            return getattr(table, operation)(**request)
+
+        return call
+
+
 class TableClient:
     """How functions and the console call it, one call after the other, ending as a test wants."""
 
@@ -75,7 +96,7 @@ class TableClient:
 
     def call(self, operation: str, **request: Any) -> Item:
         """Call it as `dynamodb.Table`."""
-        method = {"GetItem": "get_item", "UpdateItem": "update_item"}[operation]
+        method = {"Query": "query", "UpdateItem": "update_item"}[operation]
         try:
             return self._make(method, request)
         except ReadTimeoutError as lost:
@@ -117,12 +138,14 @@ def _holds(condition: str, item: Item, names: dict[str, str], values: Item) -> b
     """Evaluate comparisons, existence, AND, OR and brackets."""
 
     def term(match: re.Match[str]) -> str:
-        function, of, name, value = match.groups()
+        function, of, name, sign, value = match.groups()
         if function:
             return str((names[of] in item) == (function == "attribute_exists"))
+        if sign == "<":
+            return str(int(item.get(names[name], {"N": "0"})["N"]) < int(values[value]["N"]))
         return str(item.get(names[name]) == values[value])
 
-    said = re.sub(r"(attribute\w*)\((#\w+)\)|(#\w+) = (:\w+)", term, condition)
+    said = re.sub(r"(attribute\w*)\((#\w+)\)|(#\w+) ([=<]) (:\w+)", term, condition)
     said = said.replace("AND", "and").replace("OR", "or")
     assert re.fullmatch(r"(True|False|and|or|[() ])*", said), said
     return bool(eval(said))  # noqa: S307 — nothing but True, False, and, or

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -14,7 +15,7 @@ from resize import moderation
 from resize.moderation import Moderation
 from resize.store import Store
 from tests.conftest import ORDER
-from tests.unit.order.machine import PICTURES, OrderError, World
+from tests.unit.order.machine import CROPS, PICTURES, OrderError, World
 from tests.unit.order.moderated import Moderated
 from tests.unit.order.test_order import RUNS, Property, ends, resize_all, until
 from tests.unit.order.workers import Ending
@@ -314,10 +315,61 @@ def test_nothing_is_shown_while_the_table_is_away(
     order.upload("ada", PICTURES[0])
     order.deliver(order.messages[0], by_queue=True)
     (worker,) = order.resizing
-    until(order, worker, "get_item")
+    until(order, worker, "query")
     order._step(worker, Ending.UNAVAILABLE)
     ends(order, "which is rejected" if broken else "")
     assert broken or order.waiting
+
+
+def only_centres(order: Moderated) -> None:
+    """Let a verdict function hold what has no crop, and find nothing in any crop."""
+    judge = SimpleNamespace(ask=lambda _upload, original, _picture: (original.crop is None, None))
+    order.world.resize.moderation = Moderation(  # type: ignore[attr-defined]
+        cast("Any", order.dynamodb), "suspicious", 90, cast("Any", judge)
+    )
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "of this version alone"])
+@pytest.mark.parametrize("refused", [False, True], ids=["held", "refused"])
+@pytest.mark.parametrize("copied", [False, True], ids=["sent again", "copied"])
+def test_no_crop_gets_round_what_was_held_or_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool, refused: bool, copied: bool
+) -> None:
+    if broken:
+        monkeypatch.setattr(moderation, "_state_in_another_crop", lambda *_: "")
+    order = begun(world)
+    only_centres(order)
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    if refused:
+        decide(order, "ada", approves=False)
+        resize_all(order)
+    if copied:
+        order.crop_again(CROPS[1])
+    else:
+        order.a_second_passes()
+        order.upload("ada", PICTURES[0], CROPS[1])
+    resize_all(order)
+    ends(order, "which is rejected" if broken else "")
+    assert broken or not order.shown
+    assert broken or len(order.waiting) == (0 if refused else 2)
+
+
+def test_a_crop_of_what_was_held_is_decided_by_itself(world: World) -> None:
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    order.crop_again(CROPS[1])
+    resize_all(order)
+    cropped = max(order.waiting, key=lambda review: str(review.sequencer))
+    worker = order._decide(cropped, approves=True)
+    while not worker.done:
+        order._step(worker)
+    resize_all(order)
+    assert order.shown
+    assert order.shown.version == cropped.etag
+    decide(order, "ada", approves=True)
+    ends(order, "")
+    assert order.shown.version == cropped.etag, "the older one is not shown any more"
 
 
 def test_nothing_that_was_held_comes_after_its_user_removed_the_avatar(world: World) -> None:

@@ -379,8 +379,15 @@ ERASURES_BROKEN = {
 ALL_BROKEN = BROKEN | REMOVALS_BROKEN | RIGHTS_BROKEN | ERASURES_BROKEN
 
 
-# Noticed late by chance; each has a history of its own below
-LATE = {removal_without_condition, removals_all_alike, removal_marked_last, listed_once}
+# Noticed late by chance; those of removals have a history of their own below
+LATE = {
+    removal_without_condition,
+    removals_all_alike,
+    removal_marked_last,
+    listed_once,
+    picture_without_comment,
+    sequencers_of_all_keys,
+}
 
 
 @pytest.mark.parametrize(

@@ -172,14 +172,18 @@ def test_an_item_has_its_bounds(
         request({"reason": "hate"}, of="nobody"),
         request({"reason": "hate", "version": "9" * 32}),
         request({"reason": "hate"}, of="removed"),
+        request({"reason": "hate"}, of="removed-by-user"),
+        request({"reason": "hate", "version": SHOWN["version"]}, of="removed-by-user"),
         request({"reason": "hate"}, of="by-hand"),
     ],
-    ids=["nobody", "another version", "removed", "by hand"],
+    ids=["nobody", "another version", "removed", "by its user", "by its user, seen", "by hand"],
 )
 def test_who_reports_learns_nothing(aws: Any, report: ModuleType, asked: dict[str, Any]) -> None:
     s3 = boto3.client("s3")
     removed = {"removed": SHOWN["uploaded"], "uploaded": SHOWN["uploaded"]}
     s3.put_object(Bucket="assets", Key="avatars/removed.jpg", Body=b"", Metadata=removed)
+    by_user = removed | {"source-key": "removed-by-user", "version-id": "v3", "sequencer": "00A"}
+    s3.put_object(Bucket="assets", Key="avatars/removed-by-user.jpg", Body=b"", Metadata=by_user)
     s3.put_object(Bucket="assets", Key="avatars/by-hand.jpg", Body=b"")
     taken = report.handler(request({"reason": "hate"}), CONTEXT)
     nothing = report.handler(asked, CONTEXT)

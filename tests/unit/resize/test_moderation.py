@@ -46,7 +46,7 @@ class MotoTable:
         )
 
     def call(self, operation: str, **request: Any) -> Any:
-        method = {"GetItem": self.client.get_item, "UpdateItem": self.client.update_item}
+        method = {"Query": self.client.query, "UpdateItem": self.client.update_item}
         try:
             return method[operation](TableName="reviews", **request)  # type: ignore[operator]
         except self.client.exceptions.ConditionalCheckFailedException as error:
@@ -219,6 +219,89 @@ def test_the_next_upload_of_an_approved_ones_bytes_is_held(
     assert sorted(item["state"]["S"] for item in table.items()) == ["approved", "held"]
     shown = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")
     assert shown["Metadata"]["version-id"] == stored["versionId"]
+
+
+def in_crop(s3: S3Client, crop: str, *, copied: bool) -> dict[str, Any]:
+    """Return S3's event of the newest original in another crop, copied or sent again."""
+    options: Any = {"Bucket": "uploads", "Key": "ada", "Metadata": {"crop": crop} if crop else {}}
+    if copied:
+        source: Any = {"Bucket": "uploads", "Key": "ada"}
+        stored = s3.copy_object(CopySource=source, MetadataDirective="REPLACE", **options)
+    else:
+        body = s3.get_object(Bucket="uploads", Key="ada")["Body"].read()
+        stored = s3.put_object(Body=body, **options)  # type: ignore[assignment]
+    event = s3_event({"key": "ada", "versionId": stored["VersionId"]}, "09")
+    event["Records"][0]["eventTime"] = "2026-01-31T12:00:00.000Z"
+    event["Records"][0]["eventName"] = f"ObjectCreated:{'Copy' if copied else 'Put'}"
+    return event
+
+
+@pytest.mark.parametrize("copied", [True, False], ids=["copied", "sent again"])
+@pytest.mark.parametrize("mode", ["all", "suspicious", "reports"])
+@pytest.mark.parametrize("state", ["held", "refused"])
+def test_in_whichever_crop_a_picture_stays_held_or_refused(
+    s3: S3Client, holding: ModuleType, table: MotoTable, state: str, mode: str, copied: bool
+) -> None:
+    stored = upload(s3, "ada", picture("red"))
+    holding.handler(s3_event(stored), CONTEXT)
+    table.decide(state)
+    judge = Judge({"hold": False})
+    function = VerdictFunction(judge, ARN, 3, True, holding.log)
+    holding.moderation = Moderation(table, mode, 90, function)  # type: ignore[attr-defined,arg-type]
+    event = in_crop(s3, "0,0,0.5", copied=copied)
+    holding.handler(event, CONTEXT)
+    assert made(s3) == {"rejections"}
+    cropped = stored | {"eTag": stored["eTag"] + "-00000000007a120"}
+    assert record(s3, "ada", cropped)["code"] == {"held": "held", "refused": "not_allowed"}[state]
+    assert judge.asked == []
+    waiting = [item for item in table.items() if "queue" in item]
+    assert len(waiting) == (2 if (state, mode) in {("held", "all"), ("held", "suspicious")} else 1)
+
+
+def test_a_crop_back_to_what_was_refused_is_refused(
+    s3: S3Client, resize: ModuleType, table: MotoTable
+) -> None:
+    judging(resize, table, Judge({"hold": True}))
+    resize.handler(in_crop_of(s3, "0,0,0.5"), CONTEXT)
+    table.decide("refused")
+    judge = Judge({"hold": False})
+    judging(resize, table, judge)
+    for crop in ("0,0,0.25", "0,0,0.5"):
+        resize.handler(in_crop(s3, crop, copied=True), CONTEXT)
+    assert made(s3) == {"rejections"}
+    assert judge.asked == []
+
+
+def in_crop_of(s3: S3Client, crop: str) -> dict[str, Any]:
+    upload(s3, "ada", picture("red"))
+    return in_crop(s3, crop, copied=False)
+
+
+def test_of_what_was_approved_another_crop_is_judged(
+    s3: S3Client, resize: ModuleType, table: MotoTable
+) -> None:
+    """Operators may have seen, and a verdict function has been given, what was shown then."""
+    judging(resize, table, Judge({"hold": True}))
+    stored = upload(s3, "ada", picture("red"))
+    resize.handler(s3_event(stored), CONTEXT)
+    table.decide("approved")
+    judge = Judge({"hold": True})
+    judging(resize, table, judge)
+    resize.handler(in_crop(s3, "0,0,0.5", copied=True), CONTEXT)
+    assert len(judge.asked) == 1
+    assert made(s3) == {"rejections"}
+
+
+def test_another_picture_of_who_was_refused_is_judged_by_itself(
+    s3: S3Client, resize: ModuleType, table: MotoTable
+) -> None:
+    judging(resize, table, Judge({"hold": True}))
+    resize.handler(s3_event(upload(s3, "ada", picture("red"))), CONTEXT)
+    table.decide("refused")
+    judging(resize, table, Judge({"hold": False}))
+    upload(s3, "ada", picture("blue"))
+    resize.handler(in_crop(s3, "0,0,0.5", copied=False), CONTEXT)
+    assert "avatars" in made(s3)
 
 
 def test_what_is_shown_already_is_made_again_without_a_review(
