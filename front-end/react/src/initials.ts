@@ -5,11 +5,14 @@ export function characters(text: string): string[] {
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
+// Neither an apostrophe that is a letter, nor Hangul that shows nothing
+const BEGINS = /(?![\p{Lm}\u115f\u1160\u3164\uffa0])[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
+
 /** As the API's `default.initials`, of the first and of the last word that has any; "?" without. */
 export function initials(name: string): string {
   const firsts = name
     .split(/\s+/)
-    .map((word) => characters(word).find((it) => /[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(it)))
+    .map((word) => characters(word).find((it) => BEGINS.test(it)))
     .filter((it) => it !== undefined);
   const [first = "?", last] = [firsts[0], firsts.length > 1 ? firsts.at(-1) : undefined];
   return capital(first) + capital(last ?? "");

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { characters, hue, initials } from "../src/initials.js";
 
 // What the API answers, in tests/unit/profiles/test_default_avatar.py
 const CASES = JSON.parse(
-  readFileSync(new URL("../../../tests/unit/profiles/initials.json", import.meta.url), "utf8"),
+  readFileSync(join(import.meta.dirname, "../../../tests/unit/profiles/initials.json"), "utf8"),
 ) as [name: string, expected: string][];
 
 describe("initials", () => {
