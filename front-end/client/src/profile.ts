@@ -3,6 +3,8 @@ export interface Pictures {
   avatar_url: string;
   /** Addresses by name, such as `128.webp`; none without an avatar. */
   avatar_variants: Readonly<Record<string, string>>;
+  /** A BlurHash of the avatar, to be drawn while it loads; an upload's isn't known yet. */
+  avatar_placeholder?: string | null;
 }
 
 /** Initials, on a colour of the user's own: a hue of 0 to 359 degrees. */
@@ -21,7 +23,6 @@ export interface Profile extends Pictures {
   cruds_count: number;
   /** What was shown of the picture that was sent: x, y and side, in parts of it. */
   avatar_crop: [x: number, y: number, side: number] | null;
-  /** A BlurHash of the avatar, to be drawn while it loads. */
   avatar_placeholder: string | null;
   /** What stands for a user without a picture. */
   default: DefaultAvatar;

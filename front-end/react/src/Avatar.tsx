@@ -9,7 +9,6 @@ export interface Person extends Pictures {
   /** What the colour is made from where `default` is missing; else the name. */
   cognito_user_uuid?: string;
   default?: DefaultAvatar;
-  avatar_placeholder?: string | null;
 }
 
 export type Shape = "round" | "square";
