@@ -423,7 +423,8 @@ function createClient(given) {
 				if (!waiting.size) return {
 					version: sent.version,
 					avatar_url: first,
-					avatar_variants
+					avatar_variants,
+					avatar_placeholder: null
 				};
 				const refusal = await fetched("outcome", rejected, fresh, signal);
 				const reason = refusal.ok ? await refusal.json() : null;

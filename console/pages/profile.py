@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from datetime import datetime
 from html import escape
@@ -14,7 +15,7 @@ from console import session, units, widgets
 from console.operations import migrations
 from console.operations.accounts import account, erasure, export, legal_hold
 from console.operations.accounts.account import Account
-from console.operations.avatars import takedown
+from console.operations.avatars import takedown, thumbnails
 from console.operations.avatars.takedown import Listing
 from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
@@ -37,6 +38,9 @@ _STYLE = """<style>
 .who .name { font-size: 1.5rem; font-weight: 700; line-height: 1.2; }
 .who .handle { opacity: .7; }
 .who > div { padding-bottom: .6rem; min-width: 0; overflow-wrap: anywhere; }
+.stands-in { display: flex; gap: .6rem; align-items: center; margin: .6rem 1.4rem 0; opacity: .8; }
+.stands-in > :is(img, b) { width: 32px; height: 32px; border-radius: 50%; flex: none; }
+.stands-in b { display: grid; place-items: center; color: #fff; font-size: .8rem; }
 .bio { margin: 1rem 1.4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .activity { padding: .8rem 1.4rem; border-top: 1px solid #8883; overflow-wrap: anywhere; }
 .activity small { opacity: .7; }
@@ -98,8 +102,25 @@ def _page(here: Deployment, profile: Profile) -> str:
         f'alt="Avatar of {escape(profile.handle)}">'
         f'<div><div class="name">{escape(profile.display_name)}</div>'
         f'<div class="handle">@{escape(profile.handle)}</div></div></div>'
+        f"{_stands_in(profile)}"
         f'<div class="bio">{escape(profile.bio) or "<i>No bio yet.</i>"}</div>'
         f'<div class="activities">{activities or nothing}</div>'
+    )
+
+
+def _stands_in(profile: Profile) -> str:
+    """Draw what pages show while the avatar loads, and without one, as `<Avatar>` does."""
+    drawn = thumbnails.of_placeholder(profile.placeholder) if profile.placeholder else None
+    loading = (
+        f'<img src="data:image/png;base64,{base64.b64encode(drawn).decode()}"'
+        ' alt="Placeholder">while it loads'
+        if drawn
+        else ""
+    )
+    colour = f"oklch(0.48 0.11 {int(profile.hue)})"
+    return (
+        f'<div class="stands-in">{loading}<b style="background: {colour}">'
+        f"{escape(profile.initials)}</b>without a picture</div>"
     )
 
 

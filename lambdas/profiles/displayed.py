@@ -18,23 +18,32 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 def length(text: str) -> int:
     """Return how many characters a person counts in `text`; what has no width is none."""
-    count = flags = 0
+    return len(characters(text))
+
+
+def characters(text: str) -> list[str]:
+    """Return the characters that a person counts in `text`, each with its marks."""
+    found: list[str] = []
+    flags = 0
     previous = base = ""
     for character in text:
         flag = "\U0001f1e6" <= character <= "\U0001f1ff"
         flags = flags + 1 if flag else 0
         if _extends(character):
-            pass
+            if base:
+                found[-1] += character
         elif _no_width(character):
             base = ""  # a mark behind it stands alone
         else:
             joined = previous == _JOINER and _pictorial(base) and _pictorial(character)
             second_of_flag = flag and flags % 2 == 0
-            if not (joined or second_of_flag or _joins_syllable(previous, character)):
-                count += 1
+            if joined or second_of_flag or _joins_syllable(previous, character):
+                found[-1] += character
+            else:
+                found.append(character)
             base = character
         previous = character
-    return count
+    return found
 
 
 def is_blank(text: str) -> bool:

@@ -110,19 +110,19 @@ def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(name: str, connection: database.Connection) -> str | None:
-    return avatar.record(connection, name, _current_version)
+    return avatar.record(connection, name, _currently_shown)
 
 
-def _current_version(name: str) -> str | None:
+def _currently_shown(name: str) -> avatar.Shown:
     bucket = env_settings.text("ASSETS_BUCKET_NAME")
     try:
         answer = _s3().head_object(Bucket=bucket, Key=f"avatars/{name}.jpg")
     except ClientError as error:
         # Without the right to list the bucket, S3 would answer 403 here: that is a fault.
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return None
+            return avatar.Shown()
         raise
-    return avatar.version_in(answer["Metadata"])
+    return avatar.Shown.from_metadata(answer["Metadata"])
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avatar_crop import Crop
-from profiles import displayed
+from profiles import default_avatar, displayed
 from profiles.database import Connection
 from profiles.errors import ApiError
 
@@ -30,7 +30,7 @@ _PROFILE = """
     coalesce(u.activities_count + (SELECT coalesce(sum(c.change), 0)::bigint
                                    FROM public.activity_changes c WHERE c.user_uuid = u.uuid),
              (SELECT count(*) FROM public.activities a WHERE a.user_uuid = u.uuid)) AS cruds_count,
-    u.avatar_version
+    u.avatar_version, u.avatar_placeholder
 """
 
 
@@ -250,4 +250,8 @@ def _profile(row: dict[str, Any], avatars: Avatars) -> dict[str, Any]:
         "avatar_url": shown,
         "avatar_variants": urls,
         "avatar_crop": crop and crop.parts,
+        "default": {
+            "initials": default_avatar.initials(row["display_name"] or "", row["handle"] or ""),
+            "hue": default_avatar.hue(sub),
+        },
     }

@@ -21,7 +21,7 @@ from avatar_variants import FORMATS, Variant
 from limits import Limits, Refusal
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
-from resize.image import AvatarRejected, render
+from resize.image import AvatarRejected, placeholder, render
 from resize.leftovers import Leftovers
 from resize.moderation import APPROVED, HELD, REFUSED, Moderation
 from resize.rejection import UploadHeld
@@ -258,6 +258,7 @@ def process(upload: Upload) -> None:
                     state = state or _judged(upload, original, picture)
                 if variant in settings.variants:
                     write(str(variant), FORMATS[variant.format], rendered)
+            blurred = placeholder(picture)
             facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
     except UploadHeld:
         return say("upload held")
@@ -269,7 +270,7 @@ def process(upload: Upload) -> None:
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))
     said = "avatar written"
     try:
-        is_first = store.write_pointer(upload, original, picture, pointer) is None
+        is_first = store.write_pointer(upload, original, picture, blurred, pointer) is None
     except StaleUploadError:
         said, is_first = "upload superseded", False
     facts |= {

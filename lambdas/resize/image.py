@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from math import ceil
 from typing import Any
 
+from blurhash_rs import blurhash_encode
 from PIL import Image
 
 import avatar_crop
@@ -18,7 +19,7 @@ from resize.header import Header, read_header
 from resize.rejection import REJECTIONS, AvatarRejected
 from resize.resample import resized
 
-__all__ = ["REJECTIONS", "AvatarRejected", "render", "render_avatar"]
+__all__ = ["REJECTIONS", "AvatarRejected", "placeholder", "render", "render_avatar"]
 
 _SAVE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "jpg": ("JPEG", {"quality": 80}),
@@ -95,6 +96,19 @@ def render(
                 (variant.size, variant.size), Image.Resampling.LANCZOS, reducing_gap=2
             )
         yield variant, _saved(square, variant.format)
+
+
+def placeholder(avatar: bytes) -> str:
+    """Return what stands for an avatar while it loads: its BlurHash in 4 by 3 components.
+
+    Parameters
+    ----------
+    avatar : bytes
+        A JPEG that was rendered.
+    """
+    with Image.open(io.BytesIO(avatar)) as picture:
+        picture.draft("RGB", (64, 64))  # the decoder skips what a hash doesn't show
+        return blurhash_encode(picture, 4, 3)
 
 
 def _saved(square: Image.Image, name: str) -> bytes:

@@ -249,12 +249,19 @@ class Store:
             raise failure
 
     def write_pointer(
-        self, upload: Upload, original: Original, picture: bytes, pointer: Pointer | None
+        self,
+        upload: Upload,
+        original: Original,
+        picture: bytes,
+        placeholder: str,
+        pointer: Pointer | None,
     ) -> Pointer | None:
         """Make ``avatars/<name>.jpg`` show this upload, unless it shows a later one.
 
         Parameters
         ----------
+        placeholder
+            The picture's BlurHash.
         pointer
             What the avatar showed when it was last looked at.
 
@@ -270,7 +277,7 @@ class Store:
         ContendedPointerError
             If it kept changing under us.
         """
-        metadata = {"version": original.version}
+        metadata = {"version": original.version, "placeholder": placeholder}
         return self._write(upload, original, picture, metadata, pointer)
 
     def write_removal(
@@ -278,7 +285,7 @@ class Store:
     ) -> Pointer | None:
         """Show the default picture in the avatar's place, unless a later upload is shown.
 
-        Parameters, result and errors are those of `write_pointer`.
+        `pointer`, result and errors are those of `write_pointer`.
         """
         metadata = {"removed": original.uploaded.isoformat()}
         picture = self._default_picture()

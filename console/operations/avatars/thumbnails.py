@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 
+from blurhash_rs import BlurhashDecodeError, blurhash_decode
 from PIL import Image, ImageFilter, ImageOps
 
 from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
@@ -49,6 +50,16 @@ def blurred(small: bytes) -> bytes:
         soft = picture.filter(ImageFilter.GaussianBlur(EDGE / 12))
     stream = io.BytesIO()
     soft.save(stream, "JPEG", quality=60)
+    return stream.getvalue()
+
+
+def of_placeholder(blurhash: str) -> bytes | None:
+    """Return what is shown while an avatar loads, as a small PNG; None if it is no BlurHash."""
+    stream = io.BytesIO()
+    try:
+        blurhash_decode(blurhash, 32, 32).save(stream, "PNG")
+    except BlurhashDecodeError:
+        return None
     return stream.getvalue()
 
 

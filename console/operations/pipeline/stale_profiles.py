@@ -1,4 +1,4 @@
-"""Find users whose row names another upload than their avatar shows, and have it updated.
+"""Find users whose row says something else than their avatar shows, and have it updated.
 
 Lambda tries a message of the topic three times within minutes and then drops it, so a database
 that is away for longer leaves rows behind. What the avatars show is the truth.
@@ -25,10 +25,14 @@ _PAGE = 1000
 _WORKERS = 16
 _NAMES_PER_CALL = 50  # well within the function's timeout
 _VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?(-[0-9a-f]{15})?")
+_PLACEHOLDER = re.compile(r"L[0-9A-Za-z#$%*+,.:;=?@[\]^_{|}~-]{27}")
+
+Shown = tuple[str | None, str | None]
+"""An avatar's version and its placeholder."""
 
 
 def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_run: bool) -> int:
-    """Have the profile function look again at each avatar that its user's row doesn't name.
+    """Have the profile function look again at each avatar whose user's row says something else.
 
     Parameters
     ----------
@@ -48,10 +52,8 @@ def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_ru
     walked = behind = 0
     with ThreadPoolExecutor(_WORKERS) as pool:
         for page in _rows(url):
-            shown = pool.map(lambda row: _version(deployment, row[0]), page)
-            stale = [
-                name for (name, version), now in zip(page, shown, strict=True) if version != now
-            ]
+            shown = pool.map(lambda row: _shown(deployment, row[0]), page)
+            stale = [row[0] for row, now in zip(page, shown, strict=True) if row[1:] != now]
             if not dry_run:
                 for start in range(0, len(stale), _NAMES_PER_CALL):
                     _look_again(deployment, stale[start : start + _NAMES_PER_CALL])
@@ -60,15 +62,15 @@ def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_ru
     return behind
 
 
-def _rows(url: str) -> Iterator[list[tuple[str, str | None]]]:
-    """Yield each user's avatar name and recorded version, a page at a time."""
+def _rows(url: str) -> Iterator[list[tuple[str, str | None, str | None]]]:
+    """Yield each user's avatar name and what is recorded of it, a page at a time."""
     after = ""
     with session.connect(url, purpose="reconcile") as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")  # holds no lock between pages
         while True:
             try:
                 page = connection.exec_driver_sql(
-                    "SELECT DISTINCT cognito_user_id, avatar_version FROM users"
+                    "SELECT DISTINCT cognito_user_id, avatar_version, avatar_placeholder FROM users"
                     " WHERE cognito_user_id > %s ORDER BY cognito_user_id LIMIT %s",
                     (after, _PAGE),
                 ).all()
@@ -79,14 +81,18 @@ def _rows(url: str) -> Iterator[list[tuple[str, str | None]]]:
                 ) from error
             if not page:
                 return
-            yield [(name, version) for name, version in page]
+            yield [(name, version, placeholder) for name, version, placeholder in page]
             after = page[-1][0]
 
 
-def _version(deployment: Deployment, name: str) -> str | None:
+def _shown(deployment: Deployment, name: str) -> Shown:
     """Return what the row should say, by the function's own rule."""
-    shown = outcomes.shown_version(deployment, name) or ""
-    return shown if _VERSION.fullmatch(shown) else None
+    register = outcomes.register(deployment, name)
+    metadata = register["Metadata"] if register else {}
+    version, placeholder = metadata.get("version", ""), metadata.get("placeholder", "")
+    if not _VERSION.fullmatch(version):
+        return None, None
+    return version, placeholder if _PLACEHOLDER.fullmatch(placeholder) else None
 
 
 def _look_again(deployment: Deployment, names: Sequence[str]) -> None:

@@ -40,6 +40,10 @@ class Profile:
     ----------
     crop
         What the avatar shows of its original: left edge, top and size, in parts of it.
+    placeholder
+        The BlurHash that is drawn while the avatar loads, if it has one.
+    initials, hue
+        What stands for a user without a picture.
     """
 
     handle: str
@@ -48,6 +52,9 @@ class Profile:
     sub: str
     avatar_url: str
     crop: tuple[float, float, float] | None = None
+    placeholder: str | None = None
+    initials: str = "?"
+    hue: int = 0
     activities: tuple[Activity, ...] = ()
 
 
@@ -198,6 +205,8 @@ def _profile(found: dict[str, Any], activities: list[dict[str, Any]] | None = No
         sub=found["cognito_user_uuid"],
         avatar_url=_checked_url(found["avatar_url"]),
         crop=tuple(found["avatar_crop"]) if found.get("avatar_crop") else None,
+        placeholder=found.get("avatar_placeholder"),
+        **found.get("default", {}),  # an API that isn't applied yet has neither
         activities=tuple(
             Activity(
                 message=item["message"],

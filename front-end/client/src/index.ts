@@ -141,7 +141,8 @@ export function createClient(given: Options): Client {
           if (!(await fetched("outcome", url, { ...fresh, method: "HEAD" }, signal)).ok) break;
           waiting.delete(url);
         }
-        if (!waiting.size) return { version: sent.version, avatar_url: first, avatar_variants };
+        // null, so that it takes the place of the one before in a profile
+        if (!waiting.size) return { version: sent.version, avatar_url: first, avatar_variants, avatar_placeholder: null };
         const refusal = await fetched("outcome", rejected, fresh, signal);
         const reason = refusal.ok ? await refusal.json() : null;
         offline = undefined;

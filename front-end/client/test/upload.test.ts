@@ -39,6 +39,7 @@ describe("an upload", () => {
       version: VERSION,
       avatar_url: `${at}/512.jpg`,
       avatar_variants: { "512.jpg": `${at}/512.jpg`, "128.webp": `${at}/128.webp` },
+      avatar_placeholder: null, // the profile's is of the picture before
       picture: file,
     });
     const [ask, put] = deployment.current.requests;

@@ -35,8 +35,8 @@ export function ProfileForm({
     setState({ is: "saving" });
     try {
       // The server learns of a new picture a moment later than this page
-      const { avatar_url, avatar_variants } = profile;
-      const changed = { ...(await client.updateProfile(values)), avatar_url, avatar_variants };
+      const { avatar_url, avatar_variants, avatar_placeholder } = profile;
+      const changed = { ...(await client.updateProfile(values)), avatar_url, avatar_variants, avatar_placeholder };
       setState({ is: "saved" });
       onChanged?.(changed);
       onSaved?.(changed);
@@ -80,8 +80,8 @@ export function ProfileForm({
     <form className="ao-form" onSubmit={(event) => void save(event)} noValidate>
       <AvatarUpload
         client={client} profile={profile} shape={shape} texts={texts}
-        onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures })}
-        onRemoved={() => onChanged?.({ ...profile, avatar_variants: {} })}
+        onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, avatar_placeholder: null })}
+        onRemoved={() => onChanged?.({ ...profile, avatar_variants: {}, avatar_placeholder: null })}
       />
       {field("display_name", texts.displayName)}
       {field("bio", texts.bio)}

@@ -61,6 +61,7 @@ def test_a_fresh_database_gets_every_migration_in_order(empty_database: str) -> 
         "bio",
         "avatar_version",
         "activities_count",
+        "avatar_placeholder",
     ]
 
 

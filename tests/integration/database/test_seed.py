@@ -53,6 +53,7 @@ def test_the_profiles_role_may_do_its_work_and_nothing_else(migrated_database: s
     with psycopg.connect(url, autocommit=True) as role:
         role.execute("SELECT handle, bio FROM users JOIN activities ON user_uuid = users.uuid")
         role.execute("UPDATE users SET bio = 'x', display_name = 'y', avatar_version = 'z'")
+        role.execute("UPDATE users SET avatar_placeholder = avatar_placeholder || 'x'")
         for forbidden in (
             "SELECT email FROM users",
             "UPDATE users SET handle = 'root'",

@@ -106,6 +106,13 @@ def test_a_profile_is_read_with_its_activities(api: Api, here: Deployment) -> No
     assert (found.display_name, found.bio, found.activities[0].likes) == ("Ada", "", 3)
 
 
+def test_a_profile_has_what_stands_for_its_avatar(api: Api, here: Deployment) -> None:
+    found = {"avatar_placeholder": "LEHV6n", "default": {"initials": "A", "hue": 212}}
+    api.answer("GET", 200, {"profile": ADA | found, "activities": []})
+    ada = profiles.read(here, "ada")
+    assert (ada.placeholder, ada.initials, ada.hue) == ("LEHV6n", "A", 212)
+
+
 def test_a_handle_can_not_leave_its_place_in_the_address(api: Api, here: Deployment) -> None:
     with pytest.raises(OperationError, match=r"no user @\.\./x"):
         profiles.read(here, "../x")

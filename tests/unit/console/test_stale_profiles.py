@@ -12,14 +12,31 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import stale_profiles
 
 OLD, NEW = "1" * 32, "2" * 32
-USERS = {  # recorded, and shown now: None for nothing, "" for an operator's own picture
-    "current": (NEW, NEW),
-    "behind": (OLD, NEW),
-    "first": (None, NEW),
-    "removed": (OLD, None),
-    "without": (None, None),
-    "operators": (None, ""),
+BLURHASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
+Described = tuple[str | None, str | None]
+NOTHING: Described = (None, None)
+USERS: dict[str, tuple[Described, Described]] = {
+    # version and placeholder, recorded and shown now: "" for an operator's own picture
+    "current": ((NEW, None), (NEW, None)),
+    "current with its placeholder": ((NEW, BLURHASH), (NEW, BLURHASH)),
+    "behind": ((OLD, None), (NEW, None)),
+    "first": (NOTHING, (NEW, BLURHASH)),
+    "removed": ((OLD, BLURHASH), NOTHING),
+    "with a placeholder now": ((NEW, None), (NEW, BLURHASH)),
+    "with another now": ((NEW, BLURHASH), (NEW, "L" + BLURHASH[:0:-1])),
+    "with nothing's placeholder": ((None, BLURHASH), NOTHING),
+    "with what is no placeholder": ((NEW, None), (NEW, "no placeholder")),
+    "without": (NOTHING, NOTHING),
+    "operators": (NOTHING, ("", BLURHASH)),
 }
+BEHIND = [
+    "behind",
+    "first",
+    "removed",
+    "with a placeholder now",
+    "with another now",
+    "with nothing's placeholder",
+]
 
 
 @pytest.fixture
@@ -28,16 +45,18 @@ def url(here: Deployment, migrated_database: str, monkeypatch: pytest.MonkeyPatc
     with psycopg.connect(migrated_database) as connection:
         for name, (recorded, shown) in USERS.items():
             connection.execute(
-                "INSERT INTO users (display_name, handle, email, cognito_user_id, avatar_version)"
-                " VALUES (%s, %s, %s, %s, %s)",
-                (name, name, f"{name}@example.com", name, recorded),
+                "INSERT INTO users (display_name, handle, email, cognito_user_id, avatar_version,"
+                " avatar_placeholder) VALUES (%s, %s, %s, %s, %s, %s)",
+                (name, name, f"{name}@example.com", name, *recorded),
             )
-            if shown is not None:
+            version, placeholder = shown
+            if version is not None:
+                metadata = {"version": version, "placeholder": placeholder or ""}
                 here.s3.put_object(
                     Bucket=here.assets_bucket,
                     Key=f"avatars/{name}.jpg",
                     Body=b"jpeg",
-                    Metadata={"version": shown} if shown else {},
+                    Metadata={name: value for name, value in metadata.items() if value},
                 )
     return migrated_database
 
@@ -51,10 +70,10 @@ def test_the_function_looks_again_at_each_row_that_differs_and_no_other(
         told.extend(names)
 
     monkeypatch.setattr(stale_profiles, "_look_again", look_again)
-    assert stale_profiles.refresh(here, url, lambda event: None, dry_run=True) == 3
+    assert stale_profiles.refresh(here, url, lambda event: None, dry_run=True) == len(BEHIND)
     assert told == []
-    assert stale_profiles.refresh(here, url, lambda event: None, dry_run=False) == 3
-    assert sorted(told) == ["behind", "first", "removed"]
+    assert stale_profiles.refresh(here, url, lambda event: None, dry_run=False) == len(BEHIND)
+    assert sorted(told) == BEHIND
 
 
 def test_a_schema_without_the_column_is_named_with_the_way_out(

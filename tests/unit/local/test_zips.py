@@ -27,7 +27,7 @@ PACKAGES = {
     "rekognition": set(),
     "remove": set(),
     "report": set(),
-    "resize": {"PIL", "pillow.libs"},
+    "resize": {"PIL", "blurhash_rs", "pillow.libs"},
 }
 
 

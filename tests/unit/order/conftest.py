@@ -11,7 +11,7 @@ from console.operations.accounts import erasure
 from console.operations.avatars import takedown
 from console.operations.pipeline import reconcile
 from resize import moderation, store
-from tests.unit.order.machine import ADDRESS_SECONDS, NAME, RECORDING, World, render
+from tests.unit.order.machine import ADDRESS_SECONDS, NAME, RECORDING, World, placeholder, render
 from tests.unit.order.workers import Pool
 
 
@@ -34,6 +34,7 @@ def world(migrated_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     profiles = importlib.import_module("profiles.handler")
     report = importlib.reload(importlib.import_module("report.handler"))
     monkeypatch.setattr(resize, "render", render)
+    monkeypatch.setattr(resize, "placeholder", placeholder)
     monkeypatch.setattr(resize.log, "disabled", True)
     monkeypatch.setattr(resize, "store", None)
     monkeypatch.setattr(resize, "limits", None)

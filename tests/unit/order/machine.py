@@ -11,6 +11,7 @@ is left, and nothing that comes later is shown or kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -154,6 +155,11 @@ def render(
         yield variant, b"\xff\xd8" + data + str(crop or "").encode()
 
 
+def placeholder(avatar: bytes) -> str:
+    """Take the place of the BlurHash: another for each picture."""
+    return f"L{hashlib.sha256(avatar).hexdigest()[:27]}"
+
+
 def chosen_from(attribute: str) -> st.SearchStrategy[Any]:
     """Draw one of a list that the machine keeps."""
     return st.runner().flatmap(lambda machine: st.sampled_from(getattr(machine, attribute)))
@@ -240,7 +246,9 @@ class Order(RuleBasedStateMachine):
         takedown.time = SimpleNamespace(  # type: ignore[assignment]
             monotonic=lambda: 0.0, sleep=lambda _: self.sleep(SETTLED)
         )
-        self.world.watcher.execute("UPDATE users SET avatar_version = NULL")
+        self.world.watcher.execute(
+            "UPDATE users SET avatar_version = NULL, avatar_placeholder = NULL"
+        )
         self.world.runs += 1
 
     @property
@@ -513,9 +521,10 @@ class Order(RuleBasedStateMachine):
         version = (self.shown.version or None) if self.shown else None
         if version != (pointer.metadata.get("version") if pointer else None):
             raise OrderError(f"the avatar shows {pointer}, not {version}")
-        row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
-        if row is None or row["avatar_version"] != version:
-            raise OrderError(f"the database says {row}, the avatar shows {version}")
+        drawn = self.drawn[f"variants/{NAME}/{version}/512.jpg"] if version else b""
+        expected = (version, placeholder(drawn) if version else None)
+        if self._recorded() != expected:
+            raise OrderError(f"the database says {self._recorded()}, the avatar shows {expected}")
         if self.unfinished:  # whoever runs it again completes it
             return
         for upload in uploads:
@@ -552,9 +561,8 @@ class Order(RuleBasedStateMachine):
         pointer = self.s3.newest("assets", f"avatars/{NAME}.jpg")
         if pointer is None or "removed" not in pointer.metadata:
             raise OrderError(f"the avatar of an erased account shows {pointer}")
-        row = self.world.watcher.execute("SELECT avatar_version FROM users").fetchone()
-        if row is None or row["avatar_version"] is not None:
-            raise OrderError(f"the database says {row} of an erased account")
+        if any(self._recorded()):
+            raise OrderError(f"the database says {self._recorded()} of an erased account")
         originals = [item for key in KEYS for item in self.s3.buckets["uploads"].get(key, [])]
         # what comes after it expires
         kept = [
@@ -562,6 +570,13 @@ class Order(RuleBasedStateMachine):
         ]
         if kept or self._made() or self.cached:
             raise OrderError(f"of an erased account is left {kept} {self._made()} {self.cached}")
+
+    def _recorded(self) -> tuple[str | None, str | None]:
+        row = self.world.watcher.execute(
+            "SELECT avatar_version, avatar_placeholder FROM users"
+        ).fetchone()
+        assert row
+        return row["avatar_version"], row["avatar_placeholder"]
 
     def _check_that_nothing_removed_is_left(self, etags: set[str]) -> None:
         left = [

@@ -19,6 +19,7 @@ GRACE = "5e9f0a52-0000-4000-8000-000000000099"
 ASSETS = "https://assets.example.com"
 BUCKET = "assets-example-com"
 REGION = "eu-central-1"
+BLURHASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
 PARAMETER = "/avatar-ops/database-url"
 
 Call = Callable[..., tuple[int, dict[str, Any]]]

@@ -10,7 +10,7 @@ import pytest
 
 from avatar_crop import Crop
 from profiles import database, handler
-from tests.unit.profiles.calls import ADA, ASSETS, GRACE, Call, Context, column
+from tests.unit.profiles.calls import ADA, ASSETS, BLURHASH, GRACE, Call, Context, column
 
 READ = "/api/activities/@ada"
 UPDATE = "/api/profile/update"
@@ -33,6 +33,8 @@ def test_a_profile_comes_with_its_activities_newest_first(call: Call, handle: st
         "avatar_url",
         "avatar_variants",
         "avatar_crop",
+        "avatar_placeholder",
+        "default",
     }
     assert profile["cognito_user_uuid"] == ADA
     assert (profile["handle"], profile["display_name"]) == ("ada", "Ada Lovelace")
@@ -172,6 +174,20 @@ def test_an_avatar_that_was_cropped_says_how(call: Call, url: str) -> None:
     profile = call("GET", READ)[1]["profile"]
     assert profile["avatar_crop"] == crop
     assert profile["avatar_url"] == f"{ASSETS}/variants/{ADA}/{version}/512.jpg"
+
+
+def test_a_profile_has_its_placeholder_and_its_default(call: Call, url: str) -> None:
+    profile = call("GET", READ)[1]["profile"]
+    assert profile["avatar_placeholder"] is None
+    assert profile["default"] == {"initials": "AL", "hue": 25}
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET avatar_placeholder = %s", (BLURHASH,))
+    changed = call("POST", UPDATE, body={"display_name": "李 小龍"})[1]
+    assert changed["avatar_placeholder"] == BLURHASH
+    assert changed["default"] == {"initials": "李小", "hue": 25}
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET display_name = ''")
+    assert call("GET", READ)[1]["profile"]["default"]["initials"] == "A"
 
 
 def test_a_read_is_one_query(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

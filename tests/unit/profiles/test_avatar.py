@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from profiles import avatar, database, handler
 from profiles.errors import UnavailableError
-from tests.unit.profiles.calls import ADA, BUCKET, GRACE, Context, client, column
+from tests.unit.profiles.calls import ADA, BLURHASH, BUCKET, GRACE, Context, client, column
 
 ONE, TWO = "1" * 32, "2" * 32 + "-7"
 
@@ -35,8 +35,9 @@ def deliver(*messages: str) -> None:
     assert handler.handler({"Records": records}, Context()) is None
 
 
-def put(name: str, version: str | None) -> None:
+def put(name: str, version: str | None, placeholder: str = "") -> None:
     metadata = {} if version is None else {"version": version}
+    metadata |= {"placeholder": placeholder} if placeholder else {}
     client("s3").put_object(
         Bucket=BUCKET, Key=f"avatars/{name}.jpg", Body=b"jpeg", Metadata=metadata
     )
@@ -68,6 +69,48 @@ def test_an_avatar_without_a_version_is_shown_by_its_stable_address(url: str) ->
         put(ADA, version)
         deliver(s3_event(f"avatars/{ADA}.jpg"))
         assert column(url, "avatar_version") is None
+
+
+def test_the_placeholder_is_that_of_the_version_and_goes_with_it(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = BLURHASH[:-1] + "~"
+    for version, placeholder, recorded in (
+        (ONE, BLURHASH, BLURHASH),
+        (TWO, other, other),
+        (TWO, BLURHASH, BLURHASH),  # the same upload, rendered by another engine
+        (ONE, "", None),  # of before there were placeholders
+        (ONE, BLURHASH, BLURHASH),
+        (None, BLURHASH, None),  # an operator's own picture
+    ):
+        put(ADA, version, placeholder)
+        deliver(s3_event(f"avatars/{ADA}.jpg"))
+        shown = column(url, "avatar_version"), column(url, "avatar_placeholder")
+        assert shown == (version, recorded)
+    assert BLURHASH not in str([record.__dict__ for record in caplog.records])
+
+
+@pytest.mark.parametrize("removal", ["deleted", "marked"])
+def test_nothing_of_a_removed_picture_stays_in_the_row(url: str, removal: str) -> None:
+    put(ADA, ONE, BLURHASH)
+    deliver(s3_event(f"avatars/{ADA}.jpg"))
+    assert column(url, "avatar_placeholder") == BLURHASH
+    if removal == "deleted":
+        client("s3").delete_object(Bucket=BUCKET, Key=f"avatars/{ADA}.jpg")
+    else:
+        put(ADA, None)
+    deliver(s3_event(f"avatars/{ADA}.jpg"))
+    assert column(url, "avatar_placeholder") is None
+
+
+@pytest.mark.parametrize(
+    "text", [BLURHASH[:-1], BLURHASH + "0", "M" + BLURHASH[1:], "<b>" + BLURHASH[3:], '"' * 28]
+)
+def test_what_is_no_placeholder_is_not_recorded(url: str, text: str) -> None:
+    put(ADA, ONE, text)
+    deliver(s3_event(f"avatars/{ADA}.jpg"))
+    assert column(url, "avatar_version") == ONE
+    assert column(url, "avatar_placeholder") is None
 
 
 OTHERS = [
@@ -123,24 +166,24 @@ def test_a_failure_is_raised_so_that_the_message_comes_again(
 def test_of_two_messages_at_once_the_later_look_wins(url: str) -> None:
     """The first looks, then the second upload and its message come; the first writes last."""
     looked, second_waits = threading.Event(), threading.Event()
-    state = {"version": ONE}
+    state = avatar.Shown(ONE)
     recorded: dict[str, str | None] = {}
 
-    def slow(_name: str) -> str:
-        found = state["version"]
+    def slow(_name: str) -> avatar.Shown:
+        found = state
         looked.set()
         assert second_waits.wait(10)
         return found
 
-    def work(which: str, current: avatar.CurrentVersion) -> None:
+    def work(which: str, current: avatar.CurrentlyShown) -> None:
         with psycopg.connect(url, autocommit=True, row_factory=psycopg.rows.dict_row) as connection:
             recorded[which] = avatar.record(connection, ADA, current)
 
     first = threading.Thread(target=work, args=("first", slow))
     first.start()
     assert looked.wait(10)
-    state["version"] = TWO
-    second = threading.Thread(target=work, args=("second", lambda _name: state["version"]))
+    state = avatar.Shown(TWO)
+    second = threading.Thread(target=work, args=("second", lambda _name: state))
     second.start()
     with psycopg.connect(url, autocommit=True) as watcher:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"

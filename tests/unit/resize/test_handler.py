@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from blurhash_rs import blurhash_decode
 from botocore.exceptions import ClientError
 from PIL import Image
 
@@ -67,7 +68,10 @@ def sqs_event(*bodies: str) -> dict[str, Any]:
 
 def colour_of(s3: S3Client, key: str) -> tuple[int, ...]:
     body = s3.get_object(Bucket="assets", Key=key)["Body"].read()
-    pixel = Image.open(io.BytesIO(body)).convert("RGB").getpixel((5, 5))
+    return rounded(Image.open(io.BytesIO(body)).convert("RGB").getpixel((5, 5)))
+
+
+def rounded(pixel: object) -> tuple[int, ...]:
     assert isinstance(pixel, tuple)
     return tuple(round(channel / 255) for channel in pixel)
 
@@ -128,6 +132,19 @@ def test_two_crops_of_the_same_bytes_are_two_versions(s3: S3Client, resize: Modu
     left, right = (f"variants/ada/{version}/512.jpg" for version in versions)
     assert (colour_of(s3, left), colour_of(s3, right)) == (RED, BLUE)
     assert colour_of(s3, "avatars/ada.jpg") == BLUE
+
+
+def test_the_avatar_names_what_stands_for_it_and_a_removed_one_nothing(
+    s3: S3Client, resize: ModuleType
+) -> None:
+    seen = []
+    for number, colour in enumerate(("red", "blue")):
+        resize.handler(s3_event(upload(s3, "ada", picture(colour)), f"0{number}"), CONTEXT)
+        found = s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
+        seen.append(rounded(blurhash_decode(found["placeholder"], 1, 1).getpixel((0, 0))))
+    assert seen == [RED, BLUE]
+    resize.handler(removal(s3, "ada", "02"), CONTEXT)
+    assert "placeholder" not in s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
 
 
 def test_a_rejected_crop_is_recorded_under_its_version(s3: S3Client, resize: ModuleType) -> None:

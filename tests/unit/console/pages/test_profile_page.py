@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AVATAR_OPS_STATE", str(tmp_path))
     monkeypatch.setenv("ENV", "local")
     st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -73,6 +75,21 @@ def test_what_users_wrote_is_text_and_never_markup() -> None:
     page = opened().get("html")[0].proto.body
     assert "Ada &lt;script&gt;" in page
     assert "&lt;b&gt;Engines" in page
+
+
+@pytest.mark.usefixtures("_settings")
+@pytest.mark.parametrize(
+    ("placeholder", "drawn"),
+    [("LEHV6nWB2yk8pyo0adR*.7kCMdnj", True), ("no BlurHash", False), (None, False)],
+)
+def test_what_stands_for_the_avatar_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, placeholder: str | None, drawn: bool
+) -> None:
+    shown = replace(ADA, placeholder=placeholder, initials="<S", hue=212)
+    monkeypatch.setattr(profiles, "read", lambda here, handle: shown)
+    page = opened().get("html")[0].proto.body
+    assert ("data:image/png;base64," in page) == drawn
+    assert '<b style="background: oklch(0.48 0.11 212)">&lt;S</b>' in page
 
 
 @pytest.mark.usefixtures("_ada")
