@@ -12,8 +12,7 @@ from picture_kinds import Kind
 
 _MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 960
-"""S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/3000x1000.webp`` up to 63 more than the name.
-"""
+"""S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/3000x1000.webp`` 63 more than the name."""
 _OTHER_BYTES = 63 - 38
 """Of these, what isn't the ETag of an upload in 10,000 parts."""
 

@@ -59,6 +59,7 @@ class World:
         sub = next(item["Value"] for item in created["Attributes"] if item["Name"] == "sub")
         for body in (b"first", b"second"):
             self.upload(sub, body)
+        self.upload(f"banners/{sub}", b"a banner")
         deployments.reject(self.here, f"{sub}.gif")
         self.here.s3.delete_object(Bucket="uploads", Key=f"{sub}.gif")
         self.here.dynamodb.put_item(
@@ -225,14 +226,16 @@ def test_nothing_of_the_user_is_left_but_a_lock_and_a_mark(world: World, ada: st
     assert len(world.traces(ada)) > 10
     outcome = world.erase("ada")
     left = world.traces(ada, "ada@", '"ada"', "(ada", "Byron ada")
-    assert len(left) == 2, left
-    mark = left[0]
-    assert mark == f"assets/avatars/{ada}.jpg"
+    assert len(left) == 3, left
+    marks = left[:2]
+    assert marks == [f"assets/avatars/{ada}.jpg", f"assets/avatars/banners/{ada}.jpg"]
     item = locks.item(world.here, ada)
     assert item.keys() == {"user", "locked", "erased", "expires"}
     assert item["expires"] - item["erased"] == pytest.approx(30 * 86_400, abs=2)
-    assert "removed" in world.here.s3.head_object(Bucket="assets", Key=mark[7:])["Metadata"]
+    for mark in marks:
+        assert "removed" in world.here.s3.head_object(Bucket="assets", Key=mark[7:])["Metadata"]
     assert world.invalidated[:3] == cdn.paths_of(ada)
+    assert world.invalidated[-3:] == cdn.paths_of(f"banners/{ada}")
     assert sum(world.slept) == pytest.approx(erasure.ADDRESS_SECONDS)
     assert "1 users of the pool; 1 profiles, 2 activities" in outcome
     assert len(world.traces(grace, "@grace")) == of_grace
@@ -276,8 +279,9 @@ def test_all_that_goes_is_said_before(world: World, ada: str) -> None:
     text = "\n".join(lines)
     assert f"lock {ada} @ada" in lines[0]
     assert text.count(f"delete uploads/{ada}") == 4
+    assert text.count(f"delete uploads/banners/{ada}") == 1
     assert f"delete the user {world.account('ada').usernames[0]} of the pool" in text
-    assert "which costs 0.015 USD" in text
+    assert "which costs 0.030 USD" in text
     assert lines[-1] == "delete 1 profiles, 2 activities"
 
 
@@ -638,6 +642,10 @@ def test_an_export_has_all_of_the_user_and_nothing_of_another(
     assert b"olga" not in whole
     originals = {body for name, body in files.items() if name.startswith("originals/")}
     assert {b"first", b"second", b"no picture"} <= originals
+    banner = {name for name in files if name.startswith("banner/")}
+    assert {name.split("/")[1] for name in banner} == {"originals", "public"}
+    assert "banner/public/avatar.jpg" in banner
+    assert b"a banner" in {files[name] for name in banner}
     assert json.loads(files["profile.json"])[0]["bio"] == "née Byron ✍"
     assert files["activities.jsonl"].count(b"ada says") == 2
     assert json.loads(files["audit.json"])[0]["action"] == "lock"
