@@ -36,7 +36,7 @@ def test_roll_back_migrate_and_find_both_in_the_audit(page_at: PageAt, here: Dep
     page.get_by_role("tab", name="Apply").click()
     forth = page.get_by_role("tabpanel", name="Apply")
     forth.get_by_role("button", name="Preview").click()
-    expect(forth.get_by_text("activities_count IS NULL").first).to_be_visible()
+    expect(forth.get_by_text("activities_count IS NULL").first).to_be_visible(timeout=120_000)
     forth.get_by_role("button", name="Apply 1").click()
     expect(page.get_by_text("Up to date")).to_be_visible()
     assert {line.state for line in migrations.migrations(url)} == {"applied"}

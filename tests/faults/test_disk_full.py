@@ -11,9 +11,10 @@ from tests.faults import workers
 from tests.faults.ledger import Ledger
 from tests.integration.system import System, picture, wait_for_version
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux limits a process from outside"
-)
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process from outside"),
+    pytest.mark.long,
+]
 
 
 def test_resize_writes_nothing_to_its_disk(system: System, ledger: Ledger) -> None:

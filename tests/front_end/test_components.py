@@ -407,8 +407,9 @@ def test_without_a_picture_there_are_initials_and_no_request(profile_page: Open)
     assert not [url for url in asked if "cloudfront" in url]
 
 
+@pytest.mark.parametrize("placeholder", ["LKO2?U%2Tw=w]~RBVZRi};RPxuwH", None])
 def test_a_picture_that_comes_late_moves_nothing_and_one_that_is_broken_leaves_the_initials(
-    profile_page: Open, here: Deployment
+    profile_page: Open, here: Deployment, placeholder: str | None
 ) -> None:
     late = f"{here.assets_url}/late"
     variants = {f"{side}.webp": f"{late}/{side}.webp" for side in (64, 512)}
@@ -416,7 +417,8 @@ def test_a_picture_that_comes_late_moves_nothing_and_one_that_is_broken_leaves_t
 
     def prepare(page: Page) -> None:
         page.route(f"{late}/**", lambda route: held.append(route))
-        of_profile({"avatar_variants": variants, "avatar_url": f"{late}/512.webp"})(page)
+        change = {"avatar_variants": variants, "avatar_url": f"{late}/512.webp"}
+        of_profile(change | {"avatar_placeholder": placeholder})(page)
         page.add_init_script("""
           globalThis.shift = 0;
           new PerformanceObserver((list) => {
@@ -426,7 +428,14 @@ def test_a_picture_that_comes_late_moves_nothing_and_one_that_is_broken_leaves_t
     page = profile_page("alan", prepare)
     shown = page.locator(".ao-heading .ao-avatar")
     expect(shown).to_have_attribute("data-state", "loading")
-    expect(shown.locator("text")).to_be_visible()
+    if placeholder:
+        red, green, blue, opacity = shown.locator("canvas").evaluate(
+            "canvas => [...canvas.getContext('2d').getImageData(16, 16, 1, 1).data]"
+        )
+        assert opacity == 255
+        assert len({red, green, blue}) > 1, "it has the picture's colours"
+    else:
+        expect(shown.locator("text")).to_be_visible()
     box = shown.bounding_box()
     assert box is not None
     assert (box["width"], box["height"]) == (128, 128)
@@ -437,6 +446,7 @@ def test_a_picture_that_comes_late_moves_nothing_and_one_that_is_broken_leaves_t
     for route in held:
         route.abort()
     expect(shown).to_have_attribute("data-state", "broken")
+    expect(shown.locator("text")).to_have_text("AT")
     expect(shown.get_by_role("img")).to_have_count(0)  # the name stands beside it
     assert shown.bounding_box() == box
 

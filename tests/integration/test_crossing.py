@@ -195,7 +195,7 @@ def test_a_clear_is_refused_once_an_original_came_that_it_did_not_list(
 
 
 @LONG
-@pytest.mark.parametrize("waits", ["apply", "destroy"])
+@pytest.mark.parametrize("waits", ["apply", pytest.param("destroy", marks=LONG)])
 def test_a_plan_that_waits_does_what_it_said_whatever_runs_meanwhile(
     applied: SmallEnvironment, here: Deployment, waits: str
 ) -> None:
@@ -227,6 +227,7 @@ def test_a_rollback_that_waits_runs_although_messages_are_redriven(
     assert dead_letters.counts(here)["dead"] == 0
 
 
+@LONG
 def test_a_half_applied_environment_is_named_and_destroyed(
     small: SmallEnvironment, here: Deployment
 ) -> None:

@@ -5,6 +5,12 @@ export interface Pictures {
   avatar_variants: Readonly<Record<string, string>>;
 }
 
+/** Initials, on a colour of the user's own: a hue of 0 to 359 degrees. */
+export interface DefaultAvatar {
+  initials: string;
+  hue: number;
+}
+
 /** A user's profile, as the API gives it. */
 export interface Profile extends Pictures {
   uuid: string;
@@ -13,6 +19,12 @@ export interface Profile extends Pictures {
   display_name: string;
   bio: string | null;
   cruds_count: number;
+  /** What was shown of the picture that was sent: x, y and side, in parts of it. */
+  avatar_crop: [x: number, y: number, side: number] | null;
+  /** A BlurHash of the avatar, to be drawn while it loads. */
+  avatar_placeholder: string | null;
+  /** What stands for a user without a picture. */
+  default: DefaultAvatar;
   /** The picture above the profile, where the deployment has one. */
   banner_url?: string;
 }

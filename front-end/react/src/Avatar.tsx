@@ -1,12 +1,15 @@
-import { type Pictures, avatarUrl, avatarVariants } from "@avatar-ops/client";
+import { type DefaultAvatar, type Pictures, avatarUrl, avatarVariants } from "@avatar-ops/client";
+import { decode } from "blurhash";
 import { type CSSProperties, type ReactElement, useState } from "react";
 import { hue, initials } from "./initials.js";
 
 /** What an avatar is drawn from: a profile, or as much of one as a list has. */
 export interface Person extends Pictures {
   display_name: string;
-  /** What the colour is made from; the name where it is missing. */
+  /** What the colour is made from where `default` is missing; else the name. */
   cognito_user_uuid?: string;
+  default?: DefaultAvatar;
+  avatar_placeholder?: string | null;
 }
 
 export type Shape = "round" | "square";
@@ -22,29 +25,56 @@ export interface AvatarProps {
   className?: string;
 }
 
+const PLACEHOLDER_SIDE = 32;
+
+function drawPlaceholder(canvas: HTMLCanvasElement | null, hash: string): void {
+  const context = canvas?.getContext("2d");
+  if (!context) return;
+  const image = context.createImageData(PLACEHOLDER_SIDE, PLACEHOLDER_SIDE);
+  try {
+    image.data.set(decode(hash, PLACEHOLDER_SIDE, PLACEHOLDER_SIDE));
+  } catch {
+    return; // a hash of another kind: the colour stays
+  }
+  context.putImageData(image, 0, 0);
+}
+
 /**
  * A user's picture, in the smallest file that was made for this size and screen; until it is loaded,
- * and without one, the initials on a colour of the user's own. Its place has its size from the start.
+ * its placeholder; without one, the initials on a colour of the user's own. Its place has its size
+ * from the start.
  */
 export function Avatar({
   profile, size = 48, shape = "round", alt = profile.display_name, loading = "eager", className = "",
 }: AvatarProps): ReactElement {
   const variants = avatarVariants(profile);
   const src = avatarUrl(profile, size, 1);
+  const placeholder = profile.avatar_placeholder;
   const [state, setState] = useState({ src: "", is: "loading" });
   const is = !variants.length ? "broken" : state.src === src ? state.is : "loading";
   const style = {
     "--ao-size": `${size}px`,
-    "--ao-hue": hue(profile.cognito_user_uuid ?? profile.display_name),
+    "--ao-hue": profile.default?.hue ?? hue(profile.cognito_user_uuid ?? profile.display_name),
   } as CSSProperties;
   return (
     <span className={`ao-avatar ao-${shape} ${className}`} data-state={is} style={style}>
-      {is !== "shown" && (
+      {is === "loading" && placeholder && (
+        <canvas
+          key={placeholder}
+          aria-hidden
+          width={PLACEHOLDER_SIDE}
+          height={PLACEHOLDER_SIDE}
+          ref={(canvas) => drawPlaceholder(canvas, placeholder)}
+        />
+      )}
+      {(is === "broken" || (is === "loading" && !placeholder)) && (
         <svg
           viewBox="0 0 100 100"
           {...(alt && is === "broken" ? { role: "img", "aria-label": alt } : { "aria-hidden": true })}
         >
-          <text x="50" y="50" dy=".35em" textAnchor="middle">{initials(profile.display_name)}</text>
+          <text x="50" y="50" dy=".35em" textAnchor="middle">
+            {profile.default?.initials ?? initials(profile.display_name)}
+          </text>
         </svg>
       )}
       {is !== "broken" && (

@@ -183,12 +183,12 @@ def test_an_avatar_that_was_cropped_says_how(call: Call, url: str) -> None:
 def test_a_profile_has_its_placeholder_and_its_default(call: Call, url: str) -> None:
     profile = call("GET", READ)[1]["profile"]
     assert profile["avatar_placeholder"] is None
-    assert profile["default"] == {"initials": "AL", "hue": 57}
+    assert profile["default"] == {"initials": "AL", "hue": 25}
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE users SET avatar_placeholder = %s", (BLURHASH,))
     changed = call("POST", UPDATE, body={"display_name": "李 小龍"})[1]
     assert changed["avatar_placeholder"] == BLURHASH
-    assert changed["default"] == {"initials": "李小", "hue": 57}
+    assert changed["default"] == {"initials": "李小", "hue": 25}
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE users SET display_name = ''")
     assert call("GET", READ)[1]["profile"]["default"]["initials"] == "A"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -45,9 +44,9 @@ def test_initials_are_two_characters_at_most_whatever_the_name() -> None:
         assert 1 <= displayed.length(initials(name)) <= 2, name
 
 
-def test_the_hue_is_the_users_own_and_as_the_contract_computes_it() -> None:
-    sub = "5e9f0a52-0000-4000-8000-0000000000ad"
-    assert hue(sub) == int(hashlib.sha256(sub.encode()).hexdigest()[:8], 16) % 360 == 57
+def test_the_hue_is_the_users_own_and_as_the_components_compute_it() -> None:
+    # front-end/react/test/initials.test.ts has the same
+    assert hue("1a654a52-5759-4f0c-8b4a-22d4ca502582") == 186
     hues = {hue(f"user-{number}") for number in range(2000)}
     assert len(hues) > 350
     assert (min(hues), max(hues)) >= (0, 0)
