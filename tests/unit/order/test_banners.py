@@ -65,7 +65,7 @@ class BannersToo(Order):
             return
         if self.banner and upload.number < self.banner.number:
             self.wrong = f"the banner goes back from {self.banner} to {upload}"
-        if upload.is_marker and b"the banner of all" not in stored.body:
+        if upload.is_marker and b"banner of all" not in stored.body:
             self.wrong = "a removed banner shows another picture than that of all"
         self.banner = upload
 
