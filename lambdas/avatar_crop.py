@@ -87,12 +87,20 @@ class Crop:
         """What tells this crop's version from the others of the same bytes."""
         return f"-{self.x << 40 | self.y << 20 | self.side:015x}"
 
-    def box(self, width: int, height: int) -> Box:
-        """Return the square's place in an upright picture, moved inside it where it juts out."""
-        side = max(1, round(min(width, height) * self.side / _WHOLE))
-        left = min(round(width * self.x / _WHOLE), width - side)
-        top = min(round(height * self.y / _WHOLE), height - side)
-        return left, top, left + side, top + side
+    def box(self, width: int, height: int, ratio: int = 1) -> Box:
+        """Return its place in an upright picture, moved inside it where it juts out.
+
+        Parameters
+        ----------
+        ratio
+            How many times as wide as high the box is.
+        """
+        part = self.side / _WHOLE
+        across = max(1, round(min(width, height * ratio) * part))
+        down = max(1, round(min(width / ratio, height) * part))
+        left = min(round(width * self.x / _WHOLE), width - across)
+        top = min(round(height * self.y / _WHOLE), height - down)
+        return left, top, left + across, top + down
 
 
 def version_of(etag: str, crop: Crop | None) -> str:

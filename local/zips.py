@@ -43,6 +43,7 @@ SHARED = (
     "http_api.py",
     "json_log.py",
     "limits.py",
+    "picture_kinds.py",
     "sigv4.py",
 )
 LAMBDAS = ROOT / "lambdas"

@@ -33,6 +33,15 @@ locals {
     ]
   ]))
 
+  # Likewise, such as 1500x500.jpg, in the order of their widths.
+  banner_variants = tolist(flatten([
+    for key in reverse(sort([for width in keys(local.banner_formats) : format("%04d", tonumber(width))])) : [
+      for extension in ["jpg", "webp", "avif"] : "${tonumber(key)}x${tonumber(key) / 3}.${extension}"
+      if contains(local.banner_formats[tostring(tonumber(key))], extension)
+    ]
+  ]))
+  banner_formats = coalesce(var.banner_variants, { "1500" = ["jpg"], "600" = ["webp"] })
+
   # SSM's ARNs have one slash between `parameter` and the name, whether that begins with one or not.
   database_url_parameter_arn = var.database == null ? null : join(":", [
     "arn", data.aws_partition.this.partition, "ssm", var.region, data.aws_caller_identity.this.account_id,
@@ -108,6 +117,7 @@ module "presign" {
   environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
+    BANNER_VARIANTS     = join(",", local.banner_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
   })
 
@@ -166,6 +176,7 @@ module "crop" {
   environment = merge(local.limits_environment, {
     UPLOADS_BUCKET_NAME = module.uploads.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
+    BANNER_VARIANTS     = join(",", local.banner_variants)
   })
 
   permissions = {
@@ -210,6 +221,7 @@ module "cleanup" {
     UPLOADS_BUCKET_NAME = module.uploads.name
     ASSETS_BUCKET_NAME  = module.assets.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
+    BANNER_VARIANTS     = join(",", local.banner_variants)
     QUEUE_URL           = module.image_pipeline.queue_url
     RESIZE_SECONDS      = var.resize.timeout
   }
@@ -255,6 +267,7 @@ module "resize" {
     UPLOADS_BUCKET_NAME = module.uploads.name
     ASSETS_BUCKET_NAME  = module.assets.name
     AVATAR_VARIANTS     = join(",", local.avatar_variants)
+    BANNER_VARIANTS     = join(",", local.banner_variants)
     MAX_UPLOAD_BYTES    = var.max_upload_bytes
     CLEANUP_QUEUE_URL   = module.image_pipeline.cleanup_queue_url
     },
@@ -296,6 +309,11 @@ module "resize" {
     SeeCurrentAvatar = {
       actions   = ["s3:GetObject"]
       resources = ["${module.assets.arn}/avatars/*"]
+    }
+    # What a removed banner shows.
+    SeeDefaultBanner = {
+      actions   = ["s3:GetObject"]
+      resources = ["${module.assets.arn}/banners/banner.jpg"]
     }
     # Without it S3 says "forbidden" for an avatar that isn't there yet.
     SeeMissingAvatar = {
@@ -424,6 +442,7 @@ module "profiles" {
     ASSETS_BUCKET_NAME     = module.assets.name
     ASSETS_URL             = local.assets_url
     AVATAR_VARIANTS        = join(",", local.avatar_variants)
+    BANNER_VARIANTS        = join(",", local.banner_variants)
     DATABASE_URL_PARAMETER = var.database.url_parameter_name
   }
 

@@ -137,6 +137,11 @@ output "avatar_variants" {
   value       = local.avatar_variants
 }
 
+output "banner_variants" {
+  description = "Names of the variants of each banner, such as 1500x500.jpg, largest first."
+  value       = local.banner_variants
+}
+
 output "max_upload_bytes" {
   description = "Largest upload in bytes."
   value       = var.max_upload_bytes

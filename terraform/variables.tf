@@ -291,6 +291,35 @@ variable "avatar_variants" {
   }
 }
 
+variable "banner_variants" {
+  description = "Variants of each banner: formats (jpg, webp, avif) by width in pixels; the height is a third of it. Each pair is one PUT per upload. Null for 1500x500.jpg and 600x200.webp."
+  type        = map(list(string))
+  default     = null
+
+  validation {
+    condition = var.banner_variants == null || alltrue([
+      for width in keys(coalesce(var.banner_variants, {})) :
+      can(regex("^[1-9][0-9]{1,3}$", width)) &&
+      try(tonumber(width) >= 48 && tonumber(width) <= 3000 && tonumber(width) % 3 == 0, false)
+    ])
+    error_message = "A banner variant's width is a whole number from 48 to 3000 that 3 divides, written like \"1500\" = [\"jpg\"]."
+  }
+
+  validation {
+    condition = var.banner_variants == null || alltrue([
+      for formats in values(coalesce(var.banner_variants, {})) :
+      length(formats) > 0 && length(distinct(formats)) == length(formats) &&
+      alltrue([for format in formats : contains(["jpg", "webp", "avif"], format)])
+    ])
+    error_message = "A banner variant's formats are jpg, webp and avif, at least one, none twice."
+  }
+
+  validation {
+    condition     = var.banner_variants == null || length(coalesce(var.banner_variants, {})) > 0
+    error_message = "Give at least one banner variant: front ends learn from it that an upload is done."
+  }
+}
+
 variable "avatar_sizes" {
   description = "Replaced by avatar_variants; accepted until version 0.3. Edge lengths in pixels, each made in each of avatar_formats."
   type        = list(number)

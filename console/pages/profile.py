@@ -20,7 +20,7 @@ from console.operations.avatars.takedown import Listing
 from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
-from console.operations.uploads import profiles, refusals
+from console.operations.uploads import names, profiles, refusals
 from console.operations.uploads.profiles import Profile
 from console.operations.uploads.test_users import SignIn
 
@@ -97,7 +97,8 @@ def _page(here: Deployment, profile: Profile) -> str:
     )
     nothing = '<div class="activity"><small>No activity yet.</small></div>'
     return (
-        f'<img class="banner" src="{escape(profiles.banner_url(here))}" alt="Banner">'
+        f'<img class="banner" src="{escape(profile.banner_url)}" '
+        f'alt="Banner of {escape(profile.handle)}">'
         f'<div class="who"><img src="{escape(profile.avatar_url)}" '
         f'alt="Avatar of {escape(profile.handle)}">'
         f'<div><div class="name">{escape(profile.display_name)}</div>'
@@ -252,8 +253,8 @@ def _account_of(_here: Deployment, handle: str, ended: int) -> Account:
 
 
 @session.cached(10)
-def _stored(_here: Deployment, sub: str, ended: int) -> Listing:
-    return takedown.list_stored(_here, sub)
+def _stored(_here: Deployment, sub: str, ended: int) -> tuple[Listing, ...]:
+    return tuple(takedown.list_stored(_here, name) for name in names.of_user(sub))
 
 
 @session.cached(10)
@@ -335,7 +336,7 @@ def _erase(here: Deployment, whose: Account, held: datetime | None) -> None:
         if held:
             widgets.empty("What is held is not erased. Release the hold first.")
             return
-        listing = _stored(here, whose.sub, session.jobs().ended(KIND)).value
+        listings = _stored(here, whose.sub, session.jobs().ended(KIND)).value
         caches = st.checkbox(
             "Drop what the CDN holds at once", value=True, help="Else it does within a day."
         )
@@ -344,7 +345,7 @@ def _erase(here: Deployment, whose: Account, held: datetime | None) -> None:
             "Erase the account",
             KIND,
             lambda on: erasure.Erase(
-                on, here, whose, listing, drops_caches=caches, keeps_user=not user
+                on, here, whose, listings, drops_caches=caches, keeps_user=not user
             ),
             key="erase an account",
             type="primary",

@@ -16,13 +16,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from botocore.exceptions import ClientError
+
+import picture_kinds
+from picture_kinds import Kind
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -43,7 +46,7 @@ class Leftovers:
     queue_url
         The queue of uploads.
     variants
-        What is made of each upload, such as ``512.jpg``.
+        What is made of each upload of a kind, such as ``512.jpg``.
     resize_seconds
         After which a worker of `resize` is stopped.
     """
@@ -56,7 +59,7 @@ class Leftovers:
         assets_bucket: str,
         uploads_bucket: str,
         queue_url: str,
-        variants: frozenset[str],
+        variants: Mapping[Kind, frozenset[str]],
         resize_seconds: int,
     ) -> None:
         self._s3 = s3
@@ -104,7 +107,11 @@ class Leftovers:
                 and last_modified < settled
             ]
         self._delete(sorted(set(old)))
-        missing = bool(version) and not self._variants <= here and "version-id" in shown
+        missing = (
+            bool(version)
+            and not self._variants[picture_kinds.of(name)] <= here
+            and "version-id" in shown
+        )
         if missing:
             self._make_again(shown)
         return {"version": version, "deleted": len(set(old)), "made_again": missing}

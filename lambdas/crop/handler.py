@@ -18,12 +18,14 @@ import avatar_variants
 import env_settings
 import http_api
 import json_log
+import picture_kinds
 from avatar_crop import Crop, etag_of, version_of
 from limits import Limits
+from picture_kinds import AVATAR, BANNER, Kind
 
 LOG = json_log.logger("crop")
 LIMITS = Limits.from_environment(LOG, seconds=1)  # a user waits
-_VARIANTS = tuple(map(str, avatar_variants.from_environment()))
+_VARIANTS = {kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)}
 _BUCKET = env_settings.text("UPLOADS_BUCKET_NAME")
 _s3 = boto3.client(
     "s3",
@@ -50,13 +52,15 @@ class CropRequestError(Exception):
 @json_log.with_request_id
 def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
     """Answer 202 with the version that is being made, or with what to do instead."""
-    key = http_api.caller(event)
-    if key is None:
+    user = http_api.caller(event)
+    if user is None:
         LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
         return http_api.refusal(401, "unauthorized", "Sign in first.")
+    key = user
     try:
-        crop, wanted = _read(event)
-        if LIMITS and (refusal := LIMITS.look(key)):
+        kind, crop, wanted = _read(event)
+        key = kind.folder + user
+        if LIMITS and (refusal := LIMITS.look(user)):
             if refusal.retry_after is None:
                 raise _error(403, "locked", _LOCKED)
             sentence = _TOO_MANY.format(math.ceil(refusal.retry_after / 60))
@@ -69,22 +73,23 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         return refused.answer
     fields = {"key": key, "version": version, "version_id": version_id}
     LOG.info("cropped", extra={"fields": fields})
-    return http_api.answer(202, fields | {"variants": _VARIANTS})
+    return http_api.answer(202, fields | {"variants": _VARIANTS[kind]})
 
 
-def _read(event: dict[str, Any]) -> tuple[Crop, str | None]:
-    """Return the crop, and the version of the picture for which it was chosen, if it says."""
+def _read(event: dict[str, Any]) -> tuple[Kind, Crop, str | None]:
+    """Return the kind, the crop, and for which version it was chosen, if the request says."""
     try:
         body = http_api.json_object(
             event.get("body") or "", event.get("isBase64Encoded") is True, _EXAMPLE
         )
+        kind = picture_kinds.from_request(body.get("kind"))
         crop = Crop.from_request(body.get("crop"))
         version = body.get("version")
         if not isinstance(version, str | None):
             raise ValueError("version must be the text that the PUT's ETag or an answer gave.")
     except ValueError as error:
         raise _error(400, "invalid_request", str(error)) from error
-    return crop, version
+    return kind, crop, version
 
 
 def _copy(key: str, crop: Crop, wanted: str | None) -> tuple[str, str | None]:

@@ -28,19 +28,20 @@ _LOCKED = "This account may not send pictures. Ask the operators of this service
 def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
     """Answer with the URL, or with an error that says what to send instead."""
     try:
-        key = _caller(event)
+        user = _caller(event)
         request = upload_request.read(
             event.get("body"), event.get("isBase64Encoded") is True, SETTINGS.max_upload_bytes
         )
     except upload_request.RequestError as error:
         LOG.info("refused", extra={"fields": {"code": error.error["code"]}})
         return http_api.answer(error.status, {"error": error.error})
-    if LIMITS and (refusal := LIMITS.look(key)):
-        LOG.info("refused", extra={"fields": {"key": key, "code": refusal.code}})
+    if LIMITS and (refusal := LIMITS.look(user)):
+        LOG.info("refused", extra={"fields": {"key": user, "code": refusal.code}})
         if refusal.retry_after is None:
             return http_api.refusal(403, "locked", _LOCKED)
         sentence = _TOO_MANY.format(math.ceil(refusal.retry_after / 60))
         return http_api.later(429, "too_many_uploads", sentence, refusal.retry_after)
+    key = request.kind.folder + user
     crop = {f"x-amz-meta-{avatar_crop.METADATA}": str(request.crop)} if request.crop else {}
     url = presign_put(
         SETTINGS.bucket_url,
@@ -61,7 +62,7 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
             "headers": {"Content-Type": request.content_type, **crop},
             "key": key,
             "expires_in": EXPIRES_IN,
-            "variants": SETTINGS.variants,
+            "variants": SETTINGS.variants[request.kind],
             "version_suffix": request.crop.suffix if request.crop else "",
         },
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import avatar_variants
 import env_settings
+from picture_kinds import AVATAR, BANNER, Kind
 from sigv4 import Credentials
 
 # Amazon's partitions whose S3 is not under amazonaws.com are left out.
@@ -25,13 +27,13 @@ class Settings:
     max_upload_bytes
         The largest picture a URL is given for.
     variants
-        What `resize` makes of each upload, such as ``512.jpg``.
+        What `resize` makes of each upload of a kind, such as ``512.jpg``.
     """
 
     bucket_url: str
     region: str
     max_upload_bytes: int
-    variants: tuple[str, ...]
+    variants: Mapping[Kind, tuple[str, ...]]
     credentials: Credentials
 
 
@@ -48,7 +50,9 @@ def from_environment() -> Settings:
         bucket_url=_bucket_url(region),
         region=region,
         max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, 32 * 2**20),
-        variants=tuple(map(str, avatar_variants.from_environment())),
+        variants={
+            kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)
+        },
         credentials=Credentials.from_environment(),
     )
 

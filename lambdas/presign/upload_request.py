@@ -1,11 +1,14 @@
-"""What the browser asks for: a picture's extension or media type, its size, and its crop."""
+"""What the browser asks for: a picture's kind, extension or media type, size, and crop."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import http_api
+import picture_kinds
 from avatar_crop import Crop
+from picture_kinds import Kind
 
 CONTENT_TYPES = {
     **dict.fromkeys(
@@ -82,15 +85,16 @@ class RequestError(Exception):
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """A picture that may be uploaded: its content type, its length in bytes, and its crop."""
+    """A picture that may be uploaded: content type, length in bytes, crop, and kind."""
 
     content_type: str
     size: int
     crop: Crop | None
+    kind: Kind
 
 
 def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
-    """Read and check a request's body; members other than the four are ignored.
+    """Read and check a request's body; members other than the five are ignored.
 
     Raises
     ------
@@ -114,12 +118,19 @@ def read(body: str | None, is_base64: bool, max_bytes: int) -> UploadRequest:
             "Scale it down, or save it in a lower quality.",
             max_size=max_bytes,
         )
-    return UploadRequest(content_type, size, _crop(members.get("crop")))
+    return UploadRequest(content_type, size, _crop(members.get("crop")), _kind(members))
 
 
 def _crop(value: object) -> Crop | None:
     try:
         return None if value is None else Crop.from_request(value)
+    except ValueError as error:
+        raise _invalid(str(error)) from error
+
+
+def _kind(members: dict[str, Any]) -> Kind:
+    try:
+        return picture_kinds.from_request(members.get("kind"))
     except ValueError as error:
         raise _invalid(str(error)) from error
 

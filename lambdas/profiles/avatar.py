@@ -1,4 +1,4 @@
-"""Record in ``users`` which upload a user's avatar shows, and what stands for it meanwhile."""
+"""Record in ``users`` which uploads a user's avatar and banner show, and what stands for them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+import picture_kinds
+from picture_kinds import AVATAR, BANNER
 from profiles.database import Connection
 
-_KEY = re.compile(r"avatars/([^/\0]+)\.jpg")
+_KEY = re.compile(rf"avatars/((?:{BANNER.folder})?[^/\0]+)\.jpg")
 # An ETag without its quotes, a crop
 _VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?(-[0-9a-f]{15})?")
 # A BlurHash of 4 x 3 components
@@ -41,37 +43,43 @@ class Shown:
         return cls(version, placeholder if _PLACEHOLDER.fullmatch(placeholder) else None)
 
 
-#: Returns what the avatar of this name shows now.
+# Each kind has columns of its own.
+_STATEMENTS = {
+    kind: (
+        f"SELECT {kind.name}_version AS version, {kind.name}_placeholder AS placeholder FROM users"  # noqa: S608  # nosec B608
+        " WHERE cognito_user_id = %s FOR UPDATE",
+        f"UPDATE users SET {kind.name}_version = %s, {kind.name}_placeholder = %s"  # noqa: S608  # nosec B608
+        " WHERE cognito_user_id = %s",
+    )
+    for kind in (AVATAR, BANNER)
+}
+
+#: Returns what the avatar or banner of this name shows now.
 CurrentlyShown = Callable[[str], Shown]
 
 
 def names(message: str) -> Iterator[str]:
-    """Yield the avatars' names in an SNS message that S3 sent; none in S3's test event."""
+    """Yield what an SNS message that S3 sent is about, as names; none in S3's test event."""
     for record in json.loads(message).get("Records", []):
         if match := _KEY.fullmatch(unquote_plus(record["s3"]["object"]["key"])):
             yield match[1]
 
 
 def record(connection: Connection, name: str, current: CurrentlyShown) -> str | None:
-    """Record what the avatar `name` shows now, and return its version.
+    """Record what the avatar or banner `name` shows now, and return its version.
 
     Messages come late, twice, and in any order; so none is believed. The row is locked first and
     S3 asked inside the lock: whichever message comes last reads the newest state, and two at once
     can't overtake each other. A name without a user is none of ours.
     """
+    kind = picture_kinds.of(name)
+    read, write = _STATEMENTS[kind]
+    sub = name.removeprefix(kind.folder)
     with connection.transaction():
-        row = connection.execute(
-            "SELECT avatar_version AS version, avatar_placeholder AS placeholder FROM users"
-            " WHERE cognito_user_id = %s FOR UPDATE",
-            (name,),
-        ).fetchone()
+        row = connection.execute(read, (sub,)).fetchone()
         if row is None:
             return None
         shown = current(name)
         if shown != Shown(**row):
-            connection.execute(
-                "UPDATE users SET avatar_version = %s, avatar_placeholder = %s"
-                " WHERE cognito_user_id = %s",
-                (shown.version, shown.placeholder, name),
-            )
+            connection.execute(write, (shown.version, shown.placeholder, sub))
     return shown.version

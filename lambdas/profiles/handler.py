@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 import avatar_variants
 import env_settings
 from json_log import LambdaContext, logger, with_request_id
+from picture_kinds import AVATAR, BANNER
 from profiles import avatar, database, profile
 from profiles.errors import ApiError
 
@@ -64,20 +65,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
 
 def _work(event: dict[str, Any]) -> Callable[[database.Connection], dict[str, Any]]:
     """Return what the request asks of the database."""
-    avatars = profile.Avatars(
+    pictures = profile.Pictures(
         env_settings.text("ASSETS_URL", pattern=r"https?://\S+[^/\s]"),
-        tuple(map(str, avatar_variants.from_environment())),
+        {kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)},
     )
     match event["routeKey"]:
         case "GET /api/activities/{handle}":
             handle = _handle(event)
             cursor = (event.get("queryStringParameters") or {}).get("cursor")
             after = profile.After.decode(cursor) if cursor is not None else None
-            return lambda c: profile.read(c, handle, avatars, after)
+            return lambda c: profile.read(c, handle, pictures, after)
         case "POST /api/profile/update":
             sub = event["requestContext"]["authorizer"]["lambda"]["sub"]
             change = profile.change(_json(event))
-            return lambda c: profile.update(c, sub, change, avatars)
+            return lambda c: profile.update(c, sub, change, pictures)
     raise ApiError(404, "not_found", "There is no such address.")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from avatar_crop import Crop
+from avatar_variants import POINTERS
+from picture_kinds import AVATAR, BANNER, Kind
 from profiles import default_avatar, displayed
 from profiles.database import Connection
 from profiles.errors import ApiError
@@ -30,7 +33,7 @@ _PROFILE = """
     coalesce(u.activities_count + (SELECT coalesce(sum(c.change), 0)::bigint
                                    FROM public.activity_changes c WHERE c.user_uuid = u.uuid),
              (SELECT count(*) FROM public.activities a WHERE a.user_uuid = u.uuid)) AS cruds_count,
-    u.avatar_version, u.avatar_placeholder
+    u.avatar_version, u.avatar_placeholder, u.banner_version, u.banner_placeholder
 """
 
 
@@ -69,19 +72,19 @@ _UPDATE = f"""
 
 
 @dataclass(frozen=True)
-class Avatars:
-    """Where avatars are served.
+class Pictures:
+    """Where avatars and banners are served.
 
     Attributes
     ----------
     assets_url
         Without a trailing slash.
     variants
-        What is made of each upload, such as ``512.jpg``, the largest first.
+        What is made of each upload of a kind, such as ``512.jpg``, the largest first.
     """
 
     assets_url: str
-    variants: tuple[str, ...]
+    variants: Mapping[Kind, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class After:
 
 
 def read(
-    connection: Connection, handle: str, avatars: Avatars, after: After | None = None
+    connection: Connection, handle: str, pictures: Pictures, after: After | None = None
 ) -> dict[str, Any]:
     """Return the profile of `handle` and a page of its activities, newest first, by one query.
 
@@ -136,8 +139,8 @@ def read(
     ----------
     handle
         With or without a leading ``@``.
-    avatars
-        Where avatars are served.
+    pictures
+        Where avatars and banners are served.
     after
         Where the page begins; at the newest one if None.
 
@@ -165,7 +168,7 @@ def read(
     shown = activities[:MAX_ACTIVITIES]
     more = len(activities) > len(shown)
     return {
-        "profile": _profile(row, avatars),
+        "profile": _profile(row, pictures),
         "activities": shown,
         "next_cursor": After(shown[-1]["created_at"], shown[-1]["uuid"]).encode() if more else None,
     }
@@ -193,7 +196,7 @@ def change(body: dict[str, Any]) -> Change:
     return Change(name, None if bio is None else _text("bio", bio, MAX_BIO))
 
 
-def update(connection: Connection, sub: str, change: Change, avatars: Avatars) -> dict[str, Any]:
+def update(connection: Connection, sub: str, change: Change, pictures: Pictures) -> dict[str, Any]:
     """Change the profile of the user `sub` and return it.
 
     Raises
@@ -204,7 +207,7 @@ def update(connection: Connection, sub: str, change: Change, avatars: Avatars) -
     row = connection.execute(_UPDATE, (change.display_name, change.bio, sub)).fetchone()
     if row is None:
         raise ApiError(404, "not_found", "Your account has no profile yet.")
-    return _profile(row, avatars)
+    return _profile(row, pictures)
 
 
 def _unstorable(text: str) -> bool:
@@ -232,26 +235,36 @@ def _text(field: str, value: object, limit: int) -> str:
     return value
 
 
-def _profile(row: dict[str, Any], avatars: Avatars) -> dict[str, Any]:
+def _profile(row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
     """Turn a row into the API's profile.
 
-    A variant's address changes with each upload, so a new avatar shows at once, whatever caches
-    still hold. Without a version, the stable address also answers for a missing avatar.
+    A variant's address changes with each upload, so a new picture shows at once, whatever caches
+    still hold. Without a version, the stable address also answers for a missing avatar; in the
+    place of a missing banner there is the one that all have.
     """
-    sub, version = row["cognito_user_uuid"], row.pop("avatar_version")
-    folder = f"{avatars.assets_url}/variants/{sub}/{version}"
-    urls = {name: f"{folder}/{name}" for name in avatars.variants} if version else {}
-    shown = urls.get("512.jpg") or next(
-        iter(urls.values()), f"{avatars.assets_url}/avatars/{sub}.jpg"
-    )
-    crop = Crop.from_version(version or "")
+    sub = row["cognito_user_uuid"]
+    versions = {kind: row.pop(f"{kind.name}_version") for kind in (AVATAR, BANNER)}
     return {
         **row,
-        "avatar_url": shown,
-        "avatar_variants": urls,
-        "avatar_crop": crop and crop.parts,
+        **_picture(AVATAR, sub, versions[AVATAR], pictures),
+        **_picture(BANNER, sub, versions[BANNER], pictures),
         "default": {
             "initials": default_avatar.initials(row["display_name"] or "", row["handle"] or ""),
             "hue": default_avatar.hue(sub),
         },
+    }
+
+
+def _picture(kind: Kind, sub: str, version: str | None, pictures: Pictures) -> dict[str, Any]:
+    """Return what the profile says of one picture, by names that begin with its kind."""
+    name = kind.folder + sub
+    folder = f"{pictures.assets_url}/variants/{name}/{version}"
+    urls = {each: f"{folder}/{each}" for each in pictures.variants[kind]} if version else {}
+    default = "banners/banner.jpg" if kind == BANNER else f"avatars/{name}.jpg"
+    crop = Crop.from_version(version or "")
+    return {
+        f"{kind.name}_url": urls.get(str(POINTERS[kind]))
+        or next(iter(urls.values()), f"{pictures.assets_url}/{default}"),
+        f"{kind.name}_variants": urls,
+        f"{kind.name}_crop": crop and crop.parts,
     }

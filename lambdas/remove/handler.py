@@ -1,4 +1,4 @@
-"""Remove the caller's avatar (API Gateway, payload 2.0).
+"""Remove the caller's avatar or banner (API Gateway, payload 2.0).
 
 A delete marker is put on the original. S3 announces it on the queue of uploads, by which `resize`
 orders the removal with them.
@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import env_settings
 import http_api
 import json_log
+import picture_kinds
 from limits import Limits
 
 LOG = json_log.logger("remove")
@@ -31,11 +32,16 @@ _s3 = boto3.client(
 @json_log.with_request_id
 def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str, Any]:
     """Answer 202: what is done now is in S3, the rest follows as with an upload."""
-    key = http_api.caller(event)
-    if key is None:
+    user = http_api.caller(event)
+    if user is None:
         LOG.error("no_caller", extra={"fields": {"remedy": "put the authorizer on this route"}})
         return http_api.refusal(401, "unauthorized", "Sign in first.")
-    if LIMITS and (refusal := LIMITS.count_removal(key, event["requestContext"]["requestId"])):
+    try:
+        kind = picture_kinds.from_request((event.get("queryStringParameters") or {}).get("kind"))
+    except ValueError as error:
+        return http_api.refusal(400, "invalid_request", str(error))
+    key = kind.folder + user
+    if LIMITS and (refusal := LIMITS.count_removal(user, event["requestContext"]["requestId"])):
         LOG.info("refused", extra={"fields": {"key": key, "code": refusal.code}})
         seconds = refusal.retry_after or 1
         sentence = _TOO_MANY.format(math.ceil(seconds / 60))

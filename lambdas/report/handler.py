@@ -21,8 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 import env_settings
 import http_api
 import json_log
+import picture_kinds
 from dynamodb import ConditionFailedError, Table, TableError
 from limits import Limits
+from picture_kinds import Kind
 
 REASONS = ("nudity", "violence", "hate", "harassment", "impersonation", "copyright", "other")
 MOST_CHARACTERS = 500
@@ -58,7 +60,8 @@ def handler(event: dict[str, Any], _context: json_log.LambdaContext) -> dict[str
         return http_api.refusal(401, "unauthorized", "Sign in first.")
     try:
         reported = _reported(event)
-        report, version = _read(event)
+        report, version, kind = _read(event)
+        reported = kind.folder + reported
     except ReportError as error:
         return http_api.refusal(400, "invalid_request", str(error))
     if LIMITS and (refusal := LIMITS.count_report(reporter, _PER_DAY)):
@@ -89,8 +92,8 @@ def _reported(event: dict[str, Any]) -> str:
     return sub
 
 
-def _read(event: dict[str, Any]) -> tuple[dict[str, str], str]:
-    """Return reason and text, and the version that was seen, "" for whichever is shown."""
+def _read(event: dict[str, Any]) -> tuple[dict[str, str], str, Kind]:
+    """Return reason and text, the version that was seen, "" for any, and the picture's kind."""
     body = event.get("body") or ""
     if len(body) > _MOST_BODY:
         raise ReportError(f"The body may have {_MOST_BODY} characters.")
@@ -109,9 +112,13 @@ def _read(event: dict[str, Any]) -> tuple[dict[str, str], str]:
         raise ReportError(f"`text` is a text of at most {MOST_CHARACTERS} characters.")
     if not isinstance(version, str) or len(version) > 128:
         raise ReportError("`version` is the version in the address of the picture.")
+    try:
+        kind = picture_kinds.from_request(said.get("kind"))
+    except ValueError as error:
+        raise ReportError(str(error)) from error
     # what can't be shown, or turns a line around, is no part of a reason
     text = "".join(sign if sign.isprintable() else " " for sign in text).strip()
-    return {"reason": said["reason"], "text": text}, version
+    return {"reason": said["reason"], "text": text}, version, kind
 
 
 def _record(reporter: str, name: str, report: dict[str, str], version: str) -> bool:

@@ -47,7 +47,7 @@ _FAINT = 7
 """Opacity out of 255 that can't be seen."""
 
 
-def decode(header: Header, side: int, short: int | None = None) -> tuple[Image.Image, Box]:
+def decode(header: Header, side: int, short: float) -> tuple[Image.Image, Box]:
     """Decode the picture (of an animation, the first frame that shows something).
 
     Parameters
@@ -55,10 +55,10 @@ def decode(header: Header, side: int, short: int | None = None) -> tuple[Image.I
     header : Header
         From `resize.header.read_header`.
     side : int
-        Side of the largest avatar, in pixels: a JPEG is decoded at 1/2, 1/4 or 1/8 if enough
-        is left for it.
-    short : int, optional
-        Side of what is shown of the picture, in pixels; its shorter one if None.
+        Shorter side of the largest variant, in pixels: a JPEG is decoded at 1/2, 1/4 or 1/8 if
+        enough is left for it.
+    short : float
+        Shorter side of what is shown of the picture, in pixels.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def decode(header: Header, side: int, short: int | None = None) -> tuple[Image.I
         small = header.width * header.height <= _KEPT_PIXELS
         _keep_freed_memory(small and header.kind in ("PNG", "GIF", "WEBP"))
         if header.kind == "JPEG":
-            return _jpeg(header, side, short or min(header.width, header.height))
+            return _jpeg(header, side, short)
         picture = _DECODERS[header.kind](header)
     except (AvatarRejected, MemoryError, ImportError):
         raise
@@ -88,7 +88,7 @@ def decode(header: Header, side: int, short: int | None = None) -> tuple[Image.I
     return picture, (0, 0, picture.width, picture.height)
 
 
-def _jpeg(header: Header, side: int, short: int) -> tuple[Image.Image, Box]:
+def _jpeg(header: Header, side: int, short: float) -> tuple[Image.Image, Box]:
     scale = next((scale for scale, least in _SHRINK.items() if short >= side * least), 1)
     parts = header.parts
     if header.is_progressive and header.is_ycc and scale >= 4:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+import picture_kinds
+from picture_kinds import Kind
+
 _MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 960
-"""S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/2048.webp`` up to 58 more than the name."""
-_OTHER_BYTES = 58 - 38
+"""S3's keys have 1,024 bytes, ``variants/<name>/<ETag>/3000x1000.webp`` 63 more than the name."""
+_OTHER_BYTES = 63 - 38
 """Of these, what isn't the ETag of an upload in 10,000 parts."""
 
 
@@ -55,6 +58,11 @@ class Upload:
         stem, dot, _ = filename.rpartition(".")
         base = stem if dot and stem else filename
         return folder + slash + base if base else ""
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is an avatar or a banner: its folder says so."""
+        return picture_kinds.of(self.name)
 
     @property
     def is_reserved(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,9 @@ from botocore.config import Config
 import avatar_variants
 import env_settings
 import json_log
-from avatar_variants import FORMATS, Variant
+from avatar_variants import FORMATS, POINTERS, Variant
 from limits import Limits, Refusal
+from picture_kinds import AVATAR, BANNER, Kind
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, placeholder, render
@@ -26,9 +28,6 @@ from resize.leftovers import Leftovers
 from resize.moderation import APPROVED, HELD, REFUSED, Moderation
 from resize.rejection import UploadHeld
 from resize.store import Original, Pointer, StaleUploadError, Store
-
-POINTER = Variant(512, "jpg")
-"""What the stable avatar is, whichever variants are made."""
 
 CALL_ATTEMPTS = 3
 READ_SECONDS = 3
@@ -43,7 +42,7 @@ class Settings:
     """The function's settings, checked."""
 
     assets_bucket: str
-    variants: tuple[Variant, ...]
+    variants: Mapping[Kind, tuple[Variant, ...]]
     max_upload_bytes: int
     cleanup_queue_url: str
 
@@ -52,7 +51,7 @@ class Settings:
         """Read the settings; an error names the variable at fault."""
         return cls(
             assets_bucket=env_settings.text("ASSETS_BUCKET_NAME"),
-            variants=avatar_variants.from_environment(),
+            variants={kind: avatar_variants.of_kind(kind) for kind in (AVATAR, BANNER)},
             max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, MAX_BYTES),
             cleanup_queue_url=env_settings.text("CLEANUP_QUEUE_URL", pattern=r"https?://\S+"),
         )
@@ -62,7 +61,7 @@ settings = Settings.from_environment()
 if avatar_variants.is_old():
     log.warning(
         "AVATAR_SIZES and AVATAR_FORMATS go with the next version",
-        extra={"fields": {"AVATAR_VARIANTS": ",".join(map(str, settings.variants))}},
+        extra={"fields": {"AVATAR_VARIANTS": ",".join(map(str, settings.variants[AVATAR]))}},
     )
 config = Config(
     retries={"mode": "standard", "total_max_attempts": CALL_ATTEMPTS},
@@ -146,12 +145,13 @@ def _count(upload: Upload) -> Refusal | None:
     """Count a user's upload; what operators send, or queue again, is not counted."""
     if limits is None or upload.removes:
         return None
-    if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", upload.key):
+    user = upload.key.removeprefix(upload.kind.folder)
+    if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", user):
         return None
     if upload.event_time is None:
-        return limits.look_for_erasure(upload.key)
+        return limits.look_for_erasure(user)
     at = datetime.fromisoformat(upload.event_time).timestamp()
-    return limits.count(upload.key, f"{upload.version_id} {upload.sequencer}", at)
+    return limits.count(user, f"{upload.version_id} {upload.sequencer}", at)
 
 
 def _decided(upload: Upload, original: Original, pointer: Pointer | None) -> str:
@@ -194,7 +194,7 @@ def _allowed(state: str) -> str:
 
 
 def process(upload: Upload) -> None:
-    """Turn one upload into an avatar, record why it can't be one, or remove the avatar.
+    """Turn one upload into an avatar or banner, record why it can't be one, or remove it.
 
     What is no longer shown is left to `cleanup`, which is told so after each of its pictures has
     been replaced, and again where that might not have been done: a message that comes again.
@@ -234,7 +234,8 @@ def process(upload: Upload) -> None:
         return say(said, since_upload_ms=_milliseconds_since(upload.event_time))
     facts |= {"version": original.version, "bytes": original.size}
     # the avatar's own picture first: the others are made while it is being written
-    variants = sorted({POINTER, *settings.variants}, key=lambda each: each != POINTER)
+    wanted, stable = settings.variants[upload.kind], POINTERS[upload.kind]
+    variants = sorted({stable, *wanted}, key=lambda each: each != stable)
     picture = b""
     refusal = counted.result()
     if refusal and refusal.code == "erased":
@@ -253,10 +254,10 @@ def process(upload: Upload) -> None:
         rendering = time.monotonic()
         with store.variants(upload.name, original.version) as write:
             for variant, rendered in render(original.data, variants, original.crop):
-                if variant == POINTER:
+                if variant == stable:
                     picture = rendered
                     state = state or _judged(upload, original, picture)
-                if variant in settings.variants:
+                if variant in wanted:
                     write(str(variant), FORMATS[variant.format], rendered)
             blurred = placeholder(picture)
             facts["render_ms"] = round((time.monotonic() - rendering) * 1000)
@@ -276,7 +277,7 @@ def process(upload: Upload) -> None:
     facts |= {
         "uploaded": original.uploaded.isoformat(),
         "since_upload_ms": _milliseconds_since(upload.event_time),
-        "variants": len(settings.variants),
+        "variants": len(wanted),
     }
     if not is_first or state == APPROVED:  # its record says that it is held
         leftovers.announce(upload.name)

@@ -1,4 +1,4 @@
-"""Turn the bytes that a user sent into square avatars, or say why that can't be done."""
+"""Turn the bytes that a user sent into avatars or banners, or say why that can't be done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resize.colour import on_ground, to_srgb
 from resize.decode import Box, decode, is_visible
 from resize.header import Header, read_header
 from resize.rejection import REJECTIONS, AvatarRejected
-from resize.resample import resized
+from resize.resample import Size, resized
 
 __all__ = ["REJECTIONS", "AvatarRejected", "placeholder", "render", "render_avatar"]
 
@@ -63,8 +63,8 @@ def render(
 ) -> Iterator[tuple[Variant, bytes]]:
     """Render variants one after the other from one decode, in the order in which they are given.
 
-    The picture is turned upright, cropped to its user's choice or its central square, converted
-    to sRGB and freed of metadata. Transparency is kept, and flattened in JPEG: on white, or on a
+    The picture is turned upright, cropped to its user's choice or its centre, converted to sRGB
+    and freed of metadata. Transparency is kept, and flattened in JPEG: on white, or on a
     dark grey if white would hide the picture.
 
     Parameters
@@ -72,9 +72,9 @@ def render(
     data : bytes
         A JPEG, PNG, WebP, GIF or AVIF file, from anyone.
     variants : collection of Variant
-        At least one.
+        At least one, all of one shape.
     crop : Crop, optional
-        What is shown of it; the central square if None.
+        What is shown of it; as much of its centre as has the variants' shape if None.
 
     Yields
     ------
@@ -86,16 +86,16 @@ def render(
     AvatarRejected
         Before the first variant, if the bytes aren't a picture that is accepted.
     """
-    largest = max(variant.size for variant in variants)
-    squares = {largest: _square(data, largest, crop)}
+    largest = max(variants, key=lambda variant: variant.size)
+    pictures = {largest.size: _shown(data, largest, crop)}
     for variant in variants:
-        square = squares.get(variant.size)
-        if square is None:
-            larger = squares[min(size for size in squares if size > variant.size)]
-            square = squares[variant.size] = larger.resize(
-                (variant.size, variant.size), Image.Resampling.LANCZOS, reducing_gap=2
+        picture = pictures.get(variant.size)
+        if picture is None:
+            larger = pictures[min(size for size in pictures if size > variant.size)]
+            picture = pictures[variant.size] = larger.resize(
+                (variant.size, variant.height), Image.Resampling.LANCZOS, reducing_gap=2
             )
-        yield variant, _saved(square, variant.format)
+        yield variant, _saved(picture, variant.format)
 
 
 def placeholder(avatar: bytes) -> str:
@@ -111,54 +111,62 @@ def placeholder(avatar: bytes) -> str:
         return blurhash_encode(picture, 4, 3)
 
 
-def _saved(square: Image.Image, name: str) -> bytes:
+def _saved(picture: Image.Image, name: str) -> bytes:
     codec, options = _SAVE[name]
     if name == "jpg":
-        square = on_ground(square)
-    elif square.mode == "YCbCr":
-        square = square.convert("RGB")
+        picture = on_ground(picture)
+    elif picture.mode == "YCbCr":
+        picture = picture.convert("RGB")
     file = io.BytesIO()
-    square.save(file, codec, **options)
+    picture.save(file, codec, **options)
     return file.getvalue()
 
 
-def _square(data: bytes, side: int, crop: Crop | None) -> Image.Image:
-    """Return the chosen square, upright and in sRGB, though in YCbCr if it came in that."""
+def _shown(data: bytes, variant: Variant, crop: Crop | None) -> Image.Image:
+    """Return what is shown, upright and in sRGB, though in YCbCr if it came in that."""
     header = read_header(data)
-    chosen = _as_stored(crop, header) if crop else None
-    picture, shown = decode(header, side, chosen[2] - chosen[0] if chosen else None)
-    box: Box = _scaled(chosen, header, shown) if chosen else _centre(shown)
-    short = box[2] - box[0]
+    turns = header.orientation >= 5
+    size = (variant.height, variant.size) if turns else (variant.size, variant.height)
+    chosen = _as_stored(crop, header, variant.ratio) if crop else None
+    whole: Box = (0, 0, header.width, header.height)
+    picture, shown = decode(header, min(size), min(_sides(chosen or _centre(whole, size))))
+    box = _scaled(chosen, header, shown) if chosen else _centre(shown, size)
+    width, height = _sides(box)
     # or conversions would take memory for what isn't shown, and what is beside a crop shine in
-    if chosen or max(shown[2], shown[3]) > 2 * short:
+    if chosen or shown[2] * shown[3] > 2 * width * height:
         picture = picture.crop((int(box[0]), int(box[1]), ceil(box[2]), ceil(box[3])))
         left, top = box[0] % 1, box[1] % 1
-        box = (left, top, left + short, top + short)
-    square = resized(picture, side, box)
+        box = (left, top, left + width, top + height)
+    part = resized(picture, size, box)
     del picture
-    if not is_visible(square):
+    if not is_visible(part):
         raise AvatarRejected("nothing_visible")
-    if square.mode != "YCbCr" or header.profile:
-        square = to_srgb(square, header.profile, header.hdr)
-    square.info.clear()  # or an ICC profile would be saved
+    if part.mode != "YCbCr" or header.profile:
+        part = to_srgb(part, header.profile, header.hdr)
+    part.info.clear()  # or an ICC profile would be saved
     turn = _UPRIGHT.get(header.orientation)
-    return square if turn is None else square.transpose(turn)
+    return part if turn is None else part.transpose(turn)
 
 
-def _centre(box: Box) -> Box:
-    """Return the central square of a box."""
+def _sides(box: Box) -> tuple[float, float]:
+    """Return the width and height of a box."""
+    return box[2] - box[0], box[3] - box[1]
+
+
+def _centre(box: Box, size: Size) -> Box:
+    """Return as much of a box's centre as has the shape of `size`."""
     left, top, right, bottom = box
-    width, height = right - left, bottom - top
-    short = min(width, height)
-    left, top = left + (width - short) / 2, top + (height - short) / 2
-    return left, top, left + short, top + short
+    width = min(right - left, (bottom - top) * size[0] / size[1])
+    height = min(bottom - top, (right - left) * size[1] / size[0])
+    left, top = left + (right - left - width) / 2, top + (bottom - top - height) / 2
+    return left, top, left + width, top + height
 
 
-def _as_stored(crop: Crop, header: Header) -> avatar_crop.Box:
+def _as_stored(crop: Crop, header: Header, ratio: int) -> avatar_crop.Box:
     """Return the crop's box in the pixels of the file, which is turned only afterwards."""
     turns = header.orientation >= 5
     width, height = header.width, header.height
-    left, top, right, bottom = crop.box(*((height, width) if turns else (width, height)))
+    left, top, right, bottom = crop.box(*((height, width) if turns else (width, height)), ratio)
     if turns:
         left, top, right, bottom = top, left, bottom, right
     if header.orientation in (2, 3, 7, 8):

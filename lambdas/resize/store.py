@@ -26,6 +26,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from avatar_crop import Crop, version_of
+from picture_kinds import AVATAR, BANNER
 from resize.events import Upload, is_later
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _SETTLED_SECONDS = 2
 """
 
 
+_DEFAULT_PICTURES = {AVATAR: "avatars/_default.jpg", BANNER: "banners/banner.jpg"}
 _PROPAGATION = timedelta(minutes=15)
 """For so long after versioning is enabled, S3 may not find the keys of uploads that are there."""
 _LONGEST_KEY = 1024
@@ -288,12 +290,13 @@ class Store:
         `pointer`, result and errors are those of `write_pointer`.
         """
         metadata = {"removed": original.uploaded.isoformat()}
-        picture = self._default_picture()
+        picture = self._default_picture(upload)
         return self._write(upload, original, picture, metadata, pointer, Tagging=REMOVED_TAG)
 
-    def _default_picture(self) -> bytes:
+    def _default_picture(self, upload: Upload) -> bytes:
+        key = _DEFAULT_PICTURES[upload.kind]
         try:
-            found = self._s3.get_object(Bucket=self._assets, Key=_pointer_key("_default"))
+            found = self._s3.get_object(Bucket=self._assets, Key=key)
         except ClientError as error:
             if _code(error) == "NoSuchKey":
                 return b""  # a removal does not wait for an apply

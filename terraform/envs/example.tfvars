@@ -90,6 +90,9 @@ front_end_origins = ["https://example.com"]
 # the bill, and each pair is one per upload. Front ends of before version 0.2 need 512.jpg.
 # avatar_variants = { "512" = ["jpg"], "128" = ["webp"] }
 
+# Those of banners: widths in pixels that 3 divides, the height is a third.
+# banner_variants = { "1500" = ["jpg"], "600" = ["webp"] }
+
 # Before version 0.2 it was each size in each format; these are accepted until version 0.3.
 # avatar_sizes   = null
 # avatar_formats = null

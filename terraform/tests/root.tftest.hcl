@@ -200,11 +200,12 @@ run "gives_each_role_what_it_needs" {
       MarkRejectedOriginals = [["s3:PutObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]
       MarkRemovedAvatars    = [["s3:PutObjectTagging"], ["arn:aws:s3:::assets/avatars/*"]]
       SeeCurrentAvatar      = [["s3:GetObject"], ["arn:aws:s3:::assets/avatars/*"]]
+      SeeDefaultBanner      = [["s3:GetObject"], ["arn:aws:s3:::assets/banners/banner.jpg"]]
       SeeMissingAvatar      = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
       SeeMissingOriginal    = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
-    error_message = "resize may read originals, mark them, and write images; never touch banners."
+    error_message = "resize may read originals, mark them, and write images; never change the banner of all."
   }
 
   assert {
@@ -423,6 +424,7 @@ run "refuses_malformed_names" {
     domain_name       = "https://example.com"
     front_end_origins = ["*"]
     avatar_variants   = { "0512" = ["jpg"] }
+    banner_variants   = { "1000" = ["jpg"] }
   }
 
   expect_failures = [
@@ -432,6 +434,7 @@ run "refuses_malformed_names" {
     var.domain_name,
     var.front_end_origins,
     var.avatar_variants,
+    var.banner_variants,
   ]
 }
 
@@ -457,6 +460,7 @@ run "refuses_wrong_settings" {
     price_class             = "PriceClass_1"
     viewer_protocol_policy  = "http"
     avatar_variants         = {}
+    banner_variants         = {}
     region                  = "us-gov-west-1"
   }
 
@@ -478,6 +482,7 @@ run "refuses_wrong_settings" {
     var.price_class,
     var.viewer_protocol_policy,
     var.avatar_variants,
+    var.banner_variants,
     var.region,
   ]
 }
@@ -522,6 +527,7 @@ run "refuses_settings_that_do_not_go_together" {
     moderation             = "suspicious"
     max_upload_bytes       = 33554433
     avatar_variants        = { "512" = ["jpg", "gif"] }
+    banner_variants        = { "600" = ["webp", "webp"] }
     resize                 = { timeout = 60 }
     replaced_image_seconds = 120
   }
@@ -531,6 +537,7 @@ run "refuses_settings_that_do_not_go_together" {
     var.moderation,
     var.max_upload_bytes,
     var.avatar_variants,
+    var.banner_variants,
     var.replaced_image_seconds,
   ]
 }
@@ -540,6 +547,7 @@ run "makes_the_pairs_of_size_and_format_and_calls_a_webhook_without_tls_when_tol
 
   variables {
     avatar_variants    = { "96" = ["avif", "webp"], "1024" = ["jpg"] }
+    banner_variants    = { "600" = ["webp", "jpg"], "3000" = ["avif"] }
     webhook_url        = "http://localhost:9000/avatars"
     allow_http_webhook = true
   }
@@ -547,5 +555,10 @@ run "makes_the_pairs_of_size_and_format_and_calls_a_webhook_without_tls_when_tol
   assert {
     condition     = output.avatar_variants == tolist(["1024.jpg", "96.webp", "96.avif"])
     error_message = "The pairs should be made, and no other."
+  }
+
+  assert {
+    condition     = output.banner_variants == tolist(["3000x1000.avif", "600x200.jpg", "600x200.webp"])
+    error_message = "Banners should be made in their pairs, three times as wide as high."
   }
 }

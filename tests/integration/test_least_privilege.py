@@ -137,6 +137,20 @@ def shown(scene: Scene) -> None:
     assert outcomes.shown_version(scene.here, scene.good.key) == scene.good.version
 
 
+def banner_removed(scene: Scene) -> None:
+    """Process the removal of a banner, which nobody has."""
+    key = f"banners/{GOOD}"
+    stored = scene.here.s3.put_object(Bucket=scene.here.uploads_bucket, Key=key, Body=b"x")
+    marker = scene.here.s3.delete_object(Bucket=scene.here.uploads_bucket, Key=key)
+    assert marker["VersionId"] != stored["VersionId"]
+    removal = "ObjectRemoved:DeleteMarkerCreated"
+    announce(scene.here, removal, key, marker["VersionId"])
+    register = outcomes.register(scene.here, key)
+    assert register is not None
+    assert "removed" in register["Metadata"]
+    scene.here.s3.delete_object(Bucket=scene.here.assets_bucket, Key=outcomes.register_key(key))
+
+
 def reconciled(scene: Scene) -> None:
     """Make an avatar of an upload that `make reconcile` found."""
     resize(scene.here, scene.good.key, None)
@@ -557,6 +571,9 @@ PROOFS = {
         "what `make reconcile` finds becomes no avatar", "flow", reconciled
     ),
     "resize/SeeCurrentAvatar s3:GetObject": _AVATAR,
+    "resize/SeeDefaultBanner s3:GetObject": Proof(
+        "the removal of a banner ends in the dead-letter queue", "flow", banner_removed
+    ),
     "resize/WriteImages s3:PutObject avatars/*": _AVATAR,
     "resize/WriteImages s3:PutObject variants/*": _AVATAR,
     "resize/WriteImages s3:PutObject rejections/*": _REJECTION,

@@ -30,7 +30,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import dead_letters
-from console.operations.uploads import locks, outcomes
+from console.operations.uploads import locks, names, outcomes
 
 ADDRESS_SECONDS = 360
 """An address is good for 300; the rest is for its making, and for clocks."""
@@ -46,6 +46,8 @@ class Erase:
 
     Attributes
     ----------
+    listings
+        Of the user's avatar, and of the banner.
     drops_caches
         Whether CloudFront drops what it has at once, which has its price, or when its time is up.
     keeps_user
@@ -55,7 +57,7 @@ class Erase:
     target: Target
     deployment: Deployment
     account: Account
-    listing: Listing
+    listings: tuple[Listing, ...]
     drops_caches: bool = True
     keeps_user: bool = False
     action: ClassVar[str] = "erase an account"
@@ -71,11 +73,13 @@ class Erase:
         here, account = self.deployment, self.account
         yield f"lock {account} for {KEPT_DAYS} days, and keep nothing else in {here.limits_table}"
         yield f"wait {ADDRESS_SECONDS // 60} minutes, until no address to upload to is valid"
-        yield from takedown.TakeDown(
-            self.target, here, account.sub, self.listing, self.drops_caches
-        ).lines()
+        pictures = names.of_user(account.sub)
+        for name, listing in zip(pictures, self.listings, strict=True):
+            yield from takedown.TakeDown(
+                self.target, here, name, listing, self.drops_caches
+            ).lines()
         if self.drops_caches:
-            paths = len(cdn.paths_of(account.sub))
+            paths = sum(len(cdn.paths_of(name)) for name in pictures)
             yield (
                 f"which costs {paths * cdn.USD_PER_PATH:.3f} USD, unless it is among the first "
                 f"{cdn.FREE_PATHS:,} paths of the month"
@@ -118,9 +122,10 @@ class Erase:
             left = _begin(here, account)
         _wait(left, report)
         locks.drop_removals(here, account.sub)
-        taken_down = _take_down(self, report)
-        others = _delete_others(here, account.sub)
-        done = [f"{taken_down}, {others} others"]
+        done = []
+        for name in names.of_user(account.sub):
+            taken_down = _take_down(self, name, report)
+            done.append(f"{taken_down}, {_delete_others(here, name)} others")
         with progress.timed(report, "Delete dead-letter messages") as detail:
             messages = sum(dead_letters.drop(here, url, account.sub) for url in _queues(here))
             detail.append(str(messages))
@@ -171,8 +176,8 @@ def erase(
             f"There is no table of limits in .env.{deployment.name}.",
             f"Apply this version, then run `make env ENV={deployment.name}`.",
         )
-    listing = takedown.list_stored(deployment, account.sub)
-    change = Erase(target, deployment, account, listing, drops_caches, keeps_user)
+    listings = tuple(takedown.list_stored(deployment, name) for name in names.of_user(account.sub))
+    change = Erase(target, deployment, account, listings, drops_caches, keeps_user)
     change.check()
     return change
 
@@ -223,14 +228,14 @@ def _wait(seconds: float, report: progress.Report) -> None:
             time.sleep(min(_LOOK_SECONDS, left))
 
 
-def _take_down(change: Erase, report: progress.Report) -> str:
-    """Take the avatar down, with whatever comes meanwhile, until nothing is stored."""
-    here, sub, said = change.deployment, change.account.sub, ""
+def _take_down(change: Erase, name: str, report: progress.Report) -> str:
+    """Take the avatar or banner down, with whatever comes meanwhile, until nothing is stored."""
+    here, said = change.deployment, ""
     for _ in range(_ATTEMPTS):
-        listing = takedown.list_stored(here, sub)
+        listing = takedown.list_stored(here, name)
         if said and not listing.objects:
             return said
-        removal = takedown.TakeDown(change.target, here, sub, listing, change.drops_caches)
+        removal = takedown.TakeDown(change.target, here, name, listing, change.drops_caches)
         try:
             said = removal.execute(report)
         except StaleChangeError:
@@ -241,7 +246,7 @@ def _take_down(change: Erase, report: progress.Report) -> str:
     )
 
 
-def _delete_others(here: Deployment, sub: str) -> int:
+def _delete_others(here: Deployment, name: str) -> int:
     """Delete what else the assets bucket has by that name, in any folder; return how much.
 
     Only the removal mark stays.
@@ -252,8 +257,8 @@ def _delete_others(here: Deployment, sub: str) -> int:
             Bucket=here.assets_bucket, Delimiter="/"
         )
         for folder in [each for page in pages for each in page.get("CommonPrefixes", [])]:
-            for found in _of_name(here, f"{folder['Prefix']}{sub}"):
-                if found["Key"] != outcomes.register_key(sub):
+            for found in _of_name(here, f"{folder['Prefix']}{name}"):
+                if found["Key"] != outcomes.register_key(name):
                     here.s3.delete_object(Bucket=here.assets_bucket, **found)
                     count += 1
     return count

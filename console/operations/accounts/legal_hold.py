@@ -248,7 +248,7 @@ def refused_by_condition(error: ClientError) -> bool:
 
 def _path(sub: str, record: Record, at: datetime) -> str:
     """Return the copy's key: what never changes is there once, the rest with each hold."""
-    unchanging = record.stored and record.path != "public/avatar.jpg"
+    unchanging = record.stored and not record.path.endswith(records.STABLE)
     return f"{sub}/{record.path}" if unchanging else f"{sub}/{at:%Y%m%dT%H%M%S%fZ}/{record.path}"
 
 

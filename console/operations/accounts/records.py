@@ -26,9 +26,11 @@ from console.operations.environments.aws_errors import MISSING, aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.pipeline import reviews
-from console.operations.uploads import crops, locks, outcomes
+from console.operations.uploads import crops, locks, names, outcomes
 
 _CHUNK = 1 << 20
+STABLE = "public/avatar.jpg"
+"""What is public at the stable address, in the copy; a banner's is in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -73,39 +75,12 @@ def of_account(
             "reviews.json",
             lambda: [
                 _reviewed(each, for_user=for_user)
-                for each in reviews.of_avatar(deployment, account.sub)
+                for name in names.of_user(account.sub)
+                for each in reviews.of_avatar(deployment, name)
             ],
         )
-    listing = list_stored(deployment, account.sub)
-    for item in listing.originals:
-        if item.version:
-            yield _original(deployment, item)
-    removals = [
-        {"at": item.stored, "version_id": item.version_id}
-        for item in listing.originals
-        if not item.version
-    ]
-    if removals:
-        yield _asked("originals/removals.json", lambda: removals)
-    public = [item.key for item in listing.made if item.key != outcomes.register_key(account.sub)]
-    register = outcomes.register(deployment, account.sub)
-    if register:
-        shown = StoredObject(
-            deployment.assets_bucket,
-            outcomes.register_key(account.sub),
-            None,
-            register["ContentLength"],
-            register["ETag"].strip('"'),
-            register["LastModified"],
-        )
-        facts = {"public_at": f"{deployment.assets_url}/{shown.key}", **register["Metadata"]}
-        yield _of_object(deployment, shown, "public/avatar.jpg", facts)
-    for item in listing.made:
-        if item.key in public:
-            folder, _, rest = item.key.partition(f"/{account.sub}/")
-            kind = {"variants": "public", "rejections": "rejections"}[folder]
-            facts = {"public_at": f"{deployment.assets_url}/{item.key}"}
-            yield _of_object(deployment, item, f"{kind}/{_safe(rest)}", facts)
+    for name in names.of_user(account.sub):
+        yield from _pictures(deployment, name)
     yield _asked("sign-in.json", lambda: [_user(user) for user in users(deployment, account.sub)])
     if deployment.limits_table:
         yield _asked(
@@ -126,7 +101,42 @@ def of_account(
         yield _asked("audit.json", lambda: audit.about(account.names))
 
 
-def _original(deployment: Deployment, item: StoredObject) -> Record:
+def _pictures(deployment: Deployment, name: str) -> Iterator[Record]:
+    """Yield what is stored of one avatar or banner."""
+    place = "banner/" if names.is_banner(name) else ""
+    listing = list_stored(deployment, name)
+    for item in listing.originals:
+        if item.version:
+            yield _original(deployment, item, place)
+    removals = [
+        {"at": item.stored, "version_id": item.version_id}
+        for item in listing.originals
+        if not item.version
+    ]
+    if removals:
+        yield _asked(f"{place}originals/removals.json", lambda: removals)
+    public = [item.key for item in listing.made if item.key != outcomes.register_key(name)]
+    register = outcomes.register(deployment, name)
+    if register:
+        shown = StoredObject(
+            deployment.assets_bucket,
+            outcomes.register_key(name),
+            None,
+            register["ContentLength"],
+            register["ETag"].strip('"'),
+            register["LastModified"],
+        )
+        facts = {"public_at": f"{deployment.assets_url}/{shown.key}", **register["Metadata"]}
+        yield _of_object(deployment, shown, f"{place}{STABLE}", facts)
+    for item in listing.made:
+        if item.key in public:
+            folder, _, rest = item.key.partition(f"/{name}/")
+            kind = {"variants": "public", "rejections": "rejections"}[folder]
+            facts = {"public_at": f"{deployment.assets_url}/{item.key}"}
+            yield _of_object(deployment, item, f"{place}{kind}/{_safe(rest)}", facts)
+
+
+def _original(deployment: Deployment, item: StoredObject, place: str) -> Record:
     with aws_errors("look at an original"):
         version: Any = {"VersionId": item.version_id} if item.version_id else {}
         try:
@@ -141,7 +151,7 @@ def _original(deployment: Deployment, item: StoredObject) -> Record:
             tags = {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
     ending = mimetypes.guess_extension(found.get("ContentType", "")) or ".bin"
     at = item.stored.astimezone(UTC)
-    path = f"originals/{at:%Y%m%dT%H%M%SZ}-{_safe(item.version_id or item.version)}{ending}"
+    path = f"{place}originals/{at:%Y%m%dT%H%M%SZ}-{_safe(item.version_id or item.version)}{ending}"
     facts = {
         "key": item.key,
         "version_id": item.version_id,

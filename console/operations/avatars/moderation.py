@@ -18,7 +18,7 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reviews
 from console.operations.pipeline.reviews import Review
-from console.operations.uploads import crops, locks, outcomes
+from console.operations.uploads import crops, locks, names, outcomes
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def refuse(target: Target, deployment: Deployment, review: Review, *, lock: bool
 
 def can_lock(review: Review) -> bool:
     """Say whether a user has sent it, and not an operator by another name."""
-    return re.fullmatch(r"[0-9A-Za-z_-]{1,128}", review.key) is not None
+    return re.fullmatch(r"[0-9A-Za-z_-]{1,128}", names.user_of(review.key)) is not None
 
 
 def _lock(target: Target, deployment: Deployment, review: Review) -> locks.SetLock:
@@ -155,7 +155,7 @@ def _lock(target: Target, deployment: Deployment, review: Review) -> locks.SetLo
             f"{review.key} was sent by an operator: there is no user to lock.",
             "Refuse it without a lock.",
         )
-    return locks.set_lock(target, deployment, review.key, locked=True)
+    return locks.set_lock(target, deployment, names.user_of(review.key), locked=True)
 
 
 def _check(deployment: Deployment, review: Review) -> None:

@@ -30,7 +30,7 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reconcile, reviews
 from console.operations.uploads import crops, outcomes
-from console.operations.uploads.names import check_avatar_name, name_of
+from console.operations.uploads.names import check_avatar_name, is_banner, name_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ListObjectVersionsOutputTypeDef
@@ -261,7 +261,7 @@ def _write_mark(deployment: Deployment, name: str, at: datetime) -> None:
     """
     # As an ETag covers the bytes only, each mark has bytes of its own: a worker that holds the
     # ETag of an earlier one must not overwrite this. Decoders ignore what follows the picture.
-    body = _default_picture(deployment) + uuid.uuid4().hex.encode()
+    body = _default_picture(deployment, name) + uuid.uuid4().hex.encode()
     metadata = {"removed": at.isoformat(), "uploaded": at.isoformat()}
     for _ in range(_ATTEMPTS):
         register = outcomes.register(deployment, name)
@@ -297,12 +297,11 @@ def _write_mark(deployment: Deployment, name: str, at: datetime) -> None:
     )
 
 
-def _default_picture(deployment: Deployment) -> bytes:
-    with aws_errors("read the default avatar"):
+def _default_picture(deployment: Deployment, name: str) -> bytes:
+    key = "banners/banner.jpg" if is_banner(name) else outcomes.register_key("_default")
+    with aws_errors("read the default picture"):
         try:
-            found = deployment.s3.get_object(
-                Bucket=deployment.assets_bucket, Key=outcomes.register_key("_default")
-            )
+            found = deployment.s3.get_object(Bucket=deployment.assets_bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return b""  # a take-down does not wait for an apply

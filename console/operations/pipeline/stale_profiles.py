@@ -1,7 +1,7 @@
-"""Find users whose row says something else than their avatar shows, and have it updated.
+"""Find users whose row says something else than their pictures show, and have it updated.
 
 Lambda tries a message of the topic three times within minutes and then drops it, so a database
-that is away for longer leaves rows behind. What the avatars show is the truth.
+that is away for longer leaves rows behind. What the pictures show is the truth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.migrations import session
-from console.operations.uploads import outcomes
+from console.operations.uploads import names, outcomes
 
 _PAGE = 1000
 _WORKERS = 16
@@ -28,11 +28,13 @@ _VERSION = re.compile(r"[0-9a-f]{32}(-[0-9]+)?(-[0-9a-f]{15})?")
 _PLACEHOLDER = re.compile(r"L[0-9A-Za-z#$%*+,.:;=?@[\]^_{|}~-]{27}")
 
 Shown = tuple[str | None, str | None]
-"""An avatar's version and its placeholder."""
+"""A picture's version and its placeholder."""
+_Row = tuple[str, Shown]
+"""The name of an avatar or banner, and what is recorded of it."""
 
 
 def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_run: bool) -> int:
-    """Have the profile function look again at each avatar whose user's row says something else.
+    """Have the profile function look again at each picture that its user's row does not name.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_ru
     Returns
     -------
     int
-        How many rows were behind.
+        Of how many pictures the rows were behind.
 
     Raises
     ------
@@ -53,24 +55,25 @@ def refresh(deployment: Deployment, url: str, report: progress.Report, *, dry_ru
     with ThreadPoolExecutor(_WORKERS) as pool:
         for page in _rows(url):
             shown = pool.map(lambda row: _shown(deployment, row[0]), page)
-            stale = [row[0] for row, now in zip(page, shown, strict=True) if row[1:] != now]
+            stale = [row[0] for row, now in zip(page, shown, strict=True) if row[1] != now]
             if not dry_run:
                 for start in range(0, len(stale), _NAMES_PER_CALL):
                     _look_again(deployment, stale[start : start + _NAMES_PER_CALL])
-            walked, behind = walked + len(page), behind + len(stale)
+            walked, behind = walked + len(page) // 2, behind + len(stale)
             report(progress.Event("Profiles", "advanced", page[-1][0], done=walked))
     return behind
 
 
-def _rows(url: str) -> Iterator[list[tuple[str, str | None, str | None]]]:
-    """Yield each user's avatar name and what is recorded of it, a page at a time."""
+def _rows(url: str) -> Iterator[list[_Row]]:
+    """Yield each user's avatar and banner, a page at a time."""
     after = ""
     with session.connect(url, purpose="reconcile") as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")  # holds no lock between pages
         while True:
             try:
                 page = connection.exec_driver_sql(
-                    "SELECT DISTINCT cognito_user_id, avatar_version, avatar_placeholder FROM users"
+                    "SELECT DISTINCT cognito_user_id, avatar_version, avatar_placeholder,"
+                    " banner_version, banner_placeholder FROM users"
                     " WHERE cognito_user_id > %s ORDER BY cognito_user_id LIMIT %s",
                     (after, _PAGE),
                 ).all()
@@ -81,7 +84,13 @@ def _rows(url: str) -> Iterator[list[tuple[str, str | None, str | None]]]:
                 ) from error
             if not page:
                 return
-            yield [(name, version, placeholder) for name, version, placeholder in page]
+            yield [
+                pair
+                for row in page
+                for pair in zip(
+                    names.of_user(row[0]), (tuple(row[1:3]), tuple(row[3:5])), strict=True
+                )
+            ]
             after = page[-1][0]
 
 
@@ -95,10 +104,10 @@ def _shown(deployment: Deployment, name: str) -> Shown:
     return version, placeholder if _PLACEHOLDER.fullmatch(placeholder) else None
 
 
-def _look_again(deployment: Deployment, names: Sequence[str]) -> None:
+def _look_again(deployment: Deployment, stale: Sequence[str]) -> None:
     """Call the function as the topic does; the webhook was notified of these avatars already."""
     event = {
-        "Records": [{"s3": {"object": {"key": quote_plus(f"avatars/{n}.jpg")}}} for n in names]
+        "Records": [{"s3": {"object": {"key": quote_plus(f"avatars/{n}.jpg")}}} for n in stale]
     }
     with aws_errors("call the profile function"):
         answer = deployment.functions.invoke(

@@ -19,7 +19,7 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.uploads.names import check_avatar_name
+from console.operations.uploads.names import check_avatar_name, user_of
 
 _KEPT_SECONDS = 3 * 86_400
 """After an unlocking, the item goes, as after a last upload."""
@@ -87,6 +87,7 @@ def set_lock(target: Target, deployment: Deployment, user: str, *, locked: bool)
     OperationError
         If that can't be a user, or the environment has no table.
     """
+    user = user_of(user)
     check_avatar_name(user)
     if not deployment.limits_table:
         raise OperationError(

@@ -20,6 +20,25 @@ def name_of(key: str) -> str:
     return folder + slash + base if base else ""
 
 
+BANNERS = "banners/"
+"""The folder of the keys and names of users' banners; `lambdas/picture_kinds.py` has the same."""
+
+
+def is_banner(name: str) -> bool:
+    """Say whether the key or name is a banner's."""
+    return name.startswith(BANNERS)
+
+
+def of_user(sub: str) -> tuple[str, str]:
+    """Return the names of a user's avatar and banner."""
+    return sub, BANNERS + sub
+
+
+def user_of(name: str) -> str:
+    """Return whose picture has that key or name, if it is a user's."""
+    return name.removeprefix(BANNERS)
+
+
 def is_reserved(name: str) -> bool:
     """Say whether an avatar may not be called so: the default avatar is ``_default``."""
     return name.startswith("_")

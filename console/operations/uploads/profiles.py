@@ -51,16 +51,12 @@ class Profile:
     bio: str
     sub: str
     avatar_url: str
+    banner_url: str
     crop: tuple[float, float, float] | None = None
     placeholder: str | None = None
     initials: str = "?"
     hue: int = 0
     activities: tuple[Activity, ...] = ()
-
-
-def banner_url(deployment: Deployment) -> str:
-    """Return the address of the picture above every profile."""
-    return f"{deployment.assets_url}/banners/banner.jpg"
 
 
 def read(deployment: Deployment, handle: str) -> Profile:
@@ -204,6 +200,7 @@ def _profile(found: dict[str, Any], activities: list[dict[str, Any]] | None = No
         bio=found["bio"] or "",
         sub=found["cognito_user_uuid"],
         avatar_url=_checked_url(found["avatar_url"]),
+        banner_url=_checked_url(found["banner_url"]),
         crop=tuple(found["avatar_crop"]) if found.get("avatar_crop") else None,
         placeholder=found.get("avatar_placeholder"),
         **found.get("default", {}),  # an API that isn't applied yet has neither

@@ -62,6 +62,8 @@ def test_a_fresh_database_gets_every_migration_in_order(empty_database: str) -> 
         "avatar_version",
         "activities_count",
         "avatar_placeholder",
+        "banner_version",
+        "banner_placeholder",
     ]
 
 

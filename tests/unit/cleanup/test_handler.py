@@ -177,3 +177,27 @@ def test_what_s3_refuses_to_delete_comes_again(
     refused: Any = {"Errors": [{"Key": "variants/ada/old/512.jpg", "Message": "no"}]}
     monkeypatch.setattr(cleanup.leftovers._s3, "delete_objects", lambda **_: refused)
     assert clean(cleanup, "ada") == ["ada"]
+
+
+def test_a_banner_is_whole_with_its_own_variants_and_the_avatar_keeps_its(
+    s3: S3Client, cleanup: ModuleType
+) -> None:
+    store(s3, "ada", "a")
+    show(s3, "ada", version="a", **{"version-id": "1", "source-key": "ada"})
+    for version in ("old", "new"):
+        for variant in ("1500x500.jpg", "600x200.webp"):
+            key = f"variants/banners/ada/{version}/{variant}"
+            s3.put_object(Bucket="assets", Key=key, Body=b"")
+    shown = {"version-id": "2", "source-key": "banners/ada"}
+    show(s3, "banners/ada", version="new", **shown)
+    before = cleanup.leftovers.delete("banners/ada")
+    assert (before["version"], before["made_again"]) == ("new", False)
+    kept = {item["Key"] for item in s3.list_objects_v2(Bucket="assets")["Contents"]}
+    assert {key for key in kept if "banners" in key} == {
+        "avatars/banners/ada.jpg",
+        "variants/banners/ada/new/1500x500.jpg",
+        "variants/banners/ada/new/600x200.webp",
+    }
+    assert "variants/ada/a/512.jpg" in kept
+    s3.delete_object(Bucket="assets", Key="variants/banners/ada/new/600x200.webp")
+    assert cleanup.leftovers.delete("banners/ada")["made_again"]

@@ -59,6 +59,7 @@ class World:
         sub = next(item["Value"] for item in created["Attributes"] if item["Name"] == "sub")
         for body in (b"first", b"second"):
             self.upload(sub, body)
+        self.upload(f"banners/{sub}", b"a banner")
         deployments.reject(self.here, f"{sub}.gif")
         self.here.s3.delete_object(Bucket="uploads", Key=f"{sub}.gif")
         self.here.dynamodb.put_item(
@@ -231,14 +232,16 @@ def test_nothing_of_the_user_is_left_but_a_lock_and_a_mark(world: World, ada: st
     assert len(world.traces(ada)) > 10
     outcome = world.erase("ada")
     left = world.traces(ada, "ada@", '"ada"', "(ada", "Byron ada")
-    assert len(left) == 2, left
-    mark = left[0]
-    assert mark == f"assets/avatars/{ada}.jpg"
+    assert len(left) == 3, left
+    marks = left[:2]
+    assert set(marks) == {f"assets/avatars/{ada}.jpg", f"assets/avatars/banners/{ada}.jpg"}
     item = locks.item(world.here, ada)
     assert item.keys() == {"user", "locked", "erased", "expires"}
     assert item["expires"] - item["erased"] == pytest.approx(30 * 86_400, abs=2)
-    assert "removed" in world.here.s3.head_object(Bucket="assets", Key=mark[7:])["Metadata"]
+    for mark in marks:
+        assert "removed" in world.here.s3.head_object(Bucket="assets", Key=mark[7:])["Metadata"]
     assert world.invalidated[:3] == cdn.paths_of(ada)
+    assert world.invalidated[-3:] == cdn.paths_of(f"banners/{ada}")
     assert sum(world.slept) == pytest.approx(erasure.ADDRESS_SECONDS)
     assert "1 users of the pool; 1 profiles, 2 activities" in outcome
     assert len(world.traces(grace, "@grace")) == of_grace
@@ -282,8 +285,9 @@ def test_all_that_goes_is_said_before(world: World, ada: str) -> None:
     text = "\n".join(lines)
     assert f"lock {ada} @ada" in lines[0]
     assert text.count(f"delete uploads/{ada}") == 4
+    assert text.count(f"delete uploads/banners/{ada}") == 1
     assert f"delete the user {world.account('ada').usernames[0]} of the pool" in text
-    assert "which costs 0.015 USD" in text
+    assert "which costs 0.030 USD" in text
     assert lines[-1] == "delete 1 profiles, 2 activities"
 
 
@@ -372,7 +376,7 @@ def test_killed_anywhere_the_same_command_finishes_it(
             world.erase("@ada")
     # the handle leads to the account until its rows are gone, and nothing else is left then
     world.erase(ada if late and where is rows else "@ada")
-    assert len(world.traces(ada, "@ada")) == 2
+    assert len(world.traces(ada, "@ada")) == 3
 
 
 def test_run_again_it_waits_no_longer_than_is_left(world: World, ada: str) -> None:
@@ -404,7 +408,7 @@ def test_a_picture_that_comes_meanwhile_goes_too(
 
     monkeypatch.setattr(erasure, "_wait", late)
     world.erase("ada")
-    assert len(world.traces(ada)) == 2
+    assert len(world.traces(ada)) == 3
 
 
 def test_an_erased_account_stays_locked(world: World, ada: str) -> None:
@@ -420,8 +424,8 @@ def test_what_is_stored_of_them_in_other_folders_goes_too(world: World, ada: str
         world.here.s3.put_object(Bucket="assets", Key=key, Body=b"{}")
     world.erase("ada")
     left = world.here.s3.list_objects_v2(Bucket="assets")["Contents"]
-    keys = {item["Key"] for item in left} - {"avatars/_default.jpg", f"avatars/{ada}.jpg"}
-    assert keys == set(kept)
+    shown = {"avatars/_default.jpg", f"avatars/{ada}.jpg", f"avatars/banners/{ada}.jpg"}
+    assert {item["Key"] for item in left} - shown == set(kept)
 
 
 def test_messages_of_others_stay(world: World, ada: str) -> None:
@@ -432,7 +436,8 @@ def test_messages_of_others_stay(world: World, ada: str) -> None:
             QueueUrl=world.here.dead_letter_queue_url, MessageBody=json.dumps(body)
         )
     world.erase("ada")
-    assert world.traces(ada) == [f"assets/avatars/{ada}.jpg", *world.traces('"erased"')]
+    marks = {f"assets/avatars/{ada}.jpg", f"assets/avatars/banners/{ada}.jpg"}
+    assert set(world.traces(ada)) == marks | set(world.traces('"erased"'))
     assert world.traces("grace") == [json.dumps({"Records": [other]})] * 2
 
 
@@ -447,14 +452,14 @@ def test_a_table_of_the_application_that_refers_to_the_account_is_named(
     with psycopg.connect(world.database) as connection:
         connection.execute("DELETE FROM badges")
     world.erase("ada")
-    assert len(world.traces(ada)) == 2
+    assert len(world.traces(ada)) == 3
 
 
 def test_without_a_database_the_rest_is_erased(world: World, ada: str) -> None:
     here = replace(world.here, database_url_parameter="")
     whose = account.find(world.target, here, ada)
     erasure.erase(world.target, here, whose).execute(ignore)
-    assert len([line for line in world.traces(ada) if "users:" not in line]) == 2
+    assert len([line for line in world.traces(ada) if "users:" not in line]) == 3
 
 
 # Legal hold
@@ -574,7 +579,7 @@ def test_a_released_account_can_be_erased(
     release(world)
     assert held(world) == {}
     world.erase("ada")
-    assert len(world.traces(ada)) == 2
+    assert len(world.traces(ada)) == 3
 
 
 def test_an_account_that_is_being_erased_is_not_held(
@@ -644,6 +649,10 @@ def test_an_export_has_all_of_the_user_and_nothing_of_another(
     assert b"olga" not in whole
     originals = {body for name, body in files.items() if name.startswith("originals/")}
     assert {b"first", b"second", b"no picture"} <= originals
+    banner = {name for name in files if name.startswith("banner/")}
+    assert {name.split("/")[1] for name in banner} == {"originals", "public"}
+    assert "banner/public/avatar.jpg" in banner
+    assert b"a banner" in {files[name] for name in banner}
     assert json.loads(files["profile.json"])[0]["bio"] == "née Byron ✍"
     assert files["activities.jsonl"].count(b"ada says") == 2
     assert json.loads(files["audit.json"])[0]["action"] == "lock"

@@ -27,6 +27,7 @@ ADA = {
     "bio": None,
     "cruds_count": 1,
     "avatar_url": "http://cdn/avatars/sub-1.jpg",
+    "banner_url": "http://cdn/banners/banner.jpg",
 }
 ACTIVITY = {
     "message": "Note G",
@@ -214,7 +215,7 @@ def test_nobody_is_signed_in_as_who_is_not_a_test_user(here: Deployment) -> None
         on_aws = replace(here, access={"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t"})
         pool = on_aws.cognito.create_user_pool(PoolName="pool")["UserPool"]["Id"]
         deployed = replace(on_aws, user_pool_id=pool)
-        ada = profiles.Profile("ada", "Ada", "", "sub-1", "")
+        ada = profiles.Profile("ada", "Ada", "", "sub-1", "", "")
         with pytest.raises(OperationError, match="not a test user"):
             profiles.sign_in(deployed, ada)
         # none was made, and one of another sub is not taken for hers

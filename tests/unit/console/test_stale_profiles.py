@@ -76,6 +76,17 @@ def test_the_function_looks_again_at_each_row_that_differs_and_no_other(
     assert sorted(told) == BEHIND
 
 
+def test_a_banner_is_looked_at_too(
+    here: Deployment, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(stale_profiles, "_look_again", lambda _, names: told.extend(names))
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET banner_version = %s WHERE handle = 'current'", (OLD,))
+    stale_profiles.refresh(here, url, lambda event: None, dry_run=False)
+    assert sorted(told) == sorted(["banners/current", *BEHIND])
+
+
 def test_a_schema_without_the_column_is_named_with_the_way_out(
     here: Deployment, empty_database: str
 ) -> None:

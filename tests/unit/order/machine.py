@@ -44,6 +44,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
 from console.operations.uploads.crops import etag_of
 from limits import Refusal
+from picture_kinds import AVATAR
 from profiles import avatar
 from profiles.database import Connection
 from resize import leftovers, store
@@ -247,7 +248,8 @@ class Order(RuleBasedStateMachine):
             monotonic=lambda: 0.0, sleep=lambda _: self.sleep(SETTLED)
         )
         self.world.watcher.execute(
-            "UPDATE users SET avatar_version = NULL, avatar_placeholder = NULL"
+            "UPDATE users SET avatar_version = NULL, avatar_placeholder = NULL,"
+            " banner_version = NULL, banner_placeholder = NULL"
         )
         self.world.runs += 1
 
@@ -679,7 +681,7 @@ class Order(RuleBasedStateMachine):
         self.resizing.append(Worker(work, ended, ends_at=self.s3.seconds + RESIZE_SECONDS))
         self._tidy()
 
-    def _announced(self, **_: Any) -> dict[str, Any]:
+    def _announced(self, **_message: Any) -> dict[str, Any]:
         self.cleanups.append(self.s3.seconds + DELAY)
         return {}
 
@@ -692,7 +694,7 @@ class Order(RuleBasedStateMachine):
             assets_bucket="assets",
             uploads_bucket="uploads",
             queue_url="",
-            variants=frozenset({"512.jpg", "512.webp"}),
+            variants={AVATAR: frozenset({"512.jpg", "512.webp"})},
             resize_seconds=RESIZE_SECONDS,
         )
 
@@ -818,10 +820,10 @@ class Order(RuleBasedStateMachine):
         connection = self.idle.pop()
         pid = connection.info.backend_pid
 
-        def look(name: str) -> str | None:
-            version = self.world.profiles._current_version(name)
+        def look(name: str) -> avatar.Shown:
+            shown = self.world.profiles._currently_shown(name)
             pause("write the version")
-            return cast("str | None", version)
+            return cast("avatar.Shown", shown)
 
         def work() -> None:
             for name in avatar.names(notice):

@@ -412,3 +412,23 @@ def test_answers_any_bytes_with_a_url_or_a_reason(data: bytes, ask: Ask) -> None
 def test_the_number_of_fuzzed_bodies_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs/attacks.md").read_text()
     assert f"**{2 * FUZZ.max_examples:,}** fuzzed bodies" in page
+
+
+def test_a_banner_goes_to_a_key_of_its_own_and_names_its_variants(ask: Ask) -> None:
+    asked = {"extension": "jpg", "size": 5, "crop": [0, 0.25, 1], "kind": "banner"}
+    status, answer = ask(json.dumps(asked))
+    assert status == 200
+    assert answer["key"] == f"banners/{SUB}"
+    assert f"/banners/{SUB}?" in answer["url"]
+    assert answer["variants"] == ["1500x500.jpg", "600x200.webp"]
+    assert answer["headers"]["x-amz-meta-crop"] == "0,0.25,1"
+    _, avatar = ask(json.dumps({**asked, "kind": "avatar"}))
+    assert avatar["key"] == SUB
+    assert ask(json.dumps({**asked, "kind": None}))[1]["key"] == SUB
+
+
+@pytest.mark.parametrize("kind", ["", "Banner", "banners", "../x", 1, True, ["banner"], {}])
+def test_another_kind_is_refused_with_those_there_are(ask: Ask, kind: object) -> None:
+    status, answer = ask(json.dumps({"extension": "jpg", "size": 5, "kind": kind}))
+    assert (status, answer["error"]["code"]) == (400, "invalid_request")
+    assert answer["error"]["message"] == "kind must be one of avatar, banner."

@@ -34,6 +34,10 @@ def test_a_profile_comes_with_its_activities_newest_first(call: Call, handle: st
         "avatar_variants",
         "avatar_crop",
         "avatar_placeholder",
+        "banner_url",
+        "banner_variants",
+        "banner_crop",
+        "banner_placeholder",
         "default",
     }
     assert profile["cognito_user_uuid"] == ADA
@@ -326,3 +330,20 @@ def test_no_personal_text_is_logged(call: Call, caplog: pytest.LogCaptureFixture
     logging.getLogger("profiles").removeHandler(caplog.handler)
     assert [record.message for record in caplog.records] == ["refused"]
     assert "secret" not in str(vars(caplog.records[0]))
+
+
+def test_a_banner_is_named_by_its_version_and_without_one_all_have_the_same(
+    call: Call, url: str
+) -> None:
+    profile = call("GET", READ)[1]["profile"]
+    assert profile["banner_url"] == f"{ASSETS}/banners/banner.jpg"
+    assert profile["banner_variants"] == {}
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE users SET banner_version = %s WHERE handle = 'ada'", ("b" * 32,))
+    profile = call("GET", READ)[1]["profile"]
+    folder = f"{ASSETS}/variants/banners/{ADA}/{'b' * 32}"
+    assert profile["banner_url"] == f"{folder}/1500x500.jpg"
+    assert profile["banner_variants"] == {
+        name: f"{folder}/{name}" for name in ("1500x500.jpg", "600x200.webp")
+    }
+    assert profile["avatar_url"] == f"{ASSETS}/avatars/{ADA}.jpg"

@@ -113,7 +113,25 @@ def test_what_is_no_placeholder_is_not_recorded(url: str, text: str) -> None:
     assert column(url, "avatar_placeholder") is None
 
 
+def test_a_banner_is_told_from_the_avatar_by_its_key(url: str) -> None:
+    put(ADA, ONE, BLURHASH)
+    put(f"banners/{ADA}", TWO)
+    deliver(s3_event(f"avatars/banners/{ADA}.jpg"))
+    assert (column(url, "banner_version"), column(url, "avatar_version")) == (TWO, None)
+    deliver(s3_event(f"avatars/{ADA}.jpg"))
+    assert (column(url, "banner_version"), column(url, "avatar_version")) == (TWO, ONE)
+    assert column(url, "banner_placeholder") is None
+    assert column(url, "avatar_placeholder") == BLURHASH
+    put(f"banners/{ADA}", None)
+    deliver(s3_event(f"avatars/banners/{ADA}.jpg"))
+    assert (column(url, "banner_version"), column(url, "avatar_version")) == (None, ONE)
+    assert column(url, "banner_version", GRACE) is None
+
+
 OTHERS = [
+    s3_event("avatars/banners/no-such-user.jpg"),
+    s3_event(f"avatars/banners/x/{ADA}.jpg"),
+    s3_event(f"banners/{ADA}.jpg"),
     s3_event("avatars/_default.jpg"),
     s3_event("avatars/no-such-user.jpg"),
     s3_event("avatars/a/b.jpg"),

@@ -123,3 +123,18 @@ def test_a_failing_s3_is_told_and_may_be_tried_again(
     assert error["code"] == "unavailable"
     assert "Try again" in error["message"]
     assert isinstance(remove.LOG.handlers[0].formatter, JsonFormatter)
+
+
+def test_a_banner_is_removed_by_its_kind_and_the_avatar_stays(
+    s3: S3Client, remove: ModuleType
+) -> None:
+    for key in ("ada", "banners/ada"):
+        s3.put_object(Bucket="uploads", Key=key, Body=b"picture")
+    answer = remove.handler(request("ada") | {"queryStringParameters": {"kind": "banner"}}, CONTEXT)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"key": "banners/ada"})
+    listed = s3.list_object_versions(Bucket="uploads")
+    assert [item["Key"] for item in listed["DeleteMarkers"]] == ["banners/ada"]
+    answer = remove.handler(request("ada") | {"queryStringParameters": {"kind": "all"}}, CONTEXT)
+    assert answer["statusCode"] == 400
+    assert "avatar, banner" in answer["body"]
+    assert len(s3.list_object_versions(Bucket="uploads")["DeleteMarkers"]) == 1

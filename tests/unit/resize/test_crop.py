@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avatar_crop import Crop, version_of
-from avatar_variants import Variant
+from avatar_variants import POINTERS, Variant
+from picture_kinds import BANNER
 from resize.image import AvatarRejected, render
 from tests.unit.resize import pictures
 
@@ -36,8 +37,8 @@ def stored(upright: Image.Image, orientation: int, kind: str) -> bytes:
     return pictures.encoded(picture, kind, exif=pictures.exif(orientation), **options)
 
 
-def rendered(data: bytes, side: int, crop: Crop) -> bytes:
-    ((_, file),) = render(data, [Variant(side, "jpg")], crop)
+def rendered(data: bytes, side: int, crop: Crop | None, ratio: int = 1) -> bytes:
+    ((_, file),) = render(data, [Variant(side, "jpg", ratio)], crop)
     return file
 
 
@@ -100,6 +101,90 @@ def test_a_part_that_shows_nothing_is_rejected_though_the_picture_would_not_be()
     with pytest.raises(AvatarRejected, match="nothing_visible"):
         rendered(data, 64, Crop.from_request([0, 0, 0.5]))
     assert rendered(data, 64, Crop.from_request([0.5, 0, 0.5]))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(301, 207), (207, 301)])
+@pytest.mark.parametrize(
+    ("chosen", "box"),
+    [
+        ([0, 0, 1 / 2], (0, 0, 150, 50)),
+        ([93 / 301, 50 / 207, 150 / 301], (93, 50, 243, 100)),
+        ([1, 1, 60 / 301], (241, 187, 301, 207)),  # moved inside
+    ],
+)
+def test_a_banners_part_is_shown_to_the_pixel_in_every_orientation(
+    orientation: int,
+    size: tuple[int, int],
+    chosen: list[float],
+    box: tuple[int, int, int, int],
+) -> None:
+    upright = noise(*size)
+    if size[0] < size[1]:  # the same part, where the picture is narrower
+        width = (box[2] - box[0]) * 207 // 301 // 6 * 6
+        left, top = round(chosen[0] * (207 - width)), round(chosen[1] * (301 - width // 3))
+        chosen, box = (
+            [left / 207, top / 301, width / 207],
+            (left, top, left + width, top + width // 3),
+        )
+    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
+    data = stored(upright, orientation, "PNG")
+    crop = Crop.from_request(chosen)
+    assert rendered(data, box[2] - box[0], crop, BANNER.ratio) == expected
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [
+        ((300, 200), (0, 50, 300, 150)),
+        ((600, 100), (150, 0, 450, 100)),
+        ((90, 400), (0, 185, 90, 215)),
+    ],
+)
+def test_without_a_crop_a_banner_shows_the_centre(
+    orientation: int, size: tuple[int, int], box: tuple[int, int, int, int]
+) -> None:
+    upright = noise(*size)
+    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
+    data = stored(upright, orientation, "PNG")
+    assert rendered(data, box[2] - box[0], None, BANNER.ratio) == expected
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("width", [1599, 801, 402])
+def test_a_banner_that_is_decoded_smaller_is_not_a_pixel_off(orientation: int, width: int) -> None:
+    """As of an avatar: at 1/8, 1/4 and 1/2; each place a pixel beside it fits less well."""
+    upright = noise(1603, 1201, block=16)
+    left, top = (1603 - width) // 2, 98
+    crop = Crop.from_request([left / 1603, top / 1201, width / 1603])
+    data = stored(upright, orientation, "JPEG")
+    shown = pixels(rendered(data, 96, crop, BANNER.ratio))
+    assert shown.shape == (32, 96, 3)
+    differences = {}
+    for right in (-1, 0, 1):
+        for down in (-1, 0, 1):
+            box = (left + right, top + down, left + right + width, top + down + width // 3)
+            small = upright.resize((96, 32), Image.Resampling.LANCZOS, box)
+            expected = pixels(pictures.encoded(small, "JPEG", quality=80))
+            differences[right, down] = float(np.abs(shown - expected).mean())
+    assert min(differences, key=lambda shift: differences[shift]) == (0, 0), differences
+
+
+def test_a_banners_smaller_variants_have_its_shape() -> None:
+    variants = [POINTERS[BANNER], Variant(600, "webp", 3), Variant(48, "avif", 3)]
+    data = stored(noise(640, 480), 6, "JPEG")
+    sizes = [Image.open(io.BytesIO(file)).size for _, file in render(data, variants)]
+    assert sizes == [(1500, 500), (600, 200), (48, 16)]
+    assert [str(each) for each in variants] == ["1500x500.jpg", "600x200.webp", "48x16.avif"]
+
+
+@given(CROPS, st.integers(1, 20_000), st.integers(1, 20_000))
+def test_every_banner_lies_inside_every_picture(crop: Crop, width: int, height: int) -> None:
+    left, top, right, bottom = crop.box(width, height, BANNER.ratio)
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert abs((right - left) / 3 - (bottom - top)) <= 1
 
 
 @given(CROPS, st.integers(1, 20_000), st.integers(1, 20_000))

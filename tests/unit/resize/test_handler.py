@@ -17,6 +17,7 @@ from blurhash_rs import blurhash_decode
 from botocore.exceptions import ClientError
 from PIL import Image
 
+import avatar_variants
 from env_settings import SettingsError
 from json_log import JsonFormatter
 from resize import store
@@ -631,3 +632,69 @@ def test_what_was_replaced_is_announced_and_a_first_avatar_is_not(
     assert announced() == ["ada"]
     resize.handler(first, CONTEXT)  # once more: the worker before may have died too early
     assert announced() == ["ada", "ada"]
+
+
+def test_a_users_avatar_and_banner_are_apart(s3: S3Client, resize: ModuleType) -> None:
+    s3.put_object(Bucket="assets", Key="avatars/_default.jpg", Body=b"the avatar of all")
+    s3.put_object(Bucket="assets", Key="banners/banner.jpg", Body=b"the banner of all")
+    avatar = upload(s3, "ada", picture("red"))
+    banner = upload(s3, "banners/ada", picture("blue", (900, 600)))
+    # later by its sequencer; but of another key
+    resize.handler(s3_event(banner, "02"), CONTEXT)
+    resize.handler(s3_event(avatar, "01"), CONTEXT)
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket="assets")["Contents"]}
+    of_banner = f"variants/banners/ada/{banner['eTag']}"
+    of_avatar = f"variants/ada/{avatar['eTag']}"
+    assert keys - {"avatars/_default.jpg", "banners/banner.jpg"} == {
+        "avatars/ada.jpg",
+        "avatars/banners/ada.jpg",
+        f"{of_avatar}/512.jpg",
+        f"{of_avatar}/128.webp",
+        f"{of_banner}/1500x500.jpg",
+        f"{of_banner}/600x200.webp",
+    }
+    stable = s3.get_object(Bucket="assets", Key="avatars/banners/ada.jpg")
+    assert Image.open(io.BytesIO(stable["Body"].read())).size == (1500, 500)
+    assert stable["Metadata"]["version"] == banner["eTag"]
+    resize.handler(removal(s3, "banners/ada", "03"), CONTEXT)
+    for name, shown in (("banners/ada", b"banner"), ("ada", b"")):
+        found = s3.get_object(Bucket="assets", Key=f"avatars/{name}.jpg")
+        assert ("removed" in found["Metadata"]) == bool(shown)
+        assert not shown or b"nner of all" in found["Body"].read()
+    # what was sent before the removal does not bring it back
+    resize.handler(s3_event(banner, "02"), CONTEXT)
+    found = s3.head_object(Bucket="assets", Key="avatars/banners/ada.jpg")
+    assert "removed" in found["Metadata"]
+
+
+def test_a_banner_is_rejected_in_its_own_place(s3: S3Client, resize: ModuleType) -> None:
+    stored = upload(s3, "banners/ada", b"no picture")
+    resize.handler(s3_event(stored), CONTEXT)
+    listed = s3.list_objects_v2(Bucket="assets")["Contents"]
+    assert [item["Key"] for item in listed] == [f"rejections/banners/ada/{stored['eTag']}.json"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "1500.jpg",
+        "1500x501.jpg",
+        "1500x500.gif",
+        "3003x1001.jpg",
+        "45x15.jpg",
+        "600x200.jpg,",
+        "600x200.jpg,600x200.jpg",
+        "0600x200.jpg",
+    ],
+)
+def test_a_wrong_setting_of_banners_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("BANNER_VARIANTS", value)
+    if not value:  # as if it were not set
+        assert [*map(str, avatar_variants.banners_from_environment())] == [
+            "1500x500.jpg",
+            "600x200.webp",
+        ]
+        return
+    with pytest.raises(SettingsError, match="BANNER_VARIANTS"):
+        avatar_variants.banners_from_environment()

@@ -94,7 +94,7 @@ def _complete_settings_and_nobody_who_answers(
     # seconds of trying again are no matter here
     monkeypatch.setattr(clients, "_CONFIG", Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(
-        profiles, "read", lambda here, handle: Profile(handle, "Ada", "", "sub-1", "")
+        profiles, "read", lambda here, handle: Profile(handle, "Ada", "", "sub-1", "", "")
     )
 
 

@@ -21,6 +21,7 @@ ADA = Profile(
     bio="<b>Engines</b>",
     sub="sub-1",
     avatar_url="http://cdn/a.jpg",
+    banner_url="http://cdn/b.jpg",
     activities=(Activity("Hi", created_at=0, replies=1, reposts=2, likes=3),),
 )
 

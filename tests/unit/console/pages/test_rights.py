@@ -36,7 +36,7 @@ from tests.integration.system import wait_until
 from tests.unit.console import deployments
 from tests.unit.console.pages.conftest import Show
 
-ADA = Profile("ada", "Ada", "", "7f3a52c0-9a1e-4d6b-8f00-0123456789ab", "")
+ADA = Profile("ada", "Ada", "", "7f3a52c0-9a1e-4d6b-8f00-0123456789ab", "", "")
 # StartQuery reads logs; looking at dead-letter messages hides them for the moment of the look
 _READS = re.compile(
     r"(Get|List|Describe|Head|Filter|BatchGet)\w*|Query|StartQuery|ReceiveMessage"
