@@ -14,7 +14,7 @@ def initials(*names: str) -> str:
     """Return the initials of the first of `names` that has any; "?" if none has.
 
     They are the first characters, as a person counts them, of the first and of the last word that
-    has a letter, a digit or a symbol such as an emoji; capital where there is a single capital.
+    is alphabetic, a digit or a symbol such as an emoji; capital where there is a single capital.
     """
     for name in names:
         firsts = [initial for word in name.split() if (initial := _initial(word))]

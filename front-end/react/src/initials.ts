@@ -5,7 +5,7 @@ export function characters(text: string): string[] {
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
-// Neither an apostrophe that is a letter, nor Hangul that shows nothing
+// Neither an apostrophe within a name, nor Hangul that shows nothing
 const BEGINS = /(?![\p{Lm}\u115f\u1160\u3164\uffa0])[\p{L}\p{N}\p{Extended_Pictographic}\p{Regional_Indicator}]/u;
 
 /** As the API's `default.initials`, of the first and of the last word that has any; "?" without. */

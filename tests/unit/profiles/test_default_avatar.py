@@ -24,8 +24,8 @@ def test_initials_are_the_first_characters_of_the_first_and_the_last_word(
     ("name", "expected"),
     [
         ("\u0915\u094d\u0937\u093f\u0924\u093f\u091c", "\u0915"),  # no consonant with a bare virama
-        ("\u10d0\u10d3\u10d0", "\u10d0"),  # Georgian has no capital for one letter
-        ("\u01c6uro", "\u01c5"),  # one letter of two: Dž, not DŽ
+        ("\u10d0\u10d3\u10d0", "\u10d0"),  # Georgian capitalises whole words only
+        ("\u01c6uro", "\u01c5"),  # one character of two: Dž, not DŽ
     ],
 )
 def test_initials_are_written_as_their_script_writes_them(name: str, expected: str) -> None:
