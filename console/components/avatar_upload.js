@@ -148,6 +148,11 @@ function refusal(step, answer, text) {
 		retryAfter: said.retry_after ?? secondsOf(answer.headers.get("Retry-After"))
 	});
 }
+/** How many times as wide as high a picture of a kind is. */
+var RATIO = {
+	avatar: 1,
+	banner: 3
+};
 var MAX_SIDE = 2048;
 /**
 * What to write into `accept` of an `<input type="file">`. Safari hands over a JPEG instead of a HEIC
@@ -179,11 +184,11 @@ async function decodePicture(file) {
 * Returns what is sent of a picture: scaled as by `scalePicture`, without what is so far from the crop
 * that the crop would have too few pixels beside it, and the crop in parts of that.
 */
-async function preparePicture(file, { crop, maxSide } = {}) {
+async function preparePicture(file, { crop, maxSide } = {}, kind = "avatar") {
 	let within = crop && clean(crop);
 	const picture = await scaled(file, maxSide, (width, height) => {
-		const box = sentBox(width, height, within);
-		within &&= partsOf(box, width, height, within);
+		const box = sentBox(width, height, within, RATIO[kind]);
+		within &&= partsOf(box, width, height, within, RATIO[kind]);
 		return box;
 	});
 	return {
@@ -232,46 +237,50 @@ function clean(crop) {
 		part(crop[2], 1e-6)
 	];
 }
-/** Left, top and side of a crop in pixels, rounded as the API rounds. */
-function pixels(width, height, [x, y, part]) {
-	const side = Math.max(1, Math.round(Math.min(width, height) * part));
+/** Width and height of the part of that ratio that is as large as can be, times `part`. */
+var largest = (width, height, ratio, part = 1) => [Math.max(1, Math.round(Math.min(width, height * ratio) * part)), Math.max(1, Math.round(Math.min(width / ratio, height) * part))];
+/** A crop in pixels, rounded as the API rounds. */
+function pixels(width, height, [x, y, part], ratio) {
+	const [w, h] = largest(width, height, ratio, part);
 	return [
-		Math.min(Math.round(width * x), width - side),
-		Math.min(Math.round(height * y), height - side),
-		side
+		Math.min(Math.round(width * x), width - w),
+		Math.min(Math.round(height * y), height - h),
+		w,
+		h
 	];
 }
 /**
 * What is sent: all of the picture, but for what is far from the crop. Scaled down whole, a long
 * panorama, or one face of many, would leave few pixels of what is shown: so a crop has at least a
-* quarter of the longer side, and the centred square half of it.
+* quarter of the longer side, and what is shown without one half of it.
 */
-function sentBox(width, height, crop) {
-	const short = Math.min(width, height);
-	const [left, top, side] = crop ? pixels(width, height, crop) : [
-		(width - short) / 2,
-		(height - short) / 2,
-		short
+function sentBox(width, height, crop, ratio = 1) {
+	const [across, down] = largest(width, height, ratio);
+	const shown = crop ? pixels(width, height, crop, ratio) : [
+		(width - across) / 2,
+		(height - down) / 2,
+		across,
+		down
 	];
-	const most = side * (crop ? 4 : 2);
-	const [w, h] = [Math.min(width, most), Math.min(height, most)];
-	const start = (at, whole, sent) => Math.max(0, Math.min(whole - sent, Math.floor(at + (side - sent) / 2)));
+	const times = crop ? 4 : 2;
+	const [w, h] = [Math.min(width, shown[2] * times), Math.min(height, shown[3] * times)];
+	const start = (at, whole, side, sent) => Math.max(0, Math.min(whole - sent, Math.floor(at + (side - sent) / 2)));
 	return [
-		start(left, width, w),
-		start(top, height, h),
+		start(shown[0], width, shown[2], w),
+		start(shown[1], height, shown[3], h),
 		w,
 		h
 	];
 }
 /** The same crop in parts of a box of the picture. */
-function partsOf(box, width, height, crop) {
+function partsOf(box, width, height, crop, ratio = 1) {
 	const [left, top, w, h] = box;
 	if (w === width && h === height) return crop;
-	const [x, y, side] = pixels(width, height, crop);
+	const [x, y, across] = pixels(width, height, crop, ratio);
 	return [
 		(x - left) / w,
 		(y - top) / h,
-		side / Math.min(w, h)
+		across / Math.min(w, h * ratio)
 	];
 }
 /** Whether nothing can be seen. */
@@ -340,6 +349,14 @@ function mayPass(error) {
 var FIRST_LOOK = 1.5;
 var NEXT_LOOK = 3;
 var LONGEST = 90;
+/** The variant that profiles name. */
+var STABLE = {
+	avatar: "512.jpg",
+	banner: "1500x500.jpg"
+};
+/** What a request says of a kind: nothing of an avatar, as an older API knows no other. */
+var ofKind = (kind) => kind !== "avatar" && { kind };
+var segments = (key) => key.split("/").map(encodeURIComponent).join("/");
 /** Returns what talks to one deployment as one user. */
 function createClient(given) {
 	const trimmed = (url) => url.replace(/\/+$/, "");
@@ -348,14 +365,14 @@ function createClient(given) {
 		apiUrl: trimmed(given.apiUrl),
 		assetsUrl: trimmed(given.assetsUrl)
 	};
-	async function sendAvatar(file, upload = {}) {
+	async function send(kind, file, upload) {
 		const { signal, onProgress } = upload;
 		signal?.throwIfAborted();
 		onProgress?.({
 			phase: "preparing",
 			sent: 0
 		});
-		const { picture, crop } = await preparePicture(file, upload);
+		const { picture, crop } = await preparePicture(file, upload, kind);
 		signal?.throwIfAborted();
 		onProgress?.({
 			phase: "sending",
@@ -366,7 +383,8 @@ function createClient(given) {
 			...name?.includes(".") && { extension: name.split(".").pop()?.slice(0, 40) },
 			...picture.type && { type: picture.type.slice(0, 100) },
 			size: picture.size,
-			...crop && { crop }
+			...crop && { crop },
+			...ofKind(kind)
 		};
 		let granted;
 		return withRetries(async () => {
@@ -395,18 +413,12 @@ function createClient(given) {
 			}
 		}, signal);
 	}
-	async function outcome(sent, signal) {
-		const under = (folder, name) => [
-			options.assetsUrl,
-			folder,
-			sent.key,
-			sent.version,
-			name
-		].map((part, at) => at ? encodeURIComponent(part) : part).join("/");
-		const avatar_variants = Object.fromEntries(sent.variants.map((name) => [name, under("variants", name)]));
-		const first = avatar_variants["512.jpg"] ?? Object.values(avatar_variants)[0];
-		const rejected = `${options.assetsUrl}/rejections/${encodeURIComponent(sent.key)}/${encodeURIComponent(sent.version)}.json`;
-		const waiting = /* @__PURE__ */ new Set([first, ...Object.values(avatar_variants)]);
+	async function outcome(kind, sent, signal) {
+		const of = (folder) => `${options.assetsUrl}/${folder}/${segments(sent.key)}/${encodeURIComponent(sent.version)}`;
+		const made = Object.fromEntries(sent.variants.map((name) => [name, `${of("variants")}/${encodeURIComponent(name)}`]));
+		const first = made[STABLE[kind]] ?? Object.values(made)[0];
+		const rejected = `${of("rejections")}.json`;
+		const waiting = /* @__PURE__ */ new Set([first, ...Object.values(made)]);
 		const fresh = { cache: "no-store" };
 		const deadline = Date.now() + LONGEST * 1e3;
 		let offline;
@@ -420,12 +432,17 @@ function createClient(given) {
 					}, signal)).ok) break;
 					waiting.delete(url);
 				}
-				if (!waiting.size) return {
-					version: sent.version,
-					avatar_url: first,
-					avatar_variants,
-					avatar_placeholder: null
-				};
+				if (!waiting.size) {
+					const shown = {
+						[`${kind}_url`]: first,
+						[`${kind}_variants`]: made,
+						[`${kind}_placeholder`]: null
+					};
+					return {
+						version: sent.version,
+						...shown
+					};
+				}
 				const refusal = await fetched("outcome", rejected, fresh, signal);
 				const reason = refusal.ok ? await refusal.json() : null;
 				offline = void 0;
@@ -443,31 +460,44 @@ function createClient(given) {
 		if (offline) throw brokenConnection("outcome", offline);
 		throw new AvatarError("pending", "The picture has arrived and is still being processed. Look again later.", { step: "outcome" });
 	}
+	async function upload(kind, file, given) {
+		const sent = await send(kind, file, given);
+		given.onProgress?.({
+			phase: "processing",
+			sent: 1
+		});
+		return {
+			...await outcome(kind, sent, given.signal),
+			picture: sent.picture
+		};
+	}
+	async function crop(kind, { crop, version, signal }) {
+		const answer = await ask(options, "ask", "POST", "/avatars/crop", {
+			crop,
+			version,
+			...ofKind(kind)
+		}, signal);
+		return outcome(kind, {
+			...answer,
+			versionId: answer.version_id
+		}, signal);
+	}
 	return {
-		sendAvatar,
-		async uploadAvatar(file, upload = {}) {
-			const sent = await sendAvatar(file, upload);
-			upload.onProgress?.({
-				phase: "processing",
-				sent: 1
-			});
-			return {
-				...await outcome(sent, upload.signal),
-				picture: sent.picture
-			};
-		},
-		async cropAvatar({ crop, version, signal }) {
-			const answer = await ask(options, "ask", "POST", "/avatars/crop", {
-				crop,
-				version
-			}, signal);
-			return outcome({
-				...answer,
-				versionId: answer.version_id
-			}, signal);
-		},
+		sendAvatar: (file, given = {}) => send("avatar", file, given),
+		uploadAvatar: (file, given = {}) => upload("avatar", file, given),
+		uploadBanner: (file, given = {}) => upload("banner", file, given),
+		cropAvatar: (given) => crop("avatar", given),
+		cropBanner: (given) => crop("banner", given),
 		async removeAvatar(signal) {
 			await ask(options, "remove", "DELETE", "/avatars", void 0, signal);
+		},
+		async removeBanner(signal) {
+			await ask(options, "remove", "DELETE", "/avatars?kind=banner", void 0, signal);
+			return {
+				banner_url: `${options.assetsUrl}/banners/banner.jpg`,
+				banner_variants: {},
+				banner_placeholder: null
+			};
 		},
 		getProfile(handle, cursor, signal) {
 			const page = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";

@@ -94,10 +94,10 @@ def form(profile_page: Open) -> Open:
     return opened
 
 
-def choose(page: Page, file: Path) -> None:
+def choose(page: Page, file: Path, button: str = "Choose a picture") -> None:
     """Choose a file in the dialog that the button opens."""
     with page.expect_file_chooser() as chosen:
-        page.get_by_role("button", name="Choose a picture").click()
+        page.get_by_role("button", name=button).click()
     chosen.value.set_files(file)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def avatar(page: Page) -> Any:
-    return page.locator(".ao-upload .ao-avatar")
+    return page.locator(".ao-of-avatar .ao-avatar")
 
 
 def use(page: Page) -> None:
@@ -102,7 +103,7 @@ _CANVAS = """(how) => new Promise((done) => {
   canvas.toBlob((blob) => {
     const transfer = new DataTransfer();
     transfer.items.add(new File([blob], "blob", {type: blob.type}));
-    const place = document.querySelector(".ao-upload");
+    const place = document.querySelector(".ao-of-avatar");
     const options = {bubbles: true, cancelable: true};
     if (how === "paste")
       document.dispatchEvent(new ClipboardEvent("paste", {...options, clipboardData: transfer}));
@@ -338,7 +339,7 @@ def test_what_is_dropped_without_a_picture_is_said(form: Open) -> None:
     page.evaluate("""() => {
       const transfer = new DataTransfer();
       transfer.setData("text/plain", "words");
-      document.querySelector(".ao-upload").dispatchEvent(
+      document.querySelector(".ao-of-avatar").dispatchEvent(
         new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: transfer}));
     }""")
     expect(page.get_by_role("alert")).to_have_text("There is no picture in it.")
@@ -379,6 +380,59 @@ def test_a_picture_is_removed_once_that_is_confirmed(
         lambda: profiles.read(here, "grace").avatar_url.endswith(f"avatars/{grace.sub}.jpg"),
         "the removal",
     )
+
+
+def test_a_banner_is_cropped_sent_cropped_again_and_removed(
+    form: Open, here: Deployment, ada: SignIn, tmp_path: Path
+) -> None:
+    (tmp_path / "landscape.jpg").write_bytes(picture(uuid.uuid4().int % 2**32, (2400, 1600)))
+    page = form()
+    group = page.get_by_role("group", name="Banner")
+    others = avatar(page).get_attribute("data-state")
+    choose(page, tmp_path / "landscape.jpg", "Choose a banner")
+    said = page.locator(".ao-dialog .ao-unseen")
+    expect(said).to_have_text(
+        "Shown: 100 % of the picture, 0 % from its left and 25 % from its top."
+    )
+    assert violations(page) == []
+    use(page)
+    expect(page.get_by_text("This is your new banner.")).to_be_visible(timeout=90_000)
+    shown = page.locator(".ao-heading .ao-banner img")
+    expect(shown).to_have_attribute("src", re.compile(f"/variants/banners/{ada.sub}/"))
+    assert shown.evaluate(
+        "image => image.decode().then(() => [image.naturalWidth / image.naturalHeight])"
+    ) == [3]
+    wait_until(
+        lambda: profiles.read(here, "ada").banner_url == shown.get_attribute("src"),
+        "the profile naming the banner",
+    )
+    sent = here.s3.get_object(Bucket=here.uploads_bucket, Key=f"banners/{ada.sub}")["Body"].read()
+    assert Image.open(io.BytesIO(sent)).size == (2048, 1365)
+    before = str(shown.get_attribute("src"))
+    group.get_by_role("button", name="Crop again").click()
+    page.get_by_role("slider", name="Zoom").fill("2")
+    use(page)
+    expect(group.get_by_role("button", name="Crop again")).to_be_visible(timeout=90_000)
+    expect(shown).not_to_have_attribute("src", before)
+    assert avatar(page).get_attribute("data-state") == others
+    assert violations(page) == []
+    group.get_by_role("button", name="Remove").click()
+    group.get_by_role("group", name="Remove your banner?").get_by_role(
+        "button", name="Remove"
+    ).click()
+    expect(page.get_by_text("Your banner is removed.")).to_be_visible()
+    expect(shown).to_have_attribute("src", f"{here.assets_url}/banners/banner.jpg")
+    wait_until(
+        lambda: profiles.read(here, "ada").banner_url.endswith("/banners/banner.jpg"), "the removal"
+    )
+
+
+def test_a_picture_is_pasted_where_the_focus_is(form: Open) -> None:
+    page = form()
+    page.get_by_role("button", name="Choose a banner").focus()
+    page.evaluate(_CANVAS, "paste")
+    expect(page.locator(".ao-of-banner")).to_have_attribute("data-state", "cropping")
+    expect(page.locator(".ao-of-avatar")).to_have_attribute("data-state", "idle")
 
 
 def of_profile(change: dict[str, Any]) -> Any:
@@ -454,10 +508,8 @@ def test_a_picture_that_comes_late_moves_nothing_and_one_that_is_broken_leaves_t
 def test_the_profiles_banner_is_shown(profile_page: Open, here: Deployment) -> None:
     assert profile_page("alan", of_profile({"banner_url": ""})).locator(".ao-banner").count() == 0
     page = profile_page("alan")
-    expect(page.locator(".ao-banner")).to_have_attribute(
-        "src", f"{here.assets_url}/banners/banner.jpg"
-    )
-    shown = page.locator(".ao-banner")
+    shown = page.locator(".ao-banner img")
+    expect(shown).to_have_attribute("src", f"{here.assets_url}/banners/banner.jpg")
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     assert violations(page) == []
 

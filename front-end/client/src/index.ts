@@ -1,14 +1,15 @@
 import { type Options, ask, fetched } from "./api.js";
 import { AvatarError, brokenConnection } from "./errors.js";
-import { type Crop, type PictureOptions, preparePicture } from "./picture.js";
-import type { Pictures, Profile, ProfilePage } from "./profile.js";
+import { type Crop, type Kind, type PictureOptions, preparePicture } from "./picture.js";
+import type { BannerPictures, Pictures, Profile, ProfilePage } from "./profile.js";
 import { type Granted, type Stored, mayPass, put } from "./put.js";
 import { sleep, withRetries } from "./retries.js";
 
 export type { Options } from "./api.js";
 export * from "./errors.js";
 export {
-  acceptedTypes, type Crop, decodePicture, type PictureOptions, type Prepared, preparePicture, type ScaleOptions, scalePicture,
+  acceptedTypes, type Crop, decodePicture, type Kind, type PictureOptions, type Prepared, preparePicture, RATIO,
+  type ScaleOptions, scalePicture,
 } from "./picture.js";
 export * from "./profile.js";
 
@@ -48,11 +49,16 @@ export interface Avatar extends Pictures {
   version: string;
 }
 
-/** An avatar that this page has sent. */
-export interface Uploaded extends Avatar {
+/** A picture that is a banner now. */
+export interface Banner extends BannerPictures {
+  version: string;
+}
+
+/** An avatar, or a banner, that this page has sent. */
+export type Uploaded<Shown = Avatar> = Shown & {
   /** The picture as it was sent; another crop is in parts of this one. */
   picture: Blob;
-}
+};
 
 export interface Client {
   /**
@@ -70,6 +76,11 @@ export interface Client {
   cropAvatar(options: CropOptions): Promise<Avatar>;
   /** Removes the user's avatar. */
   removeAvatar(signal?: AbortSignal): Promise<void>;
+  /** As uploadAvatar, of the picture above the profile. */
+  uploadBanner(file: Blob, options?: UploadOptions): Promise<Uploaded<Banner>>;
+  cropBanner(options: CropOptions): Promise<Banner>;
+  /** Removes the user's banner; returns the one that all have. */
+  removeBanner(signal?: AbortSignal): Promise<BannerPictures>;
   /** Reads the profile of a handle, with a page of its activities. */
   getProfile(handle: string, cursor?: string | null, signal?: AbortSignal): Promise<ProfilePage>;
   /** Changes the user's own name and bio. */
@@ -83,17 +94,22 @@ export interface Client {
 const FIRST_LOOK = 1.5;
 const NEXT_LOOK = 3;
 const LONGEST = 90;
+/** The variant that profiles name. */
+const STABLE = { avatar: "512.jpg", banner: "1500x500.jpg" };
+/** What a request says of a kind: nothing of an avatar, as an older API knows no other. */
+const ofKind = (kind: Kind) => kind !== "avatar" && { kind };
+const segments = (key: string) => key.split("/").map(encodeURIComponent).join("/");
 
 /** Returns what talks to one deployment as one user. */
 export function createClient(given: Options): Client {
   const trimmed = (url: string) => url.replace(/\/+$/, "");
   const options = { ...given, apiUrl: trimmed(given.apiUrl), assetsUrl: trimmed(given.assetsUrl) };
 
-  async function sendAvatar(file: Blob, upload: UploadOptions = {}): Promise<Sent> {
+  async function send(kind: Kind, file: Blob, upload: UploadOptions): Promise<Sent> {
     const { signal, onProgress } = upload;
     signal?.throwIfAborted();
     onProgress?.({ phase: "preparing", sent: 0 });
-    const { picture, crop } = await preparePicture(file, upload);
+    const { picture, crop } = await preparePicture(file, upload, kind);
     signal?.throwIfAborted();
     onProgress?.({ phase: "sending", sent: 0 });
     // A picture that was sent as it is has the name and the type that it came with
@@ -103,6 +119,7 @@ export function createClient(given: Options): Client {
       ...(picture.type && { type: picture.type.slice(0, 100) }),
       size: picture.size,
       ...(crop && { crop }),
+      ...ofKind(kind),
     };
     let granted: (Granted & { until: number }) | undefined;
     return withRetries(async () => {
@@ -123,13 +140,12 @@ export function createClient(given: Options): Client {
     }, signal);
   }
 
-  async function outcome(sent: Awaited, signal?: AbortSignal): Promise<Avatar> {
-    const under = (folder: string, name: string) =>
-      [options.assetsUrl, folder, sent.key, sent.version, name].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/");
-    const avatar_variants = Object.fromEntries(sent.variants.map((name) => [name, under("variants", name)]));
-    const first = (avatar_variants["512.jpg"] ?? Object.values(avatar_variants)[0])!;
-    const rejected = `${options.assetsUrl}/rejections/${encodeURIComponent(sent.key)}/${encodeURIComponent(sent.version)}.json`;
-    const waiting = new Set([first, ...Object.values(avatar_variants)]);
+  async function outcome(kind: Kind, sent: Awaited, signal?: AbortSignal): Promise<Avatar & Banner> {
+    const of = (folder: string) => `${options.assetsUrl}/${folder}/${segments(sent.key)}/${encodeURIComponent(sent.version)}`;
+    const made = Object.fromEntries(sent.variants.map((name) => [name, `${of("variants")}/${encodeURIComponent(name)}`]));
+    const first = (made[STABLE[kind]] ?? Object.values(made)[0])!;
+    const rejected = `${of("rejections")}.json`;
+    const waiting = new Set([first, ...Object.values(made)]);
     const fresh = { cache: "no-store" } as const;
     const deadline = Date.now() + LONGEST * 1000;
     let offline: unknown;
@@ -142,7 +158,10 @@ export function createClient(given: Options): Client {
           waiting.delete(url);
         }
         // null, so that it takes the place of the one before in a profile
-        if (!waiting.size) return { version: sent.version, avatar_url: first, avatar_variants, avatar_placeholder: null };
+        if (!waiting.size) {
+          const shown = { [`${kind}_url`]: first, [`${kind}_variants`]: made, [`${kind}_placeholder`]: null };
+          return { version: sent.version, ...shown } as Avatar & Banner;
+        }
         const refusal = await fetched("outcome", rejected, fresh, signal);
         const reason = refusal.ok ? await refusal.json() : null;
         offline = undefined;
@@ -159,20 +178,30 @@ export function createClient(given: Options): Client {
     throw new AvatarError("pending", "The picture has arrived and is still being processed. Look again later.", { step: "outcome" });
   }
 
+  async function upload(kind: Kind, file: Blob, given: UploadOptions): Promise<Uploaded<Avatar & Banner>> {
+    const sent = await send(kind, file, given);
+    given.onProgress?.({ phase: "processing", sent: 1 });
+    return { ...(await outcome(kind, sent, given.signal)), picture: sent.picture };
+  }
+
+  async function crop(kind: Kind, { crop, version, signal }: CropOptions): Promise<Avatar & Banner> {
+    type Answer = { key: string; version: string; version_id: string | null; variants: string[] };
+    const answer = await ask<Answer>(options, "ask", "POST", "/avatars/crop", { crop, version, ...ofKind(kind) }, signal);
+    return outcome(kind, { ...answer, versionId: answer.version_id }, signal);
+  }
+
   return {
-    sendAvatar,
-    async uploadAvatar(file, upload = {}) {
-      const sent = await sendAvatar(file, upload);
-      upload.onProgress?.({ phase: "processing", sent: 1 });
-      return { ...(await outcome(sent, upload.signal)), picture: sent.picture };
-    },
-    async cropAvatar({ crop, version, signal }) {
-      type Answer = { key: string; version: string; version_id: string | null; variants: string[] };
-      const answer = await ask<Answer>(options, "ask", "POST", "/avatars/crop", { crop, version }, signal);
-      return outcome({ ...answer, versionId: answer.version_id }, signal);
-    },
+    sendAvatar: (file, given = {}) => send("avatar", file, given),
+    uploadAvatar: (file, given = {}) => upload("avatar", file, given),
+    uploadBanner: (file, given = {}) => upload("banner", file, given),
+    cropAvatar: (given) => crop("avatar", given),
+    cropBanner: (given) => crop("banner", given),
     async removeAvatar(signal) {
       await ask(options, "remove", "DELETE", "/avatars", undefined, signal);
+    },
+    async removeBanner(signal) {
+      await ask(options, "remove", "DELETE", "/avatars?kind=banner", undefined, signal);
+      return { banner_url: `${options.assetsUrl}/banners/banner.jpg`, banner_variants: {}, banner_placeholder: null };
     },
     getProfile(handle, cursor, signal) {
       const page = cursor ? `?cursor=${encodeURIComponent(cursor)}` : "";

@@ -1,7 +1,13 @@
+/** An avatar is a square; a banner, the picture above a profile, is three times as wide as high. */
+export type Kind = "avatar" | "banner";
+
+/** How many times as wide as high a picture of a kind is. */
+export const RATIO: Readonly<Record<Kind, number>> = { avatar: 1, banner: 3 };
+
 /**
- * A square of a picture, in parts of the upright one: its left edge in parts of the width, its top
- * edge in parts of the height, its side in parts of the shorter side; three numbers from 0 to 1. `[0.25, 0, 1]` is the centred
- * square of a picture that is twice as wide as it is high.
+ * A part of a picture, in parts of the upright one: its left edge in parts of the width, its top edge
+ * in parts of the height, its width in parts of the widest such part; three numbers from 0 to 1. Of an
+ * avatar, which is a square, `[0.25, 0, 1]` is the middle of a picture that is twice as wide as high.
  */
 export type Crop = readonly [x: number, y: number, side: number];
 
@@ -11,7 +17,7 @@ export interface ScaleOptions {
 }
 
 export interface PictureOptions extends ScaleOptions {
-  /** What the avatar shows of the picture; its centred square unless given. */
+  /** What is shown of the picture; the largest part around its centre unless given. */
   crop?: Crop | undefined;
 }
 
@@ -64,11 +70,15 @@ export const scalePicture = (file: Blob, { maxSide }: ScaleOptions = {}): Promis
  * Returns what is sent of a picture: scaled as by `scalePicture`, without what is so far from the crop
  * that the crop would have too few pixels beside it, and the crop in parts of that.
  */
-export async function preparePicture(file: Blob, { crop, maxSide }: PictureOptions = {}): Promise<Prepared> {
+export async function preparePicture(
+  file: Blob,
+  { crop, maxSide }: PictureOptions = {},
+  kind: Kind = "avatar",
+): Promise<Prepared> {
   let within = crop && clean(crop);
   const picture = await scaled(file, maxSide, (width, height) => {
-    const box = sentBox(width, height, within);
-    within &&= partsOf(box, width, height, within);
+    const box = sentBox(width, height, within, RATIO[kind]);
+    within &&= partsOf(box, width, height, within, RATIO[kind]);
     return box;
   });
   // What couldn't be drawn is sent whole
@@ -130,33 +140,41 @@ function clean(crop: Crop): Crop {
   return [part(crop[0]), part(crop[1]), part(crop[2], 1e-6)];
 }
 
-/** Left, top and side of a crop in pixels, rounded as the API rounds. */
-function pixels(width: number, height: number, [x, y, part]: Crop): [number, number, number] {
-  const side = Math.max(1, Math.round(Math.min(width, height) * part));
-  return [Math.min(Math.round(width * x), width - side), Math.min(Math.round(height * y), height - side), side];
+/** Width and height of the part of that ratio that is as large as can be, times `part`. */
+const largest = (width: number, height: number, ratio: number, part = 1): [number, number] => [
+  Math.max(1, Math.round(Math.min(width, height * ratio) * part)),
+  Math.max(1, Math.round(Math.min(width / ratio, height) * part)),
+];
+
+/** A crop in pixels, rounded as the API rounds. */
+function pixels(width: number, height: number, [x, y, part]: Crop, ratio: number): Box {
+  const [w, h] = largest(width, height, ratio, part);
+  return [Math.min(Math.round(width * x), width - w), Math.min(Math.round(height * y), height - h), w, h];
 }
 
 /**
  * What is sent: all of the picture, but for what is far from the crop. Scaled down whole, a long
  * panorama, or one face of many, would leave few pixels of what is shown: so a crop has at least a
- * quarter of the longer side, and the centred square half of it.
+ * quarter of the longer side, and what is shown without one half of it.
  */
-export function sentBox(width: number, height: number, crop?: Crop): Box {
-  const short = Math.min(width, height);
-  const [left, top, side] = crop ? pixels(width, height, crop) : [(width - short) / 2, (height - short) / 2, short];
-  const most = side * (crop ? 4 : 2);
-  const [w, h] = [Math.min(width, most), Math.min(height, most)];
-  const start = (at: number, whole: number, sent: number) =>
+export function sentBox(width: number, height: number, crop?: Crop, ratio = 1): Box {
+  const [across, down] = largest(width, height, ratio);
+  const shown: Box = crop
+    ? pixels(width, height, crop, ratio)
+    : [(width - across) / 2, (height - down) / 2, across, down];
+  const times = crop ? 4 : 2;
+  const [w, h] = [Math.min(width, shown[2] * times), Math.min(height, shown[3] * times)];
+  const start = (at: number, whole: number, side: number, sent: number) =>
     Math.max(0, Math.min(whole - sent, Math.floor(at + (side - sent) / 2)));
-  return [start(left, width, w), start(top, height, h), w, h];
+  return [start(shown[0], width, shown[2], w), start(shown[1], height, shown[3], h), w, h];
 }
 
 /** The same crop in parts of a box of the picture. */
-export function partsOf(box: Box, width: number, height: number, crop: Crop): Crop {
+export function partsOf(box: Box, width: number, height: number, crop: Crop, ratio = 1): Crop {
   const [left, top, w, h] = box;
   if (w === width && h === height) return crop;
-  const [x, y, side] = pixels(width, height, crop);
-  return [(x - left) / w, (y - top) / h, side / Math.min(w, h)];
+  const [x, y, across] = pixels(width, height, crop, ratio);
+  return [(x - left) / w, (y - top) / h, across / Math.min(w, h * ratio)];
 }
 
 /** Whether nothing can be seen. */

@@ -7,6 +7,15 @@ export interface Pictures {
   avatar_placeholder?: string | null;
 }
 
+/** Where a banner's pictures are, likewise. */
+export interface BannerPictures {
+  /** Without a banner of the user's own, the one that all have. */
+  banner_url: string;
+  /** Addresses by name, such as `1500x500.jpg`. */
+  banner_variants: Readonly<Record<string, string>>;
+  banner_placeholder?: string | null;
+}
+
 /** Initials, on a colour of the user's own: a hue of 0 to 359 degrees. */
 export interface DefaultAvatar {
   initials: string;
@@ -14,7 +23,7 @@ export interface DefaultAvatar {
 }
 
 /** A user's profile, as the API gives it. */
-export interface Profile extends Pictures {
+export interface Profile extends Pictures, BannerPictures {
   uuid: string;
   cognito_user_uuid: string;
   handle: string;
@@ -26,8 +35,9 @@ export interface Profile extends Pictures {
   avatar_placeholder: string | null;
   /** What stands for a user without a picture. */
   default: DefaultAvatar;
-  /** The picture above the profile, where the deployment has one. */
-  banner_url?: string;
+  /** The same of the banner, the picture above the profile. */
+  banner_crop: [x: number, y: number, side: number] | null;
+  banner_placeholder: string | null;
 }
 
 export interface Activity {
@@ -50,7 +60,7 @@ export interface ProfilePage {
   next_cursor: string | null;
 }
 
-/** One picture of an avatar: `side` pixels wide and high. */
+/** One size of a picture: `side` pixels wide. */
 export interface Variant {
   side: number;
   url: string;
@@ -60,9 +70,14 @@ export interface Variant {
 const FORMATS = ["webp", "jpg", "avif"];
 
 /** What was really made of an avatar, one picture for each size, the smallest first. */
-export function avatarVariants({ avatar_variants }: Pictures): Variant[] {
+export const avatarVariants = ({ avatar_variants }: Pictures): Variant[] => variants(avatar_variants);
+
+/** What was really made of a banner, likewise. */
+export const bannerVariants = ({ banner_variants }: BannerPictures): Variant[] => variants(banner_variants);
+
+function variants(made: Readonly<Record<string, string>>): Variant[] {
   const best = new Map<number, [rank: number, url: string]>();
-  for (const [name, url] of Object.entries(avatar_variants)) {
+  for (const [name, url] of Object.entries(made)) {
     const [side = 0, rank = -1] = [parseInt(name), FORMATS.indexOf(name.split(".")[1] ?? "")];
     const known = best.get(side);
     if (side > 0 && rank >= 0 && (!known || rank < known[0])) best.set(side, [rank, url]);
@@ -75,7 +90,7 @@ export function avatarVariants({ avatar_variants }: Pictures): Variant[] {
  * largest; without an avatar, that of the default picture.
  */
 export function avatarUrl(pictures: Pictures, size: number, pixelRatio = globalThis.devicePixelRatio || 1): string {
-  const variants = avatarVariants(pictures);
-  const fitting = variants.find(({ side }) => side >= size * pixelRatio) ?? variants.at(-1);
+  const made = avatarVariants(pictures);
+  const fitting = made.find(({ side }) => side >= size * pixelRatio) ?? made.at(-1);
   return fitting?.url ?? pictures.avatar_url;
 }

@@ -35,6 +35,7 @@ export class Deployment {
   expiresIn = 300;
   variants = ["512.jpg", "128.webp"];
   suffix = "";
+  key = "sub";
   /** What each route answers; replace one to let something go wrong. */
   ask: Handler = () => ({
     status: 200,
@@ -42,7 +43,7 @@ export class Deployment {
       url: `${this.url}/bucket/sub?X-Amz-Signature=${this.count("POST", "/avatars/key_upload")}`,
       method: "PUT",
       headers: { "Content-Type": "image/jpeg" },
-      key: "sub",
+      key: this.key,
       expires_in: this.expiresIn,
       variants: this.variants,
       version_suffix: this.suffix,
@@ -61,8 +62,8 @@ export class Deployment {
     const { method, path } = request;
     if (method === "POST" && path === "/avatars/key_upload") return this.ask(request);
     if (method === "PUT" && path.startsWith("/bucket/")) return this.put(request);
-    if (path.startsWith("/assets/variants/sub/")) return this.variant(request);
-    if (path.startsWith("/assets/rejections/sub/")) return this.rejection(request);
+    if (path.startsWith(`/assets/variants/${this.key}/`)) return this.variant(request);
+    if (path.startsWith(`/assets/rejections/${this.key}/`)) return this.rejection(request);
     return this.other(request);
   }
 }

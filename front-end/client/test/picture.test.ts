@@ -16,24 +16,39 @@ describe("what is sent", () => {
     expect(sentBox(width, height, crop)).toEqual(expected);
   });
 
-  it("has the crop where it was in the picture", () => {
+  it.each([
+    ["twice its height without a crop", [3000, 4000], undefined, [0, 1000, 3000, 2000]],
+    ["all of a landscape", [3000, 1900], undefined, [0, 0, 3000, 1900]],
+    ["the middle of what is wider", [10_000, 1000], undefined, [2000, 0, 6000, 1000]],
+    ["four times as high as the crop", [3000, 8000], [0, 0.25, 1], [0, 500, 3000, 4000]],
+    ["the surroundings of a small crop", [6000, 4000], [0.5, 0.5, 0.1], [2100, 1700, 2400, 800]],
+  ] as const)("of a banner is %s", (_name, [width, height], crop, expected) => {
+    expect(sentBox(width, height, crop, 3)).toEqual(expected);
+  });
+
+  it.each([1, 3])("has the crop of ratio %d where it was in the picture", (ratio) => {
     for (let seed = 1; seed < 500; seed++) {
       const [width, height] = [1 + ((seed * 7919) % 5000), 1 + ((seed * 104_729) % 3000)];
       const crop: Crop = [((seed * 31) % 100) / 100, ((seed * 57) % 100) / 100, (1 + ((seed * 13) % 99)) / 100];
-      const sent = sentBox(width, height, crop);
-      const inSent = partsOf(sent, width, height, crop);
-      const wanted = pixels(width, height, crop);
-      const [left, top, side] = pixels(sent[2], sent[3], inSent);
-      expect([left + sent[0], top + sent[1], side], `${crop} of ${width} x ${height}`).toEqual(wanted);
+      const sent = sentBox(width, height, crop, ratio);
+      const inSent = partsOf(sent, width, height, crop, ratio);
+      const wanted = pixels(width, height, crop, ratio);
+      const [left, top, across, down] = pixels(sent[2], sent[3], inSent, ratio);
+      const said = `${crop} of ${width} x ${height}`;
+      expect([left + sent[0], across], said).toEqual([wanted[0], wanted[2]]);
+      // A height is the width's third, rounded; at an edge that moves the top
+      expect(Math.abs(top + sent[1] - wanted[1]), said).toBeLessThan(ratio);
+      expect(Math.abs(down - wanted[3]), said).toBeLessThan(ratio);
     }
   });
 });
 
-/** Left, top and side in pixels, as the API's contract has them, of a crop in millionths. */
-function pixels(width: number, height: number, crop: Crop): [number, number, number] {
+/** Left, top, width and height in pixels, as the API's contract has them, of a crop in millionths. */
+function pixels(width: number, height: number, crop: Crop, ratio: number): [number, number, number, number] {
   const [x, y, s] = crop.map((part) => Math.round(part * 1e6) / 1e6) as [number, number, number];
-  const side = Math.max(1, Math.round(Math.min(width, height) * s));
-  return [Math.min(Math.round(width * x), width - side), Math.min(Math.round(height * y), height - side), side];
+  const across = Math.max(1, Math.round(Math.min(width, height * ratio) * s));
+  const down = Math.max(1, Math.round(Math.min(width / ratio, height) * s));
+  return [Math.min(Math.round(width * x), width - across), Math.min(Math.round(height * y), height - down), across, down];
 }
 
 describe("a crop", () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { AvatarError, type Options, type Progress, createClient } from "../src/index.js";
 import { type Answer, VERSION, useDeployment } from "./deployment.js";
 
@@ -332,6 +332,51 @@ describe("another crop", () => {
     deployment.current.other = () => error(status, code, "A sentence.");
     expect(await failure(client().cropAvatar({ crop: [0.5, 0, 1] }))).toMatchObject({ code, message: "A sentence.", status });
     expect(deployment.current.requests).toHaveLength(1);
+  });
+});
+
+describe("a banner", () => {
+  const at = () => `${deployment.current.url}/assets/variants/banners/sub`;
+  beforeEach(() => {
+    deployment.current.key = "banners/sub";
+    deployment.current.variants = ["1500x500.jpg", "600x200.webp"];
+  });
+
+  it("is sent as one, and waited for in its folder", async () => {
+    const file = picture();
+    const banner = await client().uploadBanner(file, { crop: [0, 0.25, 1] });
+    expect(banner).toEqual({
+      version: VERSION,
+      banner_url: `${at()}/${VERSION}/1500x500.jpg`,
+      banner_variants: Object.fromEntries(deployment.current.variants.map((name) => [name, `${at()}/${VERSION}/${name}`])),
+      banner_placeholder: null,
+      picture: file,
+    });
+    expect(JSON.parse(deployment.current.requests[0]!.body)).toEqual({
+      type: "image/jpeg", size: 10, crop: [0, 0.25, 1], kind: "banner",
+    });
+  });
+
+  it("that is rejected has the rejection's code", async () => {
+    deployment.current.variant = () => ({ status: 404 });
+    deployment.current.rejection = () => ({ status: 200, body: { code: "damaged", message: "It is damaged.", version_id: "v1" } });
+    expect(await failure(client().uploadBanner(picture()))).toMatchObject({ code: "damaged" });
+  });
+
+  it("is cropped again as one", async () => {
+    const body = { key: "banners/sub", version: VERSION, version_id: "v2", variants: deployment.current.variants };
+    deployment.current.other = () => ({ status: 202, body });
+    const { banner_url } = await client().cropBanner({ crop: [0, 0, 1], version: VERSION });
+    expect(JSON.parse(deployment.current.requests[0]!.body)).toEqual({ crop: [0, 0, 1], version: VERSION, kind: "banner" });
+    expect(banner_url).toBe(`${at()}/${VERSION}/1500x500.jpg`);
+  });
+
+  it("is removed as one, and leaves the one that all have", async () => {
+    deployment.current.other = () => ({ status: 202, body: { key: "banners/sub" } });
+    expect(await client().removeBanner()).toEqual({
+      banner_url: `${deployment.current.url}/assets/banners/banner.jpg`, banner_variants: {}, banner_placeholder: null,
+    });
+    expect(deployment.current.requests[0]).toMatchObject({ method: "DELETE", path: "/avatars?kind=banner" });
   });
 });
 

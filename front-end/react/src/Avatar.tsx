@@ -1,7 +1,7 @@
 import { type DefaultAvatar, type Pictures, avatarUrl, avatarVariants } from "@avatar-ops/client";
-import { decode } from "blurhash";
 import { type CSSProperties, type ReactElement, useState } from "react";
 import { hue, initials } from "./initials.js";
+import { Placeholder } from "./Placeholder.js";
 
 /** What an avatar is drawn from: a profile, or as much of one as a list has. */
 export interface Person extends Pictures {
@@ -24,20 +24,6 @@ export interface AvatarProps {
   className?: string;
 }
 
-const PLACEHOLDER_SIDE = 32;
-
-function drawPlaceholder(canvas: HTMLCanvasElement | null, hash: string): void {
-  const context = canvas?.getContext("2d");
-  if (!context) return;
-  const image = context.createImageData(PLACEHOLDER_SIDE, PLACEHOLDER_SIDE);
-  try {
-    image.data.set(decode(hash, PLACEHOLDER_SIDE, PLACEHOLDER_SIDE));
-  } catch {
-    return; // a hash of another kind: the colour stays
-  }
-  context.putImageData(image, 0, 0);
-}
-
 /**
  * A user's picture, in the smallest file that was made for this size and screen; until it is loaded,
  * its placeholder; without one, the initials on a colour of the user's own. Its place has its size
@@ -57,15 +43,7 @@ export function Avatar({
   } as CSSProperties;
   return (
     <span className={`ao-avatar ao-${shape} ${className}`} data-state={is} style={style}>
-      {is === "loading" && placeholder && (
-        <canvas
-          key={placeholder}
-          aria-hidden
-          width={PLACEHOLDER_SIDE}
-          height={PLACEHOLDER_SIDE}
-          ref={(canvas) => drawPlaceholder(canvas, placeholder)}
-        />
-      )}
+      {is === "loading" && placeholder && <Placeholder hash={placeholder} />}
       {(is === "broken" || (is === "loading" && !placeholder)) && (
         <svg
           viewBox="0 0 100 100"

@@ -7,6 +7,8 @@ import { type Texts, filled } from "./texts.js";
 export interface CropDialogProps {
   /** Address of the upright picture. */
   url: string;
+  /** How many times as wide as high the part is. */
+  ratio: number;
   shape: Shape;
   texts: Texts;
   onCrop: (crop: Crop) => void;
@@ -16,8 +18,8 @@ export interface CropDialogProps {
 const MAX_ZOOM = 4;
 const KEY_STEP = 8;
 
-/** Lets the user choose a square of the picture. */
-export default function CropDialog({ url, shape, texts, onCrop, onCancel }: CropDialogProps): ReactElement {
+/** Lets the user choose a part of the picture. */
+export default function CropDialog({ url, ratio, shape, texts, onCrop, onCancel }: CropDialogProps): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [place, setPlace] = useState({ x: 0, y: 0 });
@@ -30,11 +32,11 @@ export default function CropDialog({ url, shape, texts, onCrop, onCancel }: Crop
   const start = (media: MediaSize) => {
     setSize(media);
     // Heads are in the upper part of a portrait
-    setPlace({ x: 0, y: Math.max(0, media.height - media.width) / 4 });
+    setPlace({ x: 0, y: Math.max(0, media.height - media.width / ratio) / 4 });
   };
-  const short = Math.min(size.naturalWidth, size.naturalHeight);
+  const widest = Math.min(size.naturalWidth, size.naturalHeight * ratio);
   const crop: Crop | undefined = area && [
-    area.x / 100, area.y / 100, ((area.width / 100) * size.naturalWidth) / short,
+    area.x / 100, area.y / 100, ((area.width / 100) * size.naturalWidth) / widest,
   ];
   const percent = (part: number) => Math.round(part * 100);
   return (
@@ -54,7 +56,7 @@ export default function CropDialog({ url, shape, texts, onCrop, onCancel }: Crop
           crop={place}
           zoom={zoom}
           maxZoom={MAX_ZOOM}
-          aspect={1}
+          aspect={ratio}
           cropShape={shape === "round" ? "round" : "rect"}
           showGrid={false}
           keyboardStep={KEY_STEP}

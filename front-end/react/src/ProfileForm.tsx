@@ -2,6 +2,7 @@ import { AvatarError, type Client, type Profile } from "@avatar-ops/client";
 import { type FormEvent, type ReactElement, type Ref, useId, useRef, useState } from "react";
 import type { Shape } from "./Avatar.js";
 import { AvatarUpload } from "./AvatarUpload.js";
+import { BannerUpload } from "./BannerUpload.js";
 import { characters } from "./initials.js";
 import { type Texts, english, filled } from "./texts.js";
 
@@ -19,7 +20,7 @@ export interface ProfileFormProps {
 const MOST = { display_name: 64, bio: 1000 };
 type Field = keyof typeof MOST;
 
-/** Edits one's own profile: avatar, display name and bio. */
+/** Edits one's own profile: banner, avatar, display name and bio. */
 export function ProfileForm({
   client, profile, shape = "round", onChanged, onSaved, texts: given,
 }: ProfileFormProps): ReactElement {
@@ -35,8 +36,11 @@ export function ProfileForm({
     setState({ is: "saving" });
     try {
       // The server learns of a new picture a moment later than this page
-      const { avatar_url, avatar_variants, avatar_placeholder } = profile;
-      const changed = { ...(await client.updateProfile(values)), avatar_url, avatar_variants, avatar_placeholder };
+      const { avatar_url, avatar_variants, avatar_placeholder, banner_url, banner_variants, banner_placeholder } = profile;
+      const changed = {
+        ...(await client.updateProfile(values)),
+        avatar_url, avatar_variants, avatar_placeholder, banner_url, banner_variants, banner_placeholder,
+      };
       setState({ is: "saved" });
       onChanged?.(changed);
       onSaved?.(changed);
@@ -78,6 +82,11 @@ export function ProfileForm({
   );
   return (
     <form className="ao-form" onSubmit={(event) => void save(event)} noValidate>
+      <BannerUpload
+        client={client} profile={profile} texts={texts}
+        onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
+        onRemoved={(pictures) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
+      />
       <AvatarUpload
         client={client} profile={profile} shape={shape} texts={texts}
         onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, avatar_placeholder: null })}

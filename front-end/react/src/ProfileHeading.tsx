@@ -1,6 +1,7 @@
 import type { Profile } from "@avatar-ops/client";
 import type { ReactElement, ReactNode } from "react";
 import { Avatar, type Shape } from "./Avatar.js";
+import { Banner } from "./Banner.js";
 
 export interface ProfileHeadingProps {
   profile: Profile;
@@ -20,7 +21,7 @@ export function ProfileHeading({
   const Heading = `h${level}` as const;
   return (
     <header className={`ao-heading ${profile.banner_url ? "ao-with-banner" : ""}`}>
-      {profile.banner_url && <img className="ao-banner" src={profile.banner_url} alt="" />}
+      {profile.banner_url && <Banner profile={profile} />}
       <div className="ao-who">
         <Avatar profile={profile} size={size} shape={shape} alt="" />
         <div className="ao-names">

@@ -1,11 +1,15 @@
 /** Every word that the components show, to be replaced by others or another language's. */
 export interface Texts {
+  avatar: string;
+  banner: string;
   choose: string;
+  chooseBanner: string;
   camera: string;
   cropAgain: string;
   hint: string;
   remove: string;
   removeQuestion: string;
+  removeBannerQuestion: string;
   keep: string;
   opening: string;
   sending: string;
@@ -13,7 +17,9 @@ export interface Texts {
   cancel: string;
   tryAgain: string;
   uploaded: string;
+  uploadedBanner: string;
   removed: string;
+  removedBanner: string;
   failed: string;
   noPicture: string;
   cropTitle: string;
@@ -33,12 +39,16 @@ export interface Texts {
 }
 
 export const english: Texts = {
+  avatar: "Profile picture",
+  banner: "Banner",
   choose: "Choose a picture",
+  chooseBanner: "Choose a banner",
   camera: "Take a picture",
   cropAgain: "Crop again",
   hint: "or drop or paste one here",
   remove: "Remove",
   removeQuestion: "Remove your picture?",
+  removeBannerQuestion: "Remove your banner?",
   keep: "Keep it",
   opening: "Opening the picture …",
   sending: "Sending the picture …",
@@ -46,7 +56,9 @@ export const english: Texts = {
   cancel: "Cancel",
   tryAgain: "Try again",
   uploaded: "This is your new picture.",
+  uploadedBanner: "This is your new banner.",
   removed: "Your picture is removed.",
+  removedBanner: "Your banner is removed.",
   failed: "Something went wrong. Try again.",
   noPicture: "There is no picture in it.",
   cropTitle: "Choose the part to show",
