@@ -14,6 +14,7 @@ from console.operations.pipeline.reviews import Review, Summary
 
 KIND = "review"
 _LIST = "review list"
+_FAILED = "review failed"
 _PUT_OFF = "review put off"
 _CLEAR = "review clear pictures"
 _LOOKED_AT = "review looked at"
@@ -83,14 +84,18 @@ def _review(here: Deployment) -> None:
 def _next(here: Deployment) -> list[Review]:
     """Return what waits, the oldest first, what was put off last.
 
-    A list is kept until it is done: to ask before each decision would take longer than to decide.
+    A list is kept until it is done, or a decision fails: to ask before each one would take longer
+    than to decide.
     """
+    jobs = session.jobs().of(KIND)
     # what was begun by whoever uses this console, and did not fail
-    taken = {
-        job.title.partition(": ")[2] for job in session.jobs().of(KIND) if job.state != "failed"
-    }
+    taken = {job.title.partition(": ")[2] for job in jobs if job.state != "failed"}
     put_off: set[str] = st.session_state.setdefault(_PUT_OFF, set())
+    failed = {job.key for job in jobs if job.state == "failed"}
     kept: list[Review] = st.session_state.get(_LIST, [])
+    if failed - st.session_state.get(_FAILED, set()):
+        kept = []  # somebody else may have decided it
+    st.session_state[_FAILED] = failed
     waiting = [each for each in kept if str(each) not in taken | put_off]
     after = None
     while not waiting:

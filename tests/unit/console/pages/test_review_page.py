@@ -7,12 +7,14 @@ import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from console import session
+from console.jobs import Jobs
 from console.operations.avatars import thumbnails
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import reviews
@@ -112,9 +114,19 @@ def test_a_reported_picture_is_taken_down_only_after_the_name_is_typed(
     assert any("show the default picture at avatars/ada.jpg" in code.value for code in app.code)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 def test_what_somebody_else_has_decided_is_said_and_passed_over(
-    here: Deployment, show: Show
+    here: Deployment, show: Show, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
+    start = Jobs.start
+
+    def ended(*arguments: Any) -> Any:
+        job = start(*arguments)
+        assert job.over.wait(60)
+        return job
+
+    if at_once:  # before the page is drawn again
+        monkeypatch.setattr(Jobs, "start", ended)
     version_id = deployments.hold(here, "ada")
     deployments.hold(here, "grace", since=time.time())
     app = show("review")
