@@ -26,17 +26,18 @@ HERE, THERE = "10.213.77.1", "10.213.77.2"
 
 CLIENT = """
 import logging, sys, time
+from picture_kinds import AVATAR, BANNER
 from profiles import database, profile
 from profiles.database import Keeper
 from profiles.errors import UnavailableError
-AVATARS = profile.Avatars("https://x.example.com", ("512.jpg",))
+PICTURES = profile.Pictures("https://x.example.com", {AVATAR: ("512.jpg",), BANNER: ("1500x500.jpg",)})
 logging.disable()
 database._read_url = lambda: sys.argv[1]
 keeper = Keeper()
 for line in sys.stdin:
     started = time.monotonic()
     try:
-        keeper.run(lambda c: profile.read(c, "ada", AVATARS), 10)
+        keeper.run(lambda c: profile.read(c, "ada", PICTURES), 10)
         said = "answered"
     except UnavailableError:
         said = "unavailable"

@@ -19,6 +19,7 @@ from typing import Any
 
 from console.operations import migrations
 from console.operations.migrations import postgres_server
+from picture_kinds import AVATAR, BANNER
 from profiles import profile
 from profiles.database import Keeper
 from tests import pgbouncer
@@ -27,7 +28,9 @@ from tests.integration.database.migration_folder import Folder
 from tests.postgres_fixture import free_port
 
 POOL = 4
-AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg",))
+PICTURES = profile.Pictures(
+    "https://assets.example.com", {AVATAR: ("512.jpg",), BANNER: ("1500x500.jpg",)}
+)
 
 
 def main() -> None:
@@ -84,7 +87,7 @@ def measure(url: str, directory: Path, reads: int, connections: int) -> dict[str
                     break
             started = time.perf_counter()
             try:
-                keeper.run(lambda c: profile.read(c, "ada", AVATARS), 10)
+                keeper.run(lambda c: profile.read(c, "ada", PICTURES), 10)
             except Exception as error:
                 failures.append(type(error).__name__)
             times.append(time.perf_counter() - started)

@@ -8,6 +8,10 @@ from pathlib import Path
 import psycopg
 
 from console.operations import migrations
+from console.operations.environments.deployment import ROOT
+
+COUNT = len(list((ROOT / "migrations/versions").glob("*.py")))
+"""How many the product has."""
 
 FORM = '''"""{slug}."""
 

@@ -8,7 +8,7 @@ import pytest
 from console.operations import migrations
 from console.operations.errors import OperationError
 from console.operations.migrations.scratch import PREFIX, schema
-from tests.integration.database.migration_folder import Folder, outcomes, tables
+from tests.integration.database.migration_folder import COUNT, Folder, outcomes, tables
 
 # As an application's own schema file would make them: near to ours, not the same.
 EXISTING = """
@@ -94,7 +94,7 @@ def test_a_rollback_never_passes_the_baseline(empty_database: str) -> None:
         migrations.rollback(empty_database, to="base")
     assert "TO=1790000000_existing_schema" in caught.value.remedy
     with pytest.raises(OperationError, match="adopted, not applied"):
-        migrations.rollback(empty_database, steps=9)
+        migrations.rollback(empty_database, steps=COUNT)
     migrations.rollback(empty_database, to="existing_schema")
     assert tables(empty_database) == {"users", "activities"}
     with psycopg.connect(empty_database) as connection:

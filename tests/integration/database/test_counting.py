@@ -11,11 +11,14 @@ import psycopg
 import pytest
 
 from console.operations import migrations
+from picture_kinds import AVATAR, BANNER
 from profiles import profile
 
 USERS, WORKERS = 1200, 4  # three batches
 ADD = "INSERT INTO activities (user_uuid, message) SELECT uuid, 'x' FROM users"
-AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg",))
+PICTURES = profile.Pictures(
+    "https://assets.example.com", {AVATAR: ("512.jpg",), BANNER: ("1500x500.jpg",)}
+)
 
 
 def execute(url: str, *statements: str) -> None:
@@ -148,7 +151,9 @@ def test_a_transaction_that_is_rolled_back_counts_nothing(migrated_database: str
         )
         connection.execute("DELETE FROM activities WHERE message = 'before'")
         connection.rollback()
-        assert profile.read(connection_of(connection), "u1", AVATARS)["profile"]["cruds_count"] == 3
+        assert (
+            profile.read(connection_of(connection), "u1", PICTURES)["profile"]["cruds_count"] == 3
+        )
     assert wrong_counts(migrated_database) == []
 
 

@@ -23,6 +23,7 @@ from psycopg import conninfo, sql
 from console.operations import migrations
 from console.operations.errors import OperationError
 from console.operations.migrations.scratch import PREFIX
+from picture_kinds import AVATAR, BANNER
 from profiles import profile
 from profiles.database import Keeper
 from profiles.errors import UnavailableError
@@ -30,7 +31,9 @@ from tests import pgbouncer
 from tests.integration.database.migration_folder import Folder, tables
 from tests.integration.system import alive, wait_until
 
-AVATARS = profile.Avatars("https://assets.example.com", ("512.jpg", "128.webp"))
+PICTURES = profile.Pictures(
+    "https://assets.example.com", {AVATAR: ("512.jpg", "128.webp"), BANNER: ("1500x500.jpg",)}
+)
 needs_pgbouncer = pytest.mark.skipif(not pgbouncer.executable(), reason=pgbouncer.REASON)
 
 
@@ -48,7 +51,7 @@ def keeper(url: str) -> Keeper:
 
 
 def read(instance: Keeper) -> dict[str, Any]:
-    return instance.run(lambda c: profile.read(c, "ada", AVATARS), 10)["profile"]  # type: ignore[no-any-return]
+    return instance.run(lambda c: profile.read(c, "ada", PICTURES), 10)["profile"]  # type: ignore[no-any-return]
 
 
 def read_once(url: str) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def read_once(url: str) -> dict[str, Any]:
 def write(instance: Keeper, name: str) -> dict[str, Any]:
     change = profile.change({"display_name": name})
     sub = read(instance)["cognito_user_uuid"]
-    return instance.run(lambda c: profile.update(c, sub, change, AVATARS), 10)
+    return instance.run(lambda c: profile.update(c, sub, change, PICTURES), 10)
 
 
 def all_of_it_works(url: str) -> None:
@@ -440,7 +443,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time_and_found_again(
     try:
         started = time.monotonic()
         with pytest.raises(UnavailableError):
-            instance.run(lambda c: profile.read(c, "ada", AVATARS), 4)
+            instance.run(lambda c: profile.read(c, "ada", PICTURES), 4)
         assert time.monotonic() - started < 4
         assert read(instance)["handle"] == "ada"
         assert time.monotonic() - started < 5

@@ -326,8 +326,8 @@ def erased_without_a_mark(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def erased_in_one_pass(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes while the avatar is taken down stays."""
 
-    def once(change: Any, report: Any) -> str:
-        return takedown.take_down(change.target, change.deployment, NAME).execute(report)
+    def once(change: Any, name: str, report: Any) -> str:
+        return takedown.take_down(change.target, change.deployment, name).execute(report)
 
     monkeypatch.setattr(erasure, "_take_down", once)
 

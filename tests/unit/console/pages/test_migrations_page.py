@@ -11,6 +11,7 @@ from console import session
 from console.jobs import Job
 from console.operations import migrations
 from console.operations.errors import OperationError
+from tests.integration.database.migration_folder import COUNT
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
@@ -38,7 +39,7 @@ def states(url: str) -> list[str]:
 
 def test_nothing_is_applied_before_its_preview_was_seen(show: Show, database: str) -> None:
     app = show("migrations")
-    assert "9 pending" in text(app)
+    assert f"{COUNT} pending" in text(app)
     app.selectbox(key="migrate to").set_value("1790000100_add_bio").run()
     assert button(app, "Apply 2").disabled
     button(app, "Preview").click().run()
@@ -70,14 +71,14 @@ def test_a_rollback_wants_the_environments_name_typed(show: Show, database: str)
     button(app, "Preview").click().run()
     ended("preview")
     app.run()
-    assert button(app, "Roll back 8").disabled
+    assert button(app, f"Roll back {COUNT - 1}").disabled
     name = next(item for item in app.text_input if "to rollback" in item.label)
     name.set_value("loca").run()
-    assert button(app, "Roll back 8").disabled
+    assert button(app, f"Roll back {COUNT - 1}").disabled
     name.set_value("local").run()
-    button(app, "Roll back 8").click().run()
+    button(app, f"Roll back {COUNT - 1}").click().run()
     assert ended("migrations").state == "done"
-    assert states(database) == ["applied"] + ["pending"] * 8
+    assert states(database) == ["applied"] + ["pending"] * (COUNT - 1)
 
 
 def test_what_was_drawn_is_what_runs(show: Show, database: str) -> None:
@@ -152,7 +153,7 @@ def test_what_fails_its_preview_can_not_be_applied(
     app.run()
     assert "Correct it before it is run." in text(app)
     assert button(app, "Preview again")
-    assert button(app, "Apply 9").disabled
+    assert button(app, f"Apply {COUNT}").disabled
 
 
 def test_a_file_that_changed_is_shown_with_its_difference(show: Show, database: str) -> None:
