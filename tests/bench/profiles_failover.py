@@ -30,7 +30,7 @@ from picture_kinds import AVATAR, BANNER
 from profiles import database, profile
 from profiles.database import Keeper
 from profiles.errors import UnavailableError
-PICTURES = profile.Pictures("https://x.example.com", {AVATAR: ("512.jpg",), BANNER: ("1500x500.jpg",)})
+PICTURES = profile.Pictures("https://x.example.com", {AVATAR: ("512.jpg",), BANNER: ()})
 logging.disable()
 database._read_url = lambda: sys.argv[1]
 keeper = Keeper()
