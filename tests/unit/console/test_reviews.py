@@ -129,6 +129,15 @@ def test_its_sender_may_be_locked_with_it(here: Deployment) -> None:
     assert locks.locked_since(here, "ada")
 
 
+def test_with_a_banner_its_user_is_locked(here: Deployment) -> None:
+    deployments.hold(here, "banners/ada")
+    change = moderation.refuse(NOWHERE, here, only(here), lock=True)
+    assert "ada may send no pictures (limits)" in change.lines()
+    change.execute(ignore)
+    assert locks.locked_since(here, "ada")
+    assert locks.locked_since(here, "banners/ada") is None
+
+
 def test_an_operators_file_has_nobody_to_lock(here: Deployment) -> None:
     deployments.hold(here, "data.jpg")
     with pytest.raises(OperationError, match="no user to lock"):
@@ -193,6 +202,27 @@ def test_a_reported_picture_that_is_refused_is_taken_down(
     assert here.s3.list_object_versions(Bucket=here.uploads_bucket).get("Versions") is None
     assert "removed" in here.s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]
     assert reviews.of_avatar(here, "ada") == []
+
+
+def test_of_a_reported_banner_that_is_refused_the_avatar_stays(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takedown, "_longest_run", lambda _: 0)
+    monkeypatch.setattr(cdn, "invalidate", lambda *_: "")
+    show(here, "ada", deployments.hold(here, "ada", state="approved"))
+    show(here, "banners/ada", deployments.hold(here, "banners/ada", state="reported", since=1))
+    (banner,) = (each for each in reviews.page(here).reviews if each.name == "banners/ada")
+    change = moderation.refuse(NOWHERE, here, banner, lock=False)
+    assert "show the default picture at avatars/banners/ada.jpg" in change.lines()
+    change.check()
+    change.execute(ignore)
+    left = here.s3.list_object_versions(Bucket=here.uploads_bucket)["Versions"]
+    assert [item["Key"] for item in left] == ["ada"]
+    for key, removed in (("avatars/ada.jpg", False), ("avatars/banners/ada.jpg", True)):
+        shown = here.s3.head_object(Bucket="assets", Key=key)["Metadata"]
+        assert ("removed" in shown) == removed
+    assert reviews.of_avatar(here, "banners/ada") == []
+    assert len(reviews.of_avatar(here, "ada")) == 1
 
 
 def test_a_reported_picture_that_was_replaced_takes_nothing_down(here: Deployment) -> None:

@@ -85,6 +85,31 @@ def test_the_callers_newest_original_becomes_a_new_version_with_the_crop(
     assert [item["Key"] for item in listed] == ["ada", "ada", "grace"]
 
 
+def test_a_banner_is_cropped_by_its_kind_and_the_avatar_stays(
+    s3: S3Client, crop: ModuleType
+) -> None:
+    sent(s3)
+    assert ask(crop, kind="banner")[0] == 404, "it has no banner yet"
+    etag = sent(s3, "banners/ada")
+    status, answer = ask(crop, kind="banner")
+    assert (status, answer["key"]) == (202, "banners/ada")
+    assert answer["version"] == f"{etag}-3d090000007a120"
+    assert answer["variants"] == ["1500x500.jpg", "600x200.webp"]
+    metadata = s3.head_object(Bucket="uploads", Key="banners/ada")["Metadata"]
+    assert metadata == {"crop": "0.25,0,0.5"}
+    assert s3.head_object(Bucket="uploads", Key="ada")["Metadata"] == {}
+
+
+def test_a_refused_avatar_is_no_refused_banner(s3: S3Client, crop: ModuleType) -> None:
+    sent(s3, Tagging="avatar-rejection=not_allowed")
+    sent(s3, "banners/ada")
+    assert ask(crop)[0] == 403
+    assert ask(crop, kind="banner")[0] == 202
+    sent(s3, "banners/ada", Tagging="avatar-rejection=not_allowed")
+    status, answer = ask(crop, kind="banner")
+    assert (status, answer["error"]["code"]) == (403, "not_allowed")
+
+
 def test_who_names_the_picture_crops_that_one_and_no_other(s3: S3Client, crop: ModuleType) -> None:
     etag = sent(s3)
     status, answer = ask(crop, version=etag)
@@ -120,7 +145,15 @@ def test_without_a_picture_there_is_nothing_to_crop(
 
 
 @pytest.mark.parametrize(
-    "members", [{"crop": None}, {"crop": [0, 0, 0]}, {"crop": [0, 0, 1], "version": 1}]
+    "members",
+    [
+        {"crop": None},
+        {"crop": [0, 0, 0]},
+        {"crop": [0, 0, 1, 0.3]},
+        {"crop": [0, 0, 1], "version": 1},
+        {"kind": "portrait"},
+        {"kind": ["banner"]},
+    ],
 )
 def test_what_is_no_crop_is_refused(s3: S3Client, crop: ModuleType, members: Any) -> None:
     sent(s3)
@@ -143,11 +176,14 @@ def test_limits_and_locks_hold_as_for_uploads(
     status: int,
     code: str,
 ) -> None:
-    sent(s3)
-    monkeypatch.setattr(crop, "LIMITS", SimpleNamespace(look=lambda _: refusal))
-    answered, answer = ask(crop)
-    assert (answered, answer["error"]["code"]) == (status, code)
-    assert len(s3.list_object_versions(Bucket="uploads")["Versions"]) == 1
+    """For both kinds together: it is the user who is counted and locked."""
+    limits = SimpleNamespace(look=lambda user: refusal if user == "ada" else None)
+    monkeypatch.setattr(crop, "LIMITS", limits)
+    for kind, key in (("avatar", "ada"), ("banner", "banners/ada")):
+        sent(s3, key)
+        answered, answer = ask(crop, kind=kind)
+        assert (answered, answer["error"]["code"]) == (status, code)
+    assert len(s3.list_object_versions(Bucket="uploads")["Versions"]) == 2
 
 
 @pytest.mark.parametrize("sub", [None, "", "a/b", "ada.png", 1])

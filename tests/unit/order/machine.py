@@ -436,7 +436,7 @@ class Order(RuleBasedStateMachine):
             self._settle()
             assert self.is_erased, "an erasure that is run again must complete it"
         if self.is_erased and not self.wrong:
-            self.upload(NAME, PICTURES[0])  # it was sent for longer than was waited
+            self._send_late()
             self._deliver_everything()
             self.reconcile(everything=False)
             self._settle()
@@ -444,6 +444,10 @@ class Order(RuleBasedStateMachine):
             self._take_down()
             self._settle()
             assert not self.unfinished, "a removal that is run again must complete it"
+
+    def _send_late(self) -> None:
+        """Send what took longer than is waited for."""
+        self.upload(NAME, PICTURES[0])
 
     def _settle(self) -> None:
         self._deliver_everything()

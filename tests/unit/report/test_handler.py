@@ -132,6 +132,24 @@ def test_what_is_shown_is_put_on_the_list_with_what_is_said_of_it(
     assert "grace" not in json.dumps(item), "who reports is not kept"
 
 
+def test_a_banner_is_put_on_the_list_by_its_own_name(aws: Any, report: ModuleType) -> None:
+    wish = {"reason": "hate", "kind": "banner"}
+    assert report.handler(request(wish), CONTEXT)["statusCode"] == 202
+    assert items(aws) == [], "only an avatar is shown"
+    banner = SHOWN | {"version-id": "b1", "version": "2" * 32}
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket="assets", Key="avatars/banners/ada.jpg", Body=b"y", Metadata=banner)
+    report.handler(request(wish | {"version": "0" * 32}, "mary"), CONTEXT)
+    assert items(aws) == []
+    report.handler(request(wish | {"version": banner["version"]}), CONTEXT)
+    (item,) = items(aws)
+    assert (item["name"], item["version"]) == ({"S": "banners/ada"}, {"S": "b1"})
+    assert (item["key"], item["etag"]) == ({"S": "banners/ada"}, {"S": "2" * 32})
+    assert item["reporters"] == {"N": "1"}
+    report.handler(request({"reason": "hate", "kind": "avatar"}), CONTEXT)
+    assert {item["name"]["S"] for item in items(aws)} == {"ada", "banners/ada"}
+
+
 def test_one_user_counts_once_for_a_version(aws: Any, report: ModuleType) -> None:
     for reporter in ("grace", "grace", "mary"):
         answer = report.handler(request({"reason": "hate"}, reporter), CONTEXT)
@@ -203,8 +221,10 @@ def test_who_reports_learns_nothing(aws: Any, report: ModuleType, asked: dict[st
         ({"reason": "hate", "text": "x" * 501}, "ada"),
         ({"reason": "hate", "text": 1}, "ada"),
         ({"reason": "hate", "version": 1}, "ada"),
+        ({"reason": "hate", "kind": "portrait"}, "ada"),
         ("x" * 5000, "ada"),
         ({"reason": "hate"}, "people/ada"),
+        ({"reason": "hate"}, "banners/ada"),
         ({"reason": "hate"}, "_default"),
         ({"reason": "hate"}, ""),
     ],

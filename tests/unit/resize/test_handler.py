@@ -20,6 +20,7 @@ from PIL import Image
 import avatar_variants
 from env_settings import SettingsError
 from json_log import JsonFormatter
+from limits import Refusal
 from resize import store
 from resize.rejection import REJECTIONS
 
@@ -665,6 +666,43 @@ def test_a_users_avatar_and_banner_are_apart(s3: S3Client, resize: ModuleType) -
     resize.handler(s3_event(banner, "02"), CONTEXT)
     found = s3.head_object(Bucket="assets", Key="avatars/banners/ada.jpg")
     assert "removed" in found["Metadata"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (None, None),
+        (Refusal("too_many_uploads", 90), "too_many_uploads"),
+        (Refusal("locked"), "locked"),
+    ],
+    ids=["passes", "too many", "locked"],
+)
+def test_a_users_limits_and_lock_hold_for_both_kinds_together(
+    s3: S3Client,
+    resize: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Refusal | None,
+    code: str | None,
+) -> None:
+    counted: list[str] = []
+
+    def count(user: str, _upload: str, _at: float) -> Refusal | None:
+        counted.append(user)
+        return refusal
+
+    monkeypatch.setattr(resize, "limits", SimpleNamespace(count=count))
+    for key in ("ada", "banners/ada", "people/ada"):
+        stored = upload(s3, key, picture("red"))
+        event = s3_event(stored)
+        event["Records"][0]["eventTime"] = "2026-01-31T12:00:00.000Z"
+        resize.handler(event, CONTEXT)
+        rejection = f"rejections/{key}/{stored['eTag']}.json"
+        if code is None or key == "people/ada":
+            s3.head_object(Bucket="assets", Key=f"avatars/{key}.jpg")
+        else:
+            said = json.loads(s3.get_object(Bucket="assets", Key=rejection)["Body"].read())
+            assert said["code"] == code
+    assert counted == ["ada", "ada"], "an operator's file is not counted"
 
 
 def test_a_banner_is_rejected_in_its_own_place(s3: S3Client, resize: ModuleType) -> None:

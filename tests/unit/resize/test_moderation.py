@@ -139,6 +139,28 @@ def test_a_held_upload_is_not_shown_and_its_user_is_told(
     assert tags == []
 
 
+def test_a_held_banner_is_held_by_its_own_name_and_shown_as_a_banner(
+    s3: S3Client, holding: ModuleType, table: MotoTable
+) -> None:
+    avatar, banner = (upload(s3, key, picture("red")) for key in ("ada", "banners/ada"))
+    for stored in (avatar, banner):
+        holding.handler(s3_event(stored), CONTEXT)
+    assert record(s3, "banners/ada", banner)["code"] == "held"
+    items = {item["name"]["S"]: item for item in table.items()}
+    assert {name: item["key"]["S"] for name, item in items.items()} == {
+        "ada": "ada",
+        "banners/ada": "banners/ada",
+    }
+    approved = items["banners/ada"] | {"state": {"S": "approved"}}
+    table.client.put_item(TableName="reviews", Item=approved)
+    for stored in (avatar, banner):  # the same bytes; but only one was approved
+        holding.handler(again(stored), CONTEXT)
+    shown = s3.list_objects_v2(Bucket="assets", Prefix="avatars/")["Contents"]
+    assert [item["Key"] for item in shown] == ["avatars/banners/ada.jpg"]
+    body = s3.get_object(Bucket="assets", Key="avatars/banners/ada.jpg")["Body"].read()
+    assert Image.open(io.BytesIO(body)).size == (1500, 500)
+
+
 def test_the_avatar_of_before_stays(s3: S3Client, resize: ModuleType, table: MotoTable) -> None:
     first = upload(s3, "ada", picture("red"))
     resize.handler(s3_event(first), CONTEXT)
