@@ -53,12 +53,14 @@ class Countess:
 
 @pytest.fixture
 def countess(system: System, here: Deployment, ada: SignIn) -> Countess:
-    """A user with two pictures, one held, one rejected, a report, and a profile with activities."""
+    """A user with two pictures, a banner, one held, one rejected, a report, and a profile."""
     user = test_users.sign_in(here, HANDLE)
     first, second = (send(here, user, picture(seed)) for seed in (901, 902))
     broken = send(here, user, BROKEN)
     wait_until(lambda: outcomes.rejection(here, user.sub, broken), "the rejection")
     wait_for_version(here, user.sub, second)
+    banner = send(here, user, picture(905), kind="banner")
+    wait_for_version(here, f"banners/{user.sub}", banner)
     assert first != second
     assert report(here, ada, user.sub, text=WORDS).status == 202
     with hold_uploads(here):
@@ -77,15 +79,14 @@ def countess(system: System, here: Deployment, ada: SignIn) -> Countess:
     body = json.dumps({"Records": [{"eventName": "X", "s3": {"object": {"key": user.sub}}}]})
     for url in (here.dead_letter_queue_url, _cleanup_dead_letters(here)):
         here.sqs.send_message(QueueUrl=url, MessageBody=body)
-    shown = here.s3.get_object(Bucket=here.assets_bucket, Key=f"avatars/{user.sub}.jpg")
-    marks = {"shown": shown["Body"].read(), "broken": BROKEN}
-    marks |= {str(seed): picture(seed) for seed in (901, 902, 904)}
-    for page in here.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=here.assets_bucket, Prefix=f"variants/{user.sub}/"
-    ):
-        for item in page.get("Contents", []):
-            found = here.s3.get_object(Bucket=here.assets_bucket, Key=item["Key"])
-            marks[item["Key"]] = found["Body"].read()
+    marks = {"broken": BROKEN} | {str(seed): picture(seed) for seed in (901, 902, 904, 905)}
+    for name in (user.sub, f"banners/{user.sub}"):
+        of_name = here.s3.list_objects_v2(Bucket=here.assets_bucket, Prefix=f"variants/{name}/")[
+            "Contents"
+        ]
+        for key in (f"avatars/{name}.jpg", *(item["Key"] for item in of_name)):
+            found = here.s3.get_object(Bucket=here.assets_bucket, Key=key)
+            marks[key] = found["Body"].read()
     texts = {"id": user.sub, "handle": HANDLE, "name": NAME, "address": user.username}
     texts |= {"token": user.token, "words": WORDS, "activity": f"{HANDLE} was here"}
     return Countess(user, marks | {what: text.encode() for what, text in texts.items()})
@@ -155,14 +156,21 @@ def traces(
 def check_that_no_more_is_left_than_is_said(
     system: System, here: Deployment, countess: Countess
 ) -> None:
-    """Compare with "What is kept" in docs/erasure.md: the mark, the lock, and logs with the id."""
+    """Compare with "What is kept" in docs/erasure.md: marks, the lock, and logs with the id."""
     left = traces(system, here, countess)
     assert [(place, marks) for place, marks, _ in left if marks != {"id"}] == []
-    elsewhere = {place: content for place, _, content in left if place != "logs"}
-    assert elsewhere.keys() == {here.assets_bucket, here.limits_table}
-    assert len([place for place, _, _ in left if place != "logs"]) == 2
-    assert f"avatars/{countess.signed_in.sub}.jpg".encode() in elsewhere[here.assets_bucket]
-    assert b'"erased"' in elsewhere[here.limits_table]
+    elsewhere = sorted((place, content) for place, _, content in left if place != "logs")
+    sub = countess.signed_in.sub
+    expected = sorted(
+        [
+            (here.assets_bucket, f'"avatars/{sub}.jpg"'.encode()),
+            (here.assets_bucket, f'"avatars/banners/{sub}.jpg"'.encode()),
+            (here.limits_table, b'"erased"'),
+        ]
+    )
+    assert [place for place, _ in elsewhere] == [place for place, _ in expected]
+    for (_, content), (_, part) in zip(elsewhere, expected, strict=True):
+        assert part in content
 
 
 def test_an_account_is_exported_held_and_erased(
@@ -202,6 +210,8 @@ def test_an_account_is_exported_held_and_erased(
         contents = {name: archive.read(name) for name in archive.namelist()}
     originals = [body for name, body in contents.items() if name.startswith("originals/")]
     assert {picture(901), picture(902), picture(904), BROKEN} <= set(originals)
+    banners = [body for name, body in contents.items() if name.startswith("banner/originals/")]
+    assert banners == [picture(905)]
     assert json.loads(contents["profile.json"])[0]["handle"] == HANDLE
     assert b"countess was here" in contents["activities.jsonl"]
     assert any(name.startswith("rejections/") for name in contents)
@@ -230,7 +240,8 @@ def test_an_account_is_exported_held_and_erased(
     # nobody confirms: listed, and left alone
     refused = system.make("erase", f"NAME=@{HANDLE}", status=2)
     assert f"delete {here.uploads_bucket}/{sub}" in refused
-    assert "0.015 USD" in refused
+    assert f"delete {here.uploads_bucket}/banners/{sub}" in refused
+    assert "0.030 USD" in refused
     assert locks.locked_since(here, sub) is None
 
     # As if a run had been killed while it waited: so this one need not wait for six minutes
@@ -256,6 +267,9 @@ def test_an_account_is_exported_held_and_erased(
     check_that_no_more_is_left_than_is_said(system, here, countess)
     shown = web.request("GET", f"{here.assets_url}/avatars/{sub}.jpg")
     default = web.request("GET", f"{here.assets_url}/avatars/_default.jpg")
+    assert shown.body.startswith(default.body)
+    shown = web.request("GET", f"{here.assets_url}/avatars/banners/{sub}.jpg")
+    default = web.request("GET", f"{here.assets_url}/banners/banner.jpg")
     assert shown.body.startswith(default.body)
     assert web.request("GET", f"{here.api_url}/api/activities/{HANDLE}").status == 404
     with psycopg.connect(system.target().database_url()) as connection:

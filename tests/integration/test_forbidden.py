@@ -118,7 +118,12 @@ ATTEMPTS = {
     "write a rejection": attempt(
         "s3:PutObject", write_object("assets_bucket", f"rejections/{NAME}"), "resize"
     ),
-    "write a banner": attempt("s3:PutObject", write_object("assets_bucket", f"banners/{NAME}")),
+    "write a user's banner": attempt(
+        "s3:PutObject", write_object("assets_bucket", f"avatars/banners/{NAME}"), "resize"
+    ),
+    "write the banner of all": attempt(
+        "s3:PutObject", write_object("assets_bucket", f"banners/{NAME}")
+    ),
     "write elsewhere in the assets bucket": attempt(
         "s3:PutObject", write_object("assets_bucket", NAME)
     ),
@@ -132,7 +137,7 @@ ATTEMPTS = {
     "delete a rejection": attempt(
         "s3:DeleteObject", delete_object("assets_bucket", Key=f"rejections/{NAME}"), "cleanup"
     ),
-    "delete a banner": attempt(
+    "delete the banner of all": attempt(
         "s3:DeleteObject", delete_object("assets_bucket", Key=f"banners/{NAME}")
     ),
     "open the uploads bucket": attempt(

@@ -686,7 +686,7 @@ PROOFS = {
         "the CDN serves no variant", "flow", partial(served, f"variants/{CDN}/1.txt")
     ),
     "assets bucket/ReadByDistribution s3:GetObject banners/*": Proof(
-        "the CDN serves no banner", "flow", partial(served, "banners/banner.jpg")
+        "the CDN serves no banner of all", "flow", partial(served, "banners/banner.jpg")
     ),
     "assets bucket/ReadByDistribution s3:GetObject rejections/*": Proof(
         "users don't learn why a picture was refused",

@@ -16,9 +16,10 @@ CLEANED = 120
 """Seconds: 40 of delay, the queue's polling, and patience with a busy machine."""
 
 
-def remove(here: Deployment, user: SignIn) -> web.Response:
+def remove(here: Deployment, user: SignIn, kind: str = "avatar") -> web.Response:
     headers = {"Authorization": f"Bearer {user.token}"}
-    return web.request("DELETE", f"{here.api_url}/avatars", headers)
+    query = "" if kind == "avatar" else f"?kind={kind}"
+    return web.request("DELETE", f"{here.api_url}/avatars{query}", headers)
 
 
 @dataclass(frozen=True)

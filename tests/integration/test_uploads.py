@@ -28,15 +28,19 @@ def ask(here: Deployment, token: str | None, body: dict[str, Any]) -> web.Respon
     )
 
 
-def grant(here: Deployment, user: SignIn, data: bytes, extension: str = "jpg") -> dict[str, Any]:
-    answer = ask(here, user.token, {"extension": extension, "size": len(data)})
+def grant(
+    here: Deployment, user: SignIn, data: bytes, extension: str = "jpg", **members: Any
+) -> dict[str, Any]:
+    answer = ask(here, user.token, {"extension": extension, "size": len(data)} | members)
     assert answer.status == 200, answer.body
     granted: dict[str, Any] = answer.json()
     return granted
 
 
-def send(here: Deployment, user: SignIn, data: bytes, extension: str = "jpg") -> str:
-    granted = grant(here, user, data, extension)
+def send(
+    here: Deployment, user: SignIn, data: bytes, extension: str = "jpg", **members: Any
+) -> str:
+    granted = grant(here, user, data, extension, **members)
     stored = web.request("PUT", granted["url"], granted["headers"], data)
     assert stored.status == 200, stored.body
     return stored.headers["etag"].strip('"')

@@ -26,6 +26,7 @@ from console.operations.environments.doctor.finding import Finding, compare
 from console.operations.errors import OperationError
 from console.operations.migrations.seed import add_user
 from console.operations.uploads import locks, outcomes, refusals, test_users
+from console.operations.uploads.names import BANNERS
 
 AREA = "API"
 GRANT = "POST /avatars/key_upload with a token"
@@ -60,6 +61,10 @@ _REFUSED: dict[str, tuple[bytes, str]] = {
         b'{"extension": "jpg", "size": 10, "crop": [0, 0, 1.5]}',
         "400 invalid_request",
     ),
+    "a kind that there isn't": (
+        b'{"extension": "jpg", "size": 10, "kind": "portrait"}',
+        "400 invalid_request",
+    ),
     "a picture that is too large": (
         json.dumps({"extension": "jpg", "size": _MOST_BYTES + 1}).encode(),
         "413 too_large",
@@ -72,6 +77,7 @@ _TAKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"extension": "1000034", "type": "image/jpg", "size": 10},
         "image/jpeg",
     ),
+    "kind banner": ({"extension": "jpg", "size": 10, "kind": "banner"}, "image/jpeg"),
 }
 _UPDATES: dict[str, tuple[object, str]] = {
     "a body that is no object": (["Ada"], "400 invalid_request"),
@@ -291,9 +297,11 @@ def _taken(subject: Subject, name: str, wish: dict[str, Any], kind: str) -> Iter
     answer = subject.asks(
         "POST", _UPLOAD, token=subject.token or "", body=json.dumps(wish).encode()
     )
+    said = answer.json() or {}
+    key = BANNERS + subject.sub if wish.get("kind") == "banner" else subject.sub
     yield compare(
-        AREA, f"{_UPLOAD} with {name}", f"200, {kind}",
-        f"{answer.status}, {((answer.json() or {}).get('headers') or {}).get('Content-Type')}",
+        AREA, f"{_UPLOAD} with {name}", f"200, {kind}, {key}",
+        f"{answer.status}, {(said.get('headers') or {}).get('Content-Type')}, {said.get('key')}",
         "Deploy the functions again: `make apply`.",
     )  # fmt: skip
 

@@ -54,6 +54,8 @@ def test_the_profiles_role_may_do_its_work_and_nothing_else(migrated_database: s
         role.execute("SELECT handle, bio FROM users JOIN activities ON user_uuid = users.uuid")
         role.execute("UPDATE users SET bio = 'x', display_name = 'y', avatar_version = 'z'")
         role.execute("UPDATE users SET avatar_placeholder = avatar_placeholder || 'x'")
+        role.execute("UPDATE users SET banner_version = 'z', banner_placeholder = NULL")
+        role.execute("SELECT banner_version, banner_placeholder FROM users")
         for forbidden in (
             "SELECT email FROM users",
             "UPDATE users SET handle = 'root'",
