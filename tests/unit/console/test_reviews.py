@@ -211,6 +211,8 @@ def test_of_a_reported_banner_that_is_refused_the_avatar_stays(
     monkeypatch.setattr(cdn, "invalidate", lambda *_: "")
     show(here, "ada", deployments.hold(here, "ada", state="approved"))
     show(here, "banners/ada", deployments.hold(here, "banners/ada", state="reported", since=1))
+    for key, body in (("avatars/_default.jpg", b"avatar"), ("banners/banner.jpg", b"banner")):
+        here.s3.put_object(Bucket=here.assets_bucket, Key=key, Body=body)
     (banner,) = (each for each in reviews.page(here).reviews if each.name == "banners/ada")
     change = moderation.refuse(NOWHERE, here, banner, lock=False)
     assert "show the default picture at avatars/banners/ada.jpg" in change.lines()
@@ -221,6 +223,8 @@ def test_of_a_reported_banner_that_is_refused_the_avatar_stays(
     for key, removed in (("avatars/ada.jpg", False), ("avatars/banners/ada.jpg", True)):
         shown = here.s3.head_object(Bucket="assets", Key=key)["Metadata"]
         assert ("removed" in shown) == removed
+    marked = here.s3.get_object(Bucket="assets", Key="avatars/banners/ada.jpg")["Body"].read()
+    assert marked.startswith(b"banner")
     assert reviews.of_avatar(here, "banners/ada") == []
     assert len(reviews.of_avatar(here, "ada")) == 1
 

@@ -95,11 +95,11 @@ class BannersToo(Order):
             super()._check_pointer(version_id)
 
     def _check_banner(self, stored: Stored) -> None:
+        if "removed" in stored.metadata and b"banner of all" not in stored.body:
+            self.wrong = "a removed banner shows another picture than that of all"
         if "source-key" not in stored.metadata:
-            self.banner, self.banner_removed = (
-                None,
-                datetime.fromisoformat(stored.metadata["removed"]),
-            )
+            self.banner = None
+            self.banner_removed = datetime.fromisoformat(stored.metadata["removed"])
             return
         of_banner = {item.version_id: item for item in self.banners}
         upload = of_banner.get(stored.metadata["version-id"])
@@ -115,8 +115,6 @@ class BannersToo(Order):
         for key in () if upload.is_marker else self._banner_variants(upload):
             if not self.s3.newest("assets", key):
                 self.wrong = f"the banner shows {upload} before {key} exists"
-        if upload.is_marker and b"banner of all" not in stored.body:
-            self.wrong = "a removed banner shows another picture than that of all"
         self.banner = upload
 
     def _banner_variants(self, upload: Stored) -> Iterator[str]:
