@@ -44,7 +44,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import reconcile
 from console.operations.uploads.crops import etag_of
 from limits import Refusal
-from picture_kinds import AVATAR
+from picture_kinds import AVATAR, BANNER
 from profiles import avatar
 from profiles.database import Connection
 from resize import leftovers, store
@@ -183,7 +183,7 @@ class Order(RuleBasedStateMachine):
         The upload that the avatar shows, and of each key the newest that it has shown since the
         last removal.
     cleanups
-        When avatars may be cleaned up at the earliest, as announced.
+        When which name may be cleaned up at the earliest, as announced.
     swept
         What was deleted so.
     removed, unfinished
@@ -220,7 +220,7 @@ class Order(RuleBasedStateMachine):
         self.cleaning: list[Worker] = []
         self.reviewing: list[Worker] = []
         self.reporting: list[Worker] = []
-        self.cleanups: list[int] = []
+        self.cleanups: list[tuple[int, str]] = []
         self.swept: set[str] = set()
         self.removed = START - timedelta(seconds=1)
         self.unfinished = False
@@ -256,7 +256,7 @@ class Order(RuleBasedStateMachine):
     @property
     def due(self) -> list[int]:
         """Cleanups whose delay is over."""
-        return [at for at in self.cleanups if at <= self.s3.seconds]
+        return [each for each in self.cleanups if each[0] <= self.s3.seconds]
 
     @property
     def able_to_record(self) -> list[Worker]:
@@ -483,7 +483,7 @@ class Order(RuleBasedStateMachine):
             elif self.due:
                 self._clean(self.due[-1])
             else:
-                self.s3.seconds = min(self.cleanups)
+                self.s3.seconds = min(self.cleanups)[0]
             assert self.world.calls < enough, f"these never end: {self.messages}"
         while self.notices or self.recording:
             if self.notices and self.idle:
@@ -685,11 +685,13 @@ class Order(RuleBasedStateMachine):
         self.resizing.append(Worker(work, ended, ends_at=self.s3.seconds + RESIZE_SECONDS))
         self._tidy()
 
-    def _announced(self, **_message: Any) -> dict[str, Any]:
-        self.cleanups.append(self.s3.seconds + DELAY)
+    def _announced(self, **message: str) -> dict[str, Any]:
+        name = json.loads(message["MessageBody"])["name"]
+        self.cleanups.append((self.s3.seconds + DELAY, name))
         return {}
 
-    def _clean(self, due: int) -> Worker:
+    def _clean(self, due: tuple[int, str]) -> Worker:
+        _, name = due
         self.cleanups.remove(due)
         self.world.cleanups += 1
         cleaner = Leftovers(
@@ -698,16 +700,19 @@ class Order(RuleBasedStateMachine):
             assets_bucket="assets",
             uploads_bucket="uploads",
             queue_url="",
-            variants={AVATAR: frozenset({"512.jpg", "512.webp"})},
+            variants={
+                AVATAR: frozenset({"512.jpg", "512.webp"}),
+                BANNER: frozenset({"1500x500.jpg", "600x200.webp"}),
+            },
             resize_seconds=RESIZE_SECONDS,
         )
 
         def ended(result: Any) -> None:
             if isinstance(result, BaseException):
-                self.cleanups.append(self.s3.seconds)
+                self.cleanups.append((self.s3.seconds, name))
 
         worker = Worker(
-            lambda: cleaner.delete(NAME), ended, ends_at=self.s3.seconds + CLEANUP_SECONDS
+            lambda: cleaner.delete(name), ended, ends_at=self.s3.seconds + CLEANUP_SECONDS
         )
         self.cleaning.append(worker)
         self._tidy()

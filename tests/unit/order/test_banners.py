@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ from console.operations.accounts import erasure
 from console.operations.uploads import names
 from picture_kinds import AVATAR, BANNER
 from profiles import avatar
-from resize import events, store
+from resize import events, leftovers, store
 from tests.conftest import ORDER
 from tests.unit.order import machine
 from tests.unit.order.histories import run, run_to_first_fault
@@ -121,10 +120,6 @@ class BannersToo(Order):
         for variant in ("1500x500.jpg", "600x200.webp"):
             yield f"variants/{KEY}/{upload.version}/{variant}"
 
-    def _announced(self, **message: Any) -> dict[str, Any]:
-        name = json.loads(message["MessageBody"])["name"]
-        return {} if name == KEY else super()._announced(**message)
-
     def _check_the_end(self) -> None:
         super()._check_the_end()
         row = self.world.watcher.execute(
@@ -144,6 +139,15 @@ class BannersToo(Order):
         expected = (version, placeholder(drawn) if version else None)
         if tuple(row.values()) != expected:
             raise OrderError(f"the database says {row}, the banner shows {expected}")
+
+        shown = set(self._banner_variants(newest)) if newest and version else set()
+        made = {
+            key
+            for key, kept in self.s3.buckets["assets"].items()
+            if kept and key.startswith(f"variants/{KEY}/")
+        }
+        if made != shown:
+            raise OrderError(f"of the banner {made - shown} is left, {shown - made} is lost")
 
     def _check_that_no_banner_is_left(self, row: dict[str, Any]) -> None:
         left: list[Any] = [value for value in row.values() if value]
@@ -209,6 +213,16 @@ def removed_as_the_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(store._DEFAULT_PICTURES, BANNER, store._DEFAULT_PICTURES[AVATAR])
 
 
+def not_cleaned_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    announce = leftovers.Leftovers.announce
+
+    def of_avatars(self: leftovers.Leftovers, name: str) -> None:
+        if name == NAME:
+            announce(self, name)
+
+    monkeypatch.setattr(leftovers.Leftovers, "announce", of_avatars)
+
+
 def left_by_an_erasure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Know of the avatar alone."""
     only = SimpleNamespace(**vars(names) | {"of_user": lambda sub: (sub,)})
@@ -220,6 +234,7 @@ BROKEN: dict[Broken, str] = {
     recorded_as_the_avatar: "the database says",
     made_as_an_avatar: "before .* exists|a removed banner shows another picture",
     removed_as_the_avatar: "a removed banner shows another picture",
+    not_cleaned_up: "of the banner .* is left",
     left_by_an_erasure: "of an erased account's banner is left",
 }
 
