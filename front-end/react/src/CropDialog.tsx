@@ -32,7 +32,7 @@ export default function CropDialog({ url, ratio, shape, texts, onCrop, onCancel 
   const start = (media: MediaSize) => {
     setSize(media);
     // Heads are in the upper part of a portrait
-    setPlace({ x: 0, y: Math.max(0, media.height - media.width / ratio) / 4 });
+    setPlace({ x: 0, y: ratio === 1 ? Math.max(0, media.height - media.width) / 4 : 0 });
   };
   const widest = Math.min(size.naturalWidth, size.naturalHeight * ratio);
   const crop: Crop | undefined = area && [

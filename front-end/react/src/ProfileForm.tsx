@@ -20,7 +20,7 @@ export interface ProfileFormProps {
 const MOST = { display_name: 64, bio: 1000 };
 type Field = keyof typeof MOST;
 
-/** Edits one's own profile: banner, avatar, display name and bio. */
+/** Edits one's own profile: avatar, banner, display name and bio. */
 export function ProfileForm({
   client, profile, shape = "round", onChanged, onSaved, texts: given,
 }: ProfileFormProps): ReactElement {
@@ -82,15 +82,15 @@ export function ProfileForm({
   );
   return (
     <form className="ao-form" onSubmit={(event) => void save(event)} noValidate>
-      <BannerUpload
-        client={client} profile={profile} texts={texts}
-        onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
-        onRemoved={(pictures) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
-      />
       <AvatarUpload
         client={client} profile={profile} shape={shape} texts={texts}
         onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, avatar_placeholder: null })}
         onRemoved={() => onChanged?.({ ...profile, avatar_variants: {}, avatar_placeholder: null })}
+      />
+      <BannerUpload
+        client={client} profile={profile} texts={texts}
+        onUploaded={({ version: _, ...pictures }) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
+        onRemoved={(pictures) => onChanged?.({ ...profile, ...pictures, banner_placeholder: null })}
       />
       {field("display_name", texts.displayName)}
       {field("bio", texts.bio)}
