@@ -16,6 +16,8 @@ _LOGO = str(Path(__file__).with_name("logo.svg"))
 st.set_page_config(page_title="Avatar Ops", page_icon=_LOGO, layout="wide")
 st.logo(_LOGO, size="large")
 
+# White on a blue that is light enough for links could not be read
+_DARK = "<style>button[kind^=primary] :is(p, span) {color: #0c1420}</style>"
 _PAGES = {
     "": [("overview", "Overview", ":material/monitor_heart:")],
     "Avatars": [
@@ -36,6 +38,8 @@ _PAGES = {
 def main() -> None:
     """Authorize whom this address allows, then draw the page."""
     session.authorize(False)
+    if st.context.theme.type == "dark":
+        st.html(_DARK)
     if session.sign_in_is_demanded() and not session.sign_in_is_configured():
         st.error(
             "This console listens on more than this machine, and nobody needs to sign in.\n\n"

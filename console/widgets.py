@@ -105,13 +105,14 @@ def empty(text: str) -> None:
         st.markdown(f":gray[:material/inbox:] {text}")
 
 
-def picture(data: bytes) -> None:
+def picture(data: bytes, caption: str) -> None:
     """Draw a picture that may be none."""
     small = _thumbnail(data).value
     if small:
-        st.image(small)
+        st.image(small, caption, alt="the picture")
     else:
         empty("no preview")
+        st.caption(caption)
 
 
 @session.cached(seconds=3600, entries=100)

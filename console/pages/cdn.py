@@ -68,7 +68,7 @@ def _show_month(looked: session.CachedValue[cdn.History]) -> None:
 
 
 def _new(here: Deployment, used: int | None) -> None:
-    st.subheader("New invalidation", anchor=False)
+    st.header("New invalidation", anchor=False)
     what = st.segmented_control(
         "What to drop", (_THIS, _ALL, _PATHS), default=_THIS, required=True, key="cdn what"
     )
@@ -203,7 +203,7 @@ def _show_result(identifier: str) -> None:
 
 
 def _show_history(found: cdn.History) -> None:
-    st.subheader("History", anchor=False)
+    st.header("History", anchor=False)
     if not found.invalidations:
         widgets.empty("Nothing was invalidated yet. A new avatar needs none: it shows in a minute.")
         return

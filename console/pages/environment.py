@@ -115,7 +115,7 @@ def draw(findings: list[Finding]) -> None:
             st.markdown(widgets.badge(state, state))
     wrong = [finding for finding in findings if finding.state != "ok"]
     if wrong:
-        st.subheader("To be fixed", anchor=False)
+        st.header("To be fixed", anchor=False)
         for finding in wrong:
             with st.container(border=True):
                 st.markdown(
@@ -130,7 +130,7 @@ def draw(findings: list[Finding]) -> None:
                 st.markdown(f":material/build: {finding.remedy}")
     else:
         st.success("Everything is as it should be.", icon=":material/check_circle:")
-    st.subheader("Everything that was looked at", anchor=False)
+    st.header("Everything that was looked at", anchor=False)
     for area, group in groupby(findings, key=lambda finding: finding.area):
         lines = list(group)
         good = sum(line.state == "ok" for line in lines)

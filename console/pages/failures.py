@@ -288,7 +288,7 @@ def _show_preview(here: Deployment, key: str | None, version_id: str | None) -> 
         if key is not None:
             picture = _preview(here, key, version_id).value
     if picture:
-        st.image(picture, caption="The original", width="stretch")
+        st.image(picture, caption="The original", alt="The original", width="stretch")
     else:
         widgets.empty("No preview: not a picture that can be opened.")
 

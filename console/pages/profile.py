@@ -275,7 +275,7 @@ def _account(here: Deployment, handle: str) -> None:
 
 
 def _export(here: Deployment, whose: Account) -> None:
-    st.subheader("Give them what is stored", anchor=False)
+    st.header("Give them what is stored", anchor=False)
     with st.container(border=True):
         st.markdown(
             "A zip with pictures, profile, activities, rejections, limits and what was done to the "
@@ -306,7 +306,7 @@ def _export(here: Deployment, whose: Account) -> None:
 
 
 def _legal_hold(here: Deployment, whose: Account, held: datetime | None) -> None:
-    st.subheader("Legal hold", anchor=False)
+    st.header("Legal hold", anchor=False)
     with st.container(border=True):
         if held:
             st.markdown(f"Held since **{held.astimezone():%Y-%m-%d %H:%M}**: it can't be erased.")
@@ -331,7 +331,7 @@ def _legal_hold(here: Deployment, whose: Account, held: datetime | None) -> None
 
 
 def _erase(here: Deployment, whose: Account, held: datetime | None) -> None:
-    st.subheader("Erase it", anchor=False)
+    st.header("Erase it", anchor=False)
     with st.container(border=True):
         if held:
             widgets.empty("What is held is not erased. Release the hold first.")

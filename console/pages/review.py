@@ -123,7 +123,7 @@ def _show_picture(here: Deployment, review: Review) -> None:
         return
     soft, clear = found
     shown = st.session_state.get(_CLEAR) or st.session_state.get(_LOOKED_AT) == str(review)
-    st.image(clear if shown else soft, width="stretch")
+    st.image(clear if shown else soft, alt="the picture", width="stretch")
     one, every = st.columns(2)
     one.button(
         "Look",

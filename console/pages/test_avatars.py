@@ -83,8 +83,7 @@ def draw_sending(here: Deployment) -> None:
         columns = st.columns(6)
         for index, (name, data) in enumerate(pictures):
             with columns[index % 6]:
-                widgets.picture(data)
-                st.caption(f"{name} · {units.size(len(data))}")
+                widgets.picture(data, f"{widgets.plain(name)} · {units.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
     if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
         before: Job | None = None
@@ -130,14 +129,13 @@ def show_arrival(arrival: UploadResult) -> None:
         return
     columns = st.columns(len(arrival.variants) + 1)
     with columns[0]:
-        widgets.picture(data)
-        st.caption(f"**sent** · {units.size(len(data))}")
+        widgets.picture(data, f"**sent** · {units.size(len(data))}")
     for column, variant in zip(columns[1:], arrival.variants, strict=True):
         with column:
-            st.image(variant.url)
             saved = 1 - variant.size / len(data)
             name = variant.url.rpartition("/")[2]
-            st.caption(f"**{name}** · {units.size(variant.size)} · {_saved(saved)}")
+            caption = f"**{name}** · {units.size(variant.size)} · {_saved(saved)}"
+            st.image(variant.url, caption, alt=name)
     st.code(arrival.url, language=None)
 
 
@@ -172,8 +170,11 @@ def find(here: Deployment) -> None:
         smallest = _smallest_pictures(here, name)
         left, right = st.columns([1, 3])
         with left:
-            st.image(f"{here.assets_url}/avatars/{quote(name)}.jpg?{found.value[0].version}")
-            st.caption(f"what users see · {widgets.age(found)}")
+            st.image(
+                f"{here.assets_url}/avatars/{quote(name)}.jpg?{found.value[0].version}",
+                f"what users see · {widgets.age(found)}",
+                alt="the avatar",
+            )
         with right:
             for version in found.value:
                 _version(here, name, version, smallest.get(version.version))
@@ -221,7 +222,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
 
 def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
     found = _events(here, name, stored)
-    st.subheader("From presign to CDN, in the last day", anchor=False)
+    st.header("From presign to CDN, in the last day", anchor=False)
     st.dataframe(
         [
             {
@@ -248,7 +249,7 @@ def _timeline(here: Deployment, name: str, stored: list[Version]) -> None:
 def _lock(here: Deployment, name: str) -> None:
     if not here.limits_table:  # applied before there was one
         return
-    st.subheader("Lock its user", anchor=False)
+    st.header("Lock its user", anchor=False)
     with st.container(border=True), widgets.show_errors():
         since = _locked(here, name, session.jobs().ended("version")).value
         st.markdown(
@@ -265,7 +266,7 @@ def _lock(here: Deployment, name: str) -> None:
 
 
 def _take_down(here: Deployment, name: str) -> None:
-    st.subheader("Take it down", anchor=False)
+    st.header("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
         listing = _stored(here, name, session.jobs().ended("version")).value
         st.markdown(
