@@ -105,14 +105,13 @@ def empty(text: str) -> None:
         st.markdown(f":gray[:material/inbox:] {text}")
 
 
-def picture(data: bytes, caption: str) -> None:
+def picture(data: bytes, alt: str) -> None:
     """Draw a picture that may be none."""
     small = _thumbnail(data).value
     if small:
-        st.image(small, caption, alt="the picture")
+        st.image(small, alt=alt)
     else:
         empty("no preview")
-        st.caption(caption)
 
 
 @session.cached(seconds=3600, entries=100)

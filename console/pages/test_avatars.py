@@ -83,7 +83,8 @@ def draw_sending(here: Deployment) -> None:
         columns = st.columns(6)
         for index, (name, data) in enumerate(pictures):
             with columns[index % 6]:
-                widgets.picture(data, f"{widgets.plain(name)} · {units.size(len(data))}")
+                widgets.picture(data, name)
+                st.caption(f"{widgets.plain(name)} · {units.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
     if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
         before: Job | None = None
@@ -129,13 +130,14 @@ def show_arrival(arrival: UploadResult) -> None:
         return
     columns = st.columns(len(arrival.variants) + 1)
     with columns[0]:
-        widgets.picture(data, f"**sent** · {units.size(len(data))}")
+        widgets.picture(data, "sent")
+        st.caption(f"**sent** · {units.size(len(data))}")
     for column, variant in zip(columns[1:], arrival.variants, strict=True):
         with column:
             saved = 1 - variant.size / len(data)
             name = variant.url.rpartition("/")[2]
-            caption = f"**{name}** · {units.size(variant.size)} · {_saved(saved)}"
-            st.image(variant.url, caption, alt=name)
+            st.image(variant.url, alt=name)
+            st.caption(f"**{name}** · {units.size(variant.size)} · {_saved(saved)}")
     st.code(arrival.url, language=None)
 
 
@@ -172,9 +174,9 @@ def find(here: Deployment) -> None:
         with left:
             st.image(
                 f"{here.assets_url}/avatars/{quote(name)}.jpg?{found.value[0].version}",
-                f"what users see · {widgets.age(found)}",
                 alt="the avatar",
             )
+            st.caption(f"what users see · {widgets.age(found)}")
         with right:
             for version in found.value:
                 _version(here, name, version, smallest.get(version.version))

@@ -153,8 +153,8 @@ BROKEN: dict[Broken, str] = {
 }
 
 
-# Noticed late by chance; it has a history of its own below
-LATE = {held_while_it_is_erased}
+# Noticed late by chance; they have histories of their own below
+LATE = {held_while_it_is_erased, kept_without_words}
 
 
 @pytest.mark.parametrize(
@@ -308,3 +308,17 @@ def test_a_copy_that_a_dying_release_unlocked_is_locked_by_the_next_hold(world: 
     finish(order, order._hold_by_law())
     assert order.limits.held
     ends(order, "")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["as it is", "without words"])
+def test_a_hold_keeps_the_words_of_a_report(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    if broken:
+        kept_without_words(world, monkeypatch)
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    finish(order, order._report())
+    finish(order, order._hold_by_law())
+    ends(order, "not among the copies" if broken else "")

@@ -27,14 +27,14 @@ def examined(show: Show, monkeypatch: pytest.MonkeyPatch, findings: Sequence[Fin
 def test_all_green_says_so(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     app = examined(show, monkeypatch, [GOOD])
     assert "Everything is as it should be." in text(app)
-    assert "To be fixed" not in [item.value for item in app.subheader]
+    assert "To be fixed" not in [item.value for item in app.header]
 
 
 def test_what_is_wrong_comes_first_with_all_that_is_needed_to_fix_it(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = examined(show, monkeypatch, [GOOD, BAD])
-    assert app.subheader[0].value == "To be fixed"
+    assert app.header[0].value == "To be fixed"
     assert [code.value for code in app.code] == ["512.jpg", "64"]
     assert "Run `make apply`." in text(app)
     rows = [table.value.to_dict("records")[0] for table in app.dataframe]
