@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from console import serve
 from console.operations import migrations, progress
+from console.operations.audit.spool import Spool
 from console.operations.environments import (
     databases,
     deployment,
@@ -62,6 +63,7 @@ class Stack:
         self._console_code = settings.state / "console.code"
         self._postgres = settings.state / "postgres"
         self._console = BackgroundProcess("console", settings.state)
+        self._actions = Spool(settings.state / "audit")
 
     def up(self, report: progress.Report) -> Started:
         """Bring everything up, doing only what isn't done yet.
@@ -93,6 +95,7 @@ class Stack:
             if not (up_to_date and _digest_of_settings() == self._read(self._settings_written)):
                 workspace = Workspace(target.resolve(ENV, self.settings.environment()))
                 if not up_to_date:
+                    self._check_idle("The emulator is to be restarted")
                     self._apply(workspace, report)
                 settings_files.write(ENV, workspace.outputs(), self.settings.environment())
                 self._settings_written.write_text(_digest_of_settings() or "")
@@ -146,7 +149,9 @@ class Stack:
     def _stop(self, report: progress.Report) -> bool:
         ran = self._console.pid() is not None
         if ran:
-            with progress.timed(report, "Stop the console"):
+            with progress.timed(report, "Stop the console") as detail:
+                if running := self._actions.running():
+                    detail.append(f"cut off {', '.join(running)}")
                 self._console.stop(seconds=5)
         if self.emulator.pid() is not None:
             ran = True
@@ -178,7 +183,7 @@ class Stack:
     def _start_console(self) -> None:
         """Start the console unless it runs: a restart would end what operators do in it.
 
-        One whose code, packages or settings have changed is restarted.
+        One whose code, packages or settings have changed is restarted once nothing runs in it.
         """
         code = self._fingerprint_of_console()
         if (
@@ -187,6 +192,8 @@ class Stack:
             and serve.is_ready(self.settings.console_port)
         ):
             return
+        if self._console.pid() is not None:
+            self._check_idle("All is up, but the console runs on with its old code")
         self._console.stop(seconds=5)
         if is_listening(self.settings.console_port):
             raise OperationError(
@@ -204,6 +211,14 @@ class Stack:
         )
         self._console.wait_until(lambda: serve.is_ready(self.settings.console_port), 60)
         self._console_code.write_text(code)
+
+    def _check_idle(self, what: str) -> None:
+        """Raise OperationError while an operator's action runs, which would be cut off."""
+        if running := self._actions.running():
+            raise OperationError(
+                f"{what}: {len(running)} running, {', '.join(running)}.",
+                "Run `make up` again when it has ended, or `make down up` to cut it off.",
+            )
 
     def _start_emulator(self, report: progress.Report) -> tuple[bool, bool]:
         """Start it unless it runs.

@@ -175,7 +175,7 @@ class Audit:
         self._spool.take_over(folder.with_name("audit-waiting.jsonl"))
         self._lock = threading.Lock()
         self._seen: set[str] = set()
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}
         self._process = ""
 
     def perform(
@@ -210,7 +210,7 @@ class Audit:
             if key in self._seen:
                 raise _already_done(action, target)
             self._seen.add(key)
-            self._running.add(key)
+            self._running[key] = clean(f"{action}: {target}").replace("\n", " ")
             self._enter()
         started = self._entry(actor, action, target, key, "started", detail)
         try:
@@ -226,7 +226,9 @@ class Audit:
             self._record(self._entry(actor, action, target, key, "done", said))
             return result
         finally:
-            self._running.discard(key)
+            with self._lock:
+                del self._running[key]
+                self._spool.note(self._process, self._running)
 
     def deliver(self, actor: Actor | None = None) -> None:
         """Bring what waits into the database, and close the actions of processes that were killed.
@@ -365,6 +367,8 @@ class Audit:
         if not self._process:
             with suppress(OSError):  # on a full disk, an operator closes what is killed
                 self._process = self._spool.enter(self, self._running)
+        if self._process:
+            self._spool.note(self._process, self._running)
 
     def _entry(
         self, actor: Actor, action: str, target: str, key: str, outcome: Outcome, detail: str

@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -76,7 +76,7 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):  # another process was quicker
             path.rename(aside / path.name)
 
-    def enter(self, owner: object, running: set[str]) -> str:
+    def enter(self, owner: object, running: Mapping[str, str]) -> str:
         """Say that this process is alive until it ends, however it ends; return its name.
 
         Parameters
@@ -84,7 +84,7 @@ class Spool:
         owner
             As long as it exists, the process counts as alive.
         running
-            The keys of its actions that run. A process that ends with some leaves its file.
+            Its actions that run, by their keys. A process that ends with some leaves its file.
         """
         processes = self._folder / "processes"
         processes.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,20 @@ class Spool:
         path = unlocked.rename(processes / name)
         weakref.finalize(owner, _leave, handle, path, running)
         return name
+
+    def note(self, name: str, running: Mapping[str, str]) -> None:
+        """Let other processes know what runs in this one."""
+        with contextlib.suppress(OSError):  # on a full disk, they hear of it too late
+            (self._folder / "processes" / name).write_text("\n".join(running.values()))
+
+    def running(self) -> list[str]:
+        """Return the actions that run in living processes of this machine."""
+        found: list[str] = []
+        for path in sorted((self._folder / "processes").glob("*")):
+            if not path.suffix and self.is_alive(path.name):
+                with contextlib.suppress(OSError):  # it has just ended
+                    found += path.read_text(errors="replace").splitlines()
+        return found
 
     def is_alive(self, name: str) -> bool | None:
         """Say whether that process runs; None if it is not one of this machine's."""
@@ -122,7 +136,7 @@ class Spool:
         (self._folder / "processes" / name).unlink(missing_ok=True)
 
 
-def _leave(handle: int, path: Path, running: set[str]) -> None:
+def _leave(handle: int, path: Path, running: Mapping[str, str]) -> None:
     if not running:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 
 from console.operations import progress
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Audit
 from console.operations.errors import OperationError
 from console.operations.migrations import postgres_server as postgres
 from local import stack, state_folder
@@ -34,6 +37,9 @@ class Emulator:
 
     def start(self) -> None:
         self.calls.append("start")
+
+    def pid(self) -> None:
+        return None
 
 
 @pytest.fixture
@@ -111,6 +117,58 @@ def test_a_console_is_restarted_only_for_its_code_or_settings(
         first._start_console()
         assert console.pid() not in {pid, None}
     finally:
+        console.stop(seconds=5)
+
+
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_console_in_which_an_action_runs_is_not_restarted(
+    first: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVATAR_OPS_ENV_DIR", str(tmp_path))
+    (tmp_path / ".env.local").write_text("API_URL=one\n")
+    monkeypatch.setattr(stack.serve, "is_ready", lambda _: True)
+    monkeypatch.setattr(stack, "is_listening", lambda _: False)
+    console: Any = first._console
+    start = console.start
+    monkeypatch.setattr(console, "start", lambda *_: start(SLEEPER, os.environ))
+
+    def no_database() -> str:
+        raise OperationError("There is none.", "")
+
+    audit = Audit("local", no_database, tmp_path / "audit")
+    steps: list[progress.Event] = []
+    running, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        running.set()
+        assert go_on.wait(30)
+
+    who = Actor("ada", may_operate=True)
+    try:
+        first._start_console()
+        pid = console.pid()
+        (tmp_path / ".env.local").write_text("API_URL=two\n")
+        thread = threading.Thread(
+            target=audit.perform, args=(who, "redrive", "all 3\nof them", "key", work)
+        )
+        thread.start()
+        assert running.wait(30)
+        with pytest.raises(OperationError, match="1 running, redrive: all 3 of them"):
+            first._start_console()
+        with pytest.raises(OperationError, match="1 running, redrive: all 3 of them"):
+            first._check_idle("The emulator is to be restarted")
+        assert console.pid() == pid
+        go_on.set()
+        thread.join(30)
+        first._start_console()
+        assert console.pid() not in {pid, None}
+        audit._running["other"] = "migrate: up"
+        audit._spool.note(audit._process, audit._running)
+        first._stop(steps.append)
+        del audit._running["other"]
+        assert "cut off migrate: up" in [event.detail for event in steps]
+    finally:
+        go_on.set()
         console.stop(seconds=5)
 
 
