@@ -107,16 +107,29 @@ def empty(text: str) -> None:
 
 def picture(data: bytes, alt: str) -> None:
     """Draw a picture that may be none."""
-    small = _thumbnail(data).value
+    small = thumbnail(data)
     if small:
         st.image(small, alt=alt)
     else:
         empty("no preview")
 
 
+def thumbnail(data: bytes) -> bytes | None:
+    """Return a small JPEG of a picture; None if there is none to be made."""
+    return _thumbnail(data).value
+
+
 @session.cached(seconds=3600, entries=100)
 def _thumbnail(data: bytes) -> bytes | None:
     return thumbnails.of(data)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return text of at most so many characters, without its middle if it is longer."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def button(label: str, *, key: str, **options: Any) -> bool:
@@ -213,7 +226,9 @@ def _show_job(job: Job, result: Callable[[Any], None] | None) -> None:
     state: Any = {"running": "running", "done": "complete", "failed": "error"}[job.state]
     took = (job.ended or time.time()) - job.started
     with st.status(
-        f"{job.title} — {duration(took)}", state=state, expanded=job.state != "done" or bool(result)
+        f"{shortened(job.title, 80)} — {duration(took)}",
+        state=state,
+        expanded=job.state != "done" or bool(result),
     ):
         for event in latest(job.events):
             st.markdown(_step(event))

@@ -26,6 +26,8 @@ from console.operations.uploads.send import UploadResult
 
 _EVENTS_SHOWN = 50
 _USERS = ("ada", "grace", "alan", "emilie")
+_GENERATED, _FILES = "A generated one", "Files"
+_LARGEST_MEGABYTES = 64  # what is too large for an avatar is refused by the API, with its limit
 
 
 @session.cached(60)
@@ -57,46 +59,68 @@ def draw_sending(here: Deployment) -> None:
     """Draw what is sent, as whom, and how it arrives."""
     left, right = st.columns([3, 2])
     with left:
-        files = st.file_uploader(
-            "Pictures",
-            type=list(send.CONTENT_TYPES),
-            accept_multiple_files=True,
-            help="One or several",
+        what = st.segmented_control(
+            "Pictures", (_GENERATED, _FILES), default=_GENERATED, required=True, key="pictures"
         )
         seed = st.session_state.setdefault("seed", int(time.time()))
-        use_generated = st.checkbox("A generated picture", value=not files)
+        if what == _FILES:
+            # every file, so that what is refused has its reason said, and nothing takes its place
+            files = st.file_uploader(
+                "Files",
+                accept_multiple_files=True,
+                max_upload_size=_LARGEST_MEGABYTES,
+                help="One or several",
+            )
+            pictures = [(file.name, file.getvalue()) for file in files if not _refusal(file.name)]
+            for why in filter(None, (_refusal(file.name) for file in files)):
+                st.warning(why, icon=":material/block:")
+        else:
+            pictures = [(f"generated-{seed}.jpg", samples.generated(seed))]
     with right:
         way = st.radio(
             "Send",
             ["As a user", "Directly"],
             captions=["token, presigned URL, PUT, as a browser does", "into the uploads bucket"],
+            key="way",
+            persist_state="session",
         )
-        user = st.selectbox("User", _USERS) if way == "As a user" else ""
-        prefix = st.text_input("Folder", placeholder="none") if way == "Directly" else ""
-    pictures = [(file.name, file.getvalue()) for file in files]
-    if use_generated:
-        pictures.append((f"generated-{seed}.jpg", samples.generated(seed)))
+        user = (
+            st.selectbox("User", _USERS, key="user", persist_state="session")
+            if way == "As a user"
+            else ""
+        )
+        prefix = (
+            st.text_input("Folder", placeholder="none", key="folder", persist_state="session")
+            if way == "Directly"
+            else ""
+        )
     if not pictures:
-        widgets.empty("Choose a picture above, or tick *A generated picture*.")
+        widgets.empty("Choose a picture above, or send *A generated one*.")
     else:
         st.caption("This will be sent:")
         columns = st.columns(6)
         for index, (name, data) in enumerate(pictures):
             with columns[index % 6]:
                 widgets.picture(data, name)
-                st.caption(f"{widgets.plain(name)} · {units.size(len(data))}")
+                shown = widgets.plain(widgets.shortened(name))
+                st.caption(f"{shown} · {units.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
     if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
         before: Job | None = None
         for name, data in pictures:
             # a version is the MD5 of its bytes
             digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-            st.session_state.setdefault("sent", {})[digest] = data
+            small = widgets.thumbnail(data) or b""
+            st.session_state.setdefault("sent", {})[digest] = (small, len(data))
             subject = f"{name} as {user}" if user else f"{prefix}{name}"
             work = functools.partial(_send, here, name, data, user, prefix, before)
             with widgets.show_errors():
                 sent = Operation(
-                    session.the_target(), "send", subject, (f"{digest}, {len(data)} bytes",), work
+                    session.the_target(),
+                    "send",
+                    subject,
+                    (f"{digest}, {units.size(len(data))}",),
+                    work,
                 )
                 before = session.start("avatar", sent, fingerprint(sent))
         st.session_state["seed"] = seed + 1
@@ -124,21 +148,31 @@ def _send(
 
 def show_arrival(arrival: UploadResult) -> None:
     """Draw before and after side by side, with the bytes saved."""
-    data = st.session_state.get("sent", {}).get(arrival.version)
-    if data is None:  # another operator's
+    small, size = st.session_state.get("sent", {}).get(arrival.version, (b"", 0))
+    if not size:  # another operator's
         st.code(arrival.url, language=None)
         return
     columns = st.columns(len(arrival.variants) + 1)
     with columns[0]:
-        widgets.picture(data, "sent")
-        st.caption(f"**sent** · {units.size(len(data))}")
+        widgets.picture(small, "sent")
+        st.caption(f"**sent** · {units.size(size)}")
     for column, variant in zip(columns[1:], arrival.variants, strict=True):
         with column:
-            saved = 1 - variant.size / len(data)
+            saved = 1 - variant.size / size
             name = variant.url.rpartition("/")[2]
             st.image(variant.url, alt=name)
             st.caption(f"**{name}** · {units.size(variant.size)} · {_saved(saved)}")
     st.code(arrival.url, language=None)
+
+
+def _refusal(file: str) -> str:
+    """Say why a file is not sent; empty if it is."""
+    if file.rpartition(".")[2].lower() in send.CONTENT_TYPES:
+        return ""
+    return (
+        f"**{widgets.plain(widgets.shortened(file))}** is not sent: its ending is none of a JPEG, "
+        "PNG, WebP, GIF or AVIF. Save it as one of these, such as a JPEG."
+    )
 
 
 def _saved(part: float) -> str:
@@ -151,6 +185,7 @@ def find(here: Deployment) -> None:
         "Avatar's name",
         placeholder="@ada, a user's sub, or a file's name without extension",
         key="find",
+        bind="query-params",
     ).strip()
     if not name:
         widgets.empty("Give the name of an avatar to see its versions and what happened to it.")
@@ -164,7 +199,11 @@ def find(here: Deployment) -> None:
     with widgets.show_errors():
         found = _versions(here, name, session.jobs().ended("version"))
         if not found.value:
-            widgets.empty(f"No original is stored of **{name}**. Case matters; no extension.")
+            widgets.empty(
+                f"No original is stored of **{widgets.shortened(name)}**. Case matters; no "
+                "extension."
+            )
+            _offer_user(here, name)
             _lock(here, name)
             _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
             widgets.show_jobs("version", st.write)
@@ -185,6 +224,19 @@ def find(here: Deployment) -> None:
         _lock(here, name)
         _take_down(here, name)
     widgets.show_jobs("version", st.write)
+
+
+def _offer_user(here: Deployment, name: str) -> None:
+    """Draw the way to the user of that handle, if there is one."""
+    try:
+        _sub(here, name)
+    except OperationError:  # nobody's, or there are no profiles
+        return
+
+    def show() -> None:
+        st.session_state["find"] = f"@{name}"
+
+    st.button(f"Show the avatar of the user @{name}", on_click=show, icon=":material/person:")
 
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
@@ -295,10 +347,11 @@ def main() -> None:
     chosen = st.segmented_control(
         "What",
         list(draw),
-        default="Send",
+        default="Find" if st.query_params.get("find") else "Send",
         label_visibility="collapsed",
         required=True,
-        key="test avatars view",
+        key="view",
+        bind="query-params",
     )
     draw[chosen or "Send"](here)
 

@@ -20,9 +20,13 @@ def test_a_picture_is_sent_and_seen_in_all_sizes(
     photo = tmp_path / "browser photo.png"
     photo.write_bytes(picture(81, image_format="PNG"))
     page = page_at("/test-avatars")
-    page.locator('[data-testid="stFileUploader"] input[type=file]').set_input_files(photo)
+    page.get_by_role("radio", name="Files").click()
+    files = page.locator('[data-testid="stFileUploader"] input[type=file]')
+    heic = tmp_path / "IMG_1.HEIC"
+    heic.write_bytes(bytes(1000))
+    files.set_input_files([photo, heic])
     page.get_by_text("browser photo.png").first.wait_for()
-    page.get_by_text("A generated picture").click()
+    page.get_by_text("is not sent: its ending is none of").wait_for()
     page.get_by_text("Directly").click()
     page.get_by_label("Folder").wait_for()
     page.locator(".st-key-send button").click()
@@ -46,6 +50,9 @@ def test_an_avatar_goes_back_to_an_earlier_version_and_is_taken_down(
     page.get_by_text("Find", exact=True).click()
     page.get_by_label("Avatar's name").fill("back")
     page.keyboard.press("Enter")
+    page.get_by_text("what users see").wait_for()
+    page.wait_for_url("**/test-avatars?*find=back*")
+    page.reload()
     page.get_by_text("what users see").wait_for()
     # a double click acts once
     page.get_by_role("button", name="Show again").dblclick()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from console import session
+from console.operations.avatars import takedown, versions
+from console.operations.avatars.takedown import Listing
 from console.operations.errors import OperationError
-from console.operations.uploads import samples, send
+from console.operations.uploads import profiles, samples, send
 from console.operations.uploads.send import UploadResult
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
@@ -21,12 +25,17 @@ def ended(app: AppTest) -> AppTest:
     return app.run()
 
 
+def from_files(app: AppTest) -> None:
+    app.session_state["pictures"] = "Files"
+    app.run()
+
+
 def test_what_will_be_sent_is_listed_before_anything_is(show: Show) -> None:
     app = show("test_avatars")
     assert "This will be sent:" in text(app)
     assert "generated\\-" in text(app)
     assert session.jobs().of("avatar") == []
-    app.checkbox[0].uncheck().run()
+    from_files(app)
     assert "Choose a picture above" in text(app)
     assert "send" not in {button.key for button in app.button}
 
@@ -55,7 +64,7 @@ def test_a_generated_picture_is_the_same_for_its_seed() -> None:
 
 def test_an_avatar_that_is_not_there_is_said_to_be_none(show: Show, settings: Path) -> None:
     app = show("test_avatars")
-    app.session_state["test avatars view"] = "Find"
+    app.session_state["view"] = "Find"
     app.run()
     assert "Give the name of an avatar" in text(app)
     app.text_input(key="find").set_value("_default").run()
@@ -74,6 +83,7 @@ def test_pictures_are_sent_one_after_the_other(show: Show, monkeypatch: pytest.M
 
     monkeypatch.setattr(send, "send_as_user", counted)
     app = show("test_avatars")
+    from_files(app)
     app.file_uploader[0].set_value(
         [(f"{seed}.jpg", samples.generated(seed), "image/jpeg") for seed in (1, 2, 3)]
     ).run()
@@ -94,8 +104,58 @@ def test_two_pictures_of_one_file_name_are_both_sent(
     monkeypatch.setattr(send, "send_as_user", keep)
     app = show("test_avatars")
     pictures = [samples.generated(seed) for seed in (1, 2)]
+    from_files(app)
     app.file_uploader[0].set_value([("photo.jpg", data, "image/jpeg") for data in pictures]).run()
-    app.checkbox[0].uncheck().run()
     app.button(key="send").click().run()
     ended(app)
     assert sent == pictures
+
+
+def test_a_file_that_is_refused_says_why_and_nothing_is_sent_in_its_place(show: Show) -> None:
+    app = show("test_avatars")
+    from_files(app)
+    app.file_uploader[0].set_value([("IMG_1.HEIC", b"heic", "image/heic")]).run()
+    assert r"**IMG\_1.HEIC** is not sent" in text(app)
+    assert "Choose a picture above" in text(app)
+    assert "send" not in {button.key for button in app.button}
+
+
+def test_what_was_sent_is_remembered_small(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = samples.generated(7) + bytes(2_000_000)
+    monkeypatch.setattr(
+        send, "send_as_user", lambda *_: UploadResult("ada", "v", "http://assets.invalid/a.jpg", ())
+    )
+    app = show("test_avatars")
+    from_files(app)
+    app.file_uploader[0].set_value([("photo.jpg", data, "image/jpeg")]).run()
+    app.button(key="send").click().run()
+    ended(app)
+    ((small, size),) = app.session_state["sent"].values()
+    assert size == len(data)
+    assert 0 < len(small) < 100_000
+
+
+def test_a_handle_without_its_at_sign_is_offered_as_a_user(
+    show: Show, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "versions", lambda _here, name: [])
+    monkeypatch.setattr(
+        takedown, "list_stored", lambda _here, name: Listing(datetime.now(UTC), (), ())
+    )
+
+    def read(_here: object, handle: str) -> SimpleNamespace:
+        if handle.removeprefix("@") != "ada":
+            raise OperationError(f"There is no user {handle}.", "Check it.")
+        return SimpleNamespace(sub="0000-sub")
+
+    monkeypatch.setattr(profiles, "read", read)
+    app = show("test_avatars")
+    app.session_state["view"] = "Find"
+    app.run()
+    app.text_input(key="find").set_value("ada").run()
+    button = next(item for item in app.button if "@ada" in item.label)
+    button.click().run()
+    assert app.text_input(key="find").value == "@ada"
+    assert "0000-sub" in text(app)
+    app.text_input(key="find").set_value("nobody").run()
+    assert not [item for item in app.button if "@nobody" in item.label]
