@@ -21,6 +21,8 @@ from console.units import duration
 
 _LINES = 200
 _REFUSED = "refused"
+_OPEN_SECONDS = 60
+_SHOWN_SECONDS = 3600
 Status = Literal["ok", "warning", "error", "unknown"]
 # Colour never speaks alone: each state has a shape of its own
 _ICONS: dict[Status, tuple[str, str]] = {
@@ -206,9 +208,17 @@ def _start(kind: str, change: Change, shown: str, typed_in: str) -> None:
         st.session_state[_REFUSED] = error
 
 
-def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: int = 3) -> None:
-    """Draw the newest jobs of a kind, live while one runs."""
-    found = session.jobs().of(kind)[:newest]
+def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: int = 1) -> None:
+    """Draw the jobs of a kind that run, live, and the newest that ended lately.
+
+    What ended is folded after a while, then left to the page Audit.
+    """
+    now = time.time()
+    found = [
+        job
+        for place, job in enumerate(session.jobs().of(kind))
+        if job.ended is None or (place < newest and now - job.ended < _SHOWN_SECONDS)
+    ]
     running = any(job.state == "running" for job in found)
 
     @st.fragment(run_every=0.5 if running else None)
@@ -225,10 +235,11 @@ def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: in
 def _show_job(job: Job, result: Callable[[Any], None] | None) -> None:
     state: Any = {"running": "running", "done": "complete", "failed": "error"}[job.state]
     took = (job.ended or time.time()) - job.started
+    is_new = time.time() - (job.ended or time.time()) < _OPEN_SECONDS
     with st.status(
-        f"{shortened(job.title, 80)} — {duration(took)}",
+        f"{plain(shortened(job.title, 80))} — {duration(took)}",
         state=state,
-        expanded=job.state != "done" or bool(result),
+        expanded=job.state != "done" or (bool(result) and is_new),
     ):
         for event in latest(job.events):
             st.markdown(_step(event))

@@ -32,7 +32,7 @@ def main() -> None:
         "CloudFront keeps pictures close to users. An invalidation makes it fetch them again.",
         refresh=(_history, _match),
     )
-    widgets.show_jobs("cdn", _show_result, newest=2)
+    widgets.show_jobs("cdn", _show_result)
     used: int | None = None
     with widgets.show_errors():
         here = session.here()

@@ -60,7 +60,7 @@ def main() -> None:
         "reverses it.",
         refresh=(_migrations, _runs),
     )
-    widgets.show_jobs(KIND, _show_result, newest=2)
+    widgets.show_jobs(KIND, _show_result)
     lines: list[Migration] | None = None
     with widgets.show_errors():
         session.here()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,156 +24,281 @@ from console.operations.pipeline import dead_letters
 
 _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
+_SPANS = (60, 300, 900, 1800)
+_MOST_SPANS = 100
+_METRIC_WIDTH = 230
+_OUTLIER = 10
+"""Times the median, from which on an upload is drawn on its own."""
+_LEAST_SECONDS = 0.01  # a logarithm has no zero
 
 
-def card(title: str, found: Any, draw: Callable[[Any], None], page: str, link: str) -> None:
-    """Draw one card, or why it can't be drawn, and the way to where it is dealt with."""
-    with st.container(border=True, height="stretch"):
-        st.markdown(f"**{title}**")
-        if isinstance(found, OperationError):
-            st.markdown(widgets.badge("unknown", "not known"))
-            st.caption(f"{found.message} {found.remedy}")
-        else:
-            draw(found.value)
-        way(page, link)
+@dataclass(frozen=True)
+class Standing:
+    """How one part of the system is doing.
+
+    Attributes
+    ----------
+    label, value
+        The number that counts.
+    notes
+        Further sentences.
+    ways
+        Pages where it is dealt with: the page, the link's text, its query.
+    """
+
+    status: widgets.Status
+    word: str
+    label: str
+    value: str
+    notes: tuple[str, ...] = ()
+    ways: tuple[tuple[str, str, dict[str, str]], ...] = ()
 
 
-def way(page: str, label: str, **query: str) -> None:
-    """Draw the way to another page."""
-    st.page_link(
-        f"pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=query
-    )
-
-
-def draw_queue(found: tuple[dict[str, int], float | None]) -> None:
-    counts, oldest = found
+def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed]]) -> Standing:
+    counts, oldest, failed, lines = found
+    notes = ["How long the oldest waits is not known: no data yet"]
+    if oldest is not None:
+        notes = [f"Oldest waits {units.duration(oldest)}"]
+    status: widgets.Status = "ok"
+    word = "healthy"
+    if oldest is not None and oldest > _OLD_SECONDS:
+        status, word = "warning", "slow"
+    if failed:
+        done = any(line.at > time.time() - health.FAILED_SECONDS for line in lines)
+        status, word = ("warning", "some fail") if done else ("error", "all fail")
+        span = units.duration(health.FAILED_SECONDS)
+        notes.insert(0, f"{_at_least(failed)} tries failed in the last {span}")
     waiting = counts["waiting"] + counts["in_flight"]
-    slow = oldest is not None and oldest > _OLD_SECONDS
-    st.markdown(widgets.badge("warning" if slow else "ok", "slow" if slow else "healthy"))
-    st.metric("Waiting or in flight", waiting)
-    st.caption(
-        f"Oldest waits {units.duration(oldest)}" if oldest else "No message has waited lately"
+    return Standing(
+        status, word, "Waiting or in flight", f"{waiting:,}", tuple(notes), _to("failures")
     )
 
 
-def draw_failures(found: tuple[dict[str, int], list[Processed]]) -> None:
+def failures(found: tuple[dict[str, int], list[Processed]]) -> Standing:
     counts, lines = found
-    rejected = sum(bool(line.code) for line in lines)
+    rejected = [line for line in lines if line.code]
     dead = counts["dead"]
-    st.markdown(widgets.badge("error" if dead else "ok", "not empty" if dead else "empty"))
-    st.metric("Dead-letter messages", dead)
-    st.caption(f"Rejected in the last day: {rejected}")
+    ways = _to("failures", "Deal with them" if dead else "Failures")
     if rejected:
-        way("failures", "See why", show="rejected")
+        ways += (("failures", "See why", {"show": "rejected"}),)
+    return Standing(
+        "error" if dead else "ok",
+        "not empty" if dead else "empty",
+        "Dead-letter messages",
+        f"{dead:,}",
+        (f"Rejected in the last day: {_at_least(rejected, lines)}",),
+        ways,
+    )
 
 
-def draw_alarms(found: list[Alarm]) -> None:
+def alarms(found: list[Alarm]) -> Standing:
     firing = [alarm for alarm in found if alarm.state == "ALARM"]
     unmeasured = sum(alarm.state == "INSUFFICIENT_DATA" for alarm in found)
+    status: widgets.Status = "ok"
+    word = "OK"
     if firing:
-        st.markdown(widgets.badge("error", "in ALARM"))
+        status, word = "error", "in ALARM"
     elif unmeasured == len(found):
-        st.markdown(widgets.badge("unknown", "no data"))
-    else:
-        st.markdown(widgets.badge("ok", "OK"))
-    st.metric("In ALARM", f"{len(firing)} of {len(found)}")
-    if unmeasured:
-        st.caption(f"{unmeasured} without data yet")
-    elif not firing:
-        st.caption("Everything within its bounds")
+        status, word = "unknown", "no data"
+    notes = [f"{unmeasured} without data yet"] if unmeasured else []
+    ways = _to("environment", "Check the environment")
     for alarm in firing:
-        st.caption(f"**{alarm.name}** for {_ago(alarm.since, '')}. {alarm.about}")
-        way(*_DEALT_WITH.get(alarm.name, ("environment", "Check the environment")))
+        notes.append(f"**{alarm.name}** for {_ago(alarm.since, '')}. {alarm.about}")
+        ways = (*_to(*_DEALT_WITH.get(alarm.name, ("environment", "Check the environment"))), *ways)
+    ways = tuple(way for index, way in enumerate(ways) if way not in ways[:index])
+    return Standing(status, word, "In ALARM", f"{len(firing)} of {len(found)}", tuple(notes), ways)
 
 
-def draw_migration(found: tuple[migrations.Migration | None, int]) -> None:
+def database(found: tuple[migrations.Migration | None, int]) -> Standing:
     newest, pending = found
-    st.markdown(
-        widgets.badge("warning" if pending else "ok", "pending" if pending else "up to date")
-    )
-    st.metric("Pending migrations", pending)
+    notes: tuple[str, ...] = ()
     if newest and newest.applied_at:
-        st.caption(f"Last: {newest.name.partition('_')[2]}, {_ago(newest.applied_at)}")
+        notes = (f"Last: {newest.name.partition('_')[2]}, {_ago(newest.applied_at)}",)
+    return Standing(
+        "warning" if pending else "ok",
+        "pending" if pending else "up to date",
+        "Pending migrations",
+        str(pending),
+        notes,
+        _to("migrations"),
+    )
 
 
-def draw_invalidations(found: list[Invalidation]) -> None:
+def invalidations(found: list[Invalidation]) -> Standing:
     running = sum(item.status != "Completed" for item in found)
-    st.markdown(widgets.badge("ok", f"{running} in progress" if running else "none in progress"))
-    st.metric("Last invalidation", _ago(found[0].created) if found else "never")
-    before = ", ".join(_ago(item.created) for item in found[1:])
-    st.caption(f"Before it: {before}" if before else "New avatars show without one")
+    return Standing(
+        "ok",
+        f"{running} in progress" if running else "none in progress",
+        "Last invalidation",
+        _ago(found[0].created) if found else "never",
+        (),
+        _to("cdn"),
+    )
 
 
-def draw_certificate(found: Certificate | None) -> None:
+def certificate(found: Certificate | None) -> Standing:
+    ways = _to("environment", "Check the environment")
     if found is None:
-        st.markdown(widgets.badge("ok", "CloudFront's own"))
-        st.caption("No domain of its own is configured")
-        return
+        return Standing("ok", "CloudFront's own", "Domain of its own", "none", (), ways)
     days = (found.expires - datetime.now(UTC)).days if found.expires else 0
     good = found.status == "ISSUED" and days > _EXPIRY_DAYS
-    st.markdown(widgets.badge("ok" if good else "error", found.status.lower()))
-    st.metric("Expires in", f"{days} days")
-    st.caption(found.domain)
+    return Standing(
+        "ok" if good else "error",
+        found.status.lower(),
+        "Expires in",
+        f"{days} days",
+        (found.domain,),
+        ways,
+    )
+
+
+def _to(page: str, label: str = "") -> tuple[tuple[str, str, dict[str, str]], ...]:
+    return ((page, label or {"cdn": "CDN"}.get(page, page.capitalize()), {}),)
 
 
 def _ago(when: datetime, word: str = " ago") -> str:
     return f"{units.duration(max(0, time.time() - when.timestamp()))}{word}"
 
 
+def _at_least(counted: list[Any], listed: list[Any] | None = None) -> str:
+    """Return a count of lines, and that there may be more where the list they are of was cut."""
+    cut = len(counted if listed is None else listed) >= health.MOST
+    return f"{len(counted):,}{' or more' if cut else ''}"
+
+
+def draw_attention(standings: dict[str, Standing]) -> None:
+    """Draw what needs an operator, the worst first; one line says so if nothing does."""
+    needed = [item for item in standings.items() if item[1].status in {"error", "warning"}]
+    unknown = [title for title, standing in standings.items() if standing.status == "unknown"]
+    if not needed:
+        said = f"Nothing needs attention. Not known: {', '.join(unknown)}."
+        if unknown:
+            st.info(said, icon=":material/help:")
+        else:
+            st.success("All is well.", icon=":material/check_circle:")
+        return
+    needed.sort(key=lambda item: item[1].status != "error")
+    for start in range(0, len(needed), 3):
+        for column, (title, standing) in zip(st.columns(3), needed[start:], strict=False):
+            with column, st.container(border=True, height="stretch"):
+                st.markdown(f"**{title}** {widgets.badge(standing.status, standing.word)}")
+                st.metric(standing.label, standing.value)
+                for note in standing.notes:
+                    st.caption(note)
+                _draw_ways(standing)
+
+
+def draw_quiet(standings: dict[str, Standing]) -> None:
+    """Draw what needs nobody, a line each."""
+    quiet = {
+        title: standing
+        for title, standing in standings.items()
+        if standing.status in {"ok", "unknown"}
+    }
+    if not quiet:
+        return
+    with st.container(border=True, gap="xsmall"):
+        for title, standing in quiet.items():
+            with st.container(
+                horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+            ):
+                notes = "".join(f" · {note}" for note in standing.notes)
+                st.markdown(
+                    f"{widgets.badge(standing.status, standing.word)} **{title}** "
+                    f"{standing.label.lower()}: {standing.value} :gray[{notes}]",
+                    width="content",
+                )
+                _draw_ways(standing)
+
+
+def _draw_ways(standing: Standing) -> None:
+    for page, label, query in standing.ways:
+        st.page_link(
+            f"pages/{page}.py",
+            label=label,
+            icon=":material/arrow_forward:",
+            query_params=query,
+            width="content",
+        )
+
+
 def draw_arrivals(lines: list[Processed]) -> None:
     """Draw how many came, and how long they took."""
-    arrived = [line for line in lines if not line.code]
-    hour = [line for line in lines if line.at > time.time() - 3600]
-    known = [(line.at, line.seconds) for line in arrived if line.seconds is not None]
+    now = time.time()
+    hour = [line for line in lines if line.at > now - 3600]
+    known = [
+        (line.at, line.seconds) for line in lines if not line.code and line.seconds is not None
+    ]
     middle = health.percentiles([seconds for _, seconds in known])
-    first, second, third, fourth = st.columns(4)
-    first.metric("Uploads, last hour", f"{len(hour):,}", border=True)
-    second.metric("Uploads, last day", f"{len(lines):,}", border=True)
-    third.metric(
-        "Upload to avatar, median",
-        units.duration(middle[0]) if middle else "none yet",
-        border=True,
-    )
-    fourth.metric(
-        "Upload to avatar, p95", units.duration(middle[1]) if middle else "none yet", border=True
-    )
-    if not known:
+    with st.container(horizontal=True):
+        for label, value in (
+            ("Uploads, last hour", _at_least(hour)),
+            ("Uploads, last day", _at_least(lines)),
+            ("Upload to avatar, median", units.duration(middle[0]) if middle else "none yet"),
+            ("Upload to avatar, p95", units.duration(middle[1]) if middle else "none yet"),
+        ):
+            st.metric(label, value, border=True, width=_METRIC_WIDTH)
+    if not known or not middle:
         widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
         return
-    points = [{"at": round(at * 1000), "seconds": round(seconds, 2)} for at, seconds in known]
-    dots = (
-        altair.Chart(altair.Data(values=points))  # type: ignore[no-untyped-call]
-        .mark_circle(size=60, opacity=0.6)
-        .encode(
-            x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M:%S", tickCount=6)),
-            y=altair.Y("seconds:Q", title="Seconds to avatar", axis=altair.Axis(tickCount=5)),
-            tooltip=[
-                altair.Tooltip("at:T", format="%H:%M:%S", title="At"),
-                altair.Tooltip("seconds:Q", title="Seconds"),
-            ],
-        )
-    )
-    lines_at = [
-        {"seconds": round(value, 2), "what": what}
-        for value, what in zip(middle or (), ("median", "p95"), strict=False)
+    st.altair_chart(_chart(known, middle[0], now), width="stretch")
+
+
+def over_time(
+    known: list[tuple[float, float]], median: float, now: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the median and p95 of each span of time, and the uploads far above all of them."""
+    age = now - min(at for at, _ in known)
+    width = next((span for span in _SPANS if age / span <= _MOST_SPANS), _SPANS[-1])
+    spans: dict[int, list[float]] = {}
+    for at, seconds in known:
+        spans.setdefault(int(at // width), []).append(max(seconds, _LEAST_SECONDS))
+    rows = [
+        {
+            "at": (number * width + width // 2) * 1000,
+            "seconds": round(value, 2),
+            "what": what,
+            "uploads": len(values),
+        }
+        for number, values in sorted(spans.items())
+        for what, value in zip(("median", "p95"), health.percentiles(values) or (), strict=False)
     ]
-    bounds = altair.Chart(altair.Data(values=lines_at)).encode(  # type: ignore[no-untyped-call]
-        y="seconds:Q"
+    slow = [
+        {"at": round(at * 1000), "seconds": round(seconds, 2), "what": "outlier", "uploads": 1}
+        for at, seconds in known
+        if seconds > _OUTLIER * max(median, _LEAST_SECONDS)
+    ]
+    return rows, slow
+
+
+def _chart(known: list[tuple[float, float]], median: float, now: float) -> Any:
+    rows, slow = over_time(known, median, now)
+    kinds = ["median", "p95", "outlier"]
+    base = altair.Chart(altair.Data(values=[*rows, *slow])).encode(  # type: ignore[no-untyped-call]
+        x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M", tickCount=6)),
+        y=altair.Y(
+            "seconds:Q",
+            title="Seconds to avatar",
+            scale=altair.Scale(type="log"),
+            axis=altair.Axis(tickCount=4),
+        ),
+        color=altair.Color("what:N", sort=kinds, legend=altair.Legend(title=None, orient="top")),
+        tooltip=[
+            altair.Tooltip("at:T", format="%H:%M", title="At"),
+            altair.Tooltip("what:N", title="What"),
+            altair.Tooltip("seconds:Q", title="Seconds"),
+            altair.Tooltip("uploads:Q", title="Uploads"),
+        ],
     )
-    st.altair_chart(
-        (
-            dots
-            + bounds.mark_rule(strokeDash=[4, 4], opacity=0.5)
-            + bounds.mark_text(align="left", dx=4, dy=-6, x=0, opacity=0.7).encode(text="what:N")
-        ).properties(height=220),
-        width="stretch",
-    )
+    lines = base.transform_filter("datum.what != 'outlier'").mark_line(opacity=0.5)
+    points = base.mark_point(filled=True, size=50).encode(shape=altair.Shape("what:N", sort=kinds))
+    return (lines + points).properties(height=220)
 
 
 def main() -> None:
     widgets.header(
         "Overview",
-        "Is everything healthy? Each card leads to where its matter is dealt with.",
+        "What needs attention comes first, with the way to where it is dealt with.",
         refresh=tuple(_LOOKUPS.values()),
     )
     with widgets.show_errors():
@@ -180,30 +306,67 @@ def main() -> None:
         found = session.ask_all(
             {name: functools.partial(look, here) for name, look in _LOOKUPS.items()}
         )
-        if isinstance(found["processed"], OperationError):
-            widgets.show_error(found["processed"])
-        else:
-            draw_arrivals(found["processed"].value)
-        upper, lower = st.columns(3), st.columns(3)
-        for column, (title, names, draw, page, link) in zip([*upper, *lower], _CARDS, strict=True):
-            with column:
-                card(title, joined([found[name] for name in names]), draw, page, link)
+        _show_away(found)
+        kept = _kept()
+        kept.update(
+            {name: item for name, item in found.items() if not isinstance(item, OperationError)}
+        )
+        standings = {
+            title: _standing(found, kept, names, judge) for title, (names, judge) in _PARTS.items()
+        }
+        draw_attention(standings)
+        if "processed" in kept:
+            draw_arrivals(kept["processed"].value)
+        draw_quiet(standings)
         ages = [looked.at for looked in found.values() if not isinstance(looked, OperationError)]
         if ages:
             st.caption(widgets.as_of(min(ages)).capitalize())
 
 
-def joined(found: list[Any]) -> Any:
-    """Return several lookups as one: a tuple of values, or the first error."""
-    errors = [item for item in found if isinstance(item, OperationError)]
-    if errors or len(found) == 1:
-        return errors[0] if errors else found[0]
-    return session.CachedValue(tuple(item.value for item in found), min(item.at for item in found))
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[str, session.CachedValue[Any]]:
+    """Return the last answer to each lookup: shown, with its age, when there is none now."""
+    return {}
+
+
+def _show_away(found: dict[str, Any]) -> None:
+    """Draw why something is not known, each reason once."""
+    reasons: dict[tuple[str, str], None] = {}
+    for item in found.values():
+        if isinstance(item, OperationError):
+            said, _, reason = item.message.partition(": ")
+            reasons[(reason or said, item.remedy)] = None
+    for reason, remedy in reasons:
+        widgets.show_error(OperationError(f"{reason[:1].upper()}{reason[1:]}", remedy))
+
+
+def _standing(
+    found: dict[str, Any],
+    kept: dict[str, session.CachedValue[Any]],
+    names: list[str],
+    judge: Callable[[Any], Standing],
+) -> Standing:
+    away = any(isinstance(found[name], OperationError) for name in names)
+    if any(name not in kept for name in names):
+        return Standing("unknown", "not known", "Last", "never looked up")
+    values = [kept[name] for name in names]
+    standing = judge(values[0].value if len(values) == 1 else tuple(item.value for item in values))
+    if not away:
+        return standing
+    before = f"was {standing.word}, {widgets.as_of(min(item.at for item in values))}"
+    return replace(
+        standing, status="unknown", word="not known now", notes=(before, *standing.notes)
+    )
 
 
 @session.cached(15)
 def _processed(_here: Deployment) -> list[Processed]:
     return health.processed(_here)
+
+
+@session.cached(15)
+def _failed(_here: Deployment) -> list[float]:
+    return health.failed(_here)
 
 
 @session.cached(15)
@@ -238,6 +401,7 @@ def _certificate(_here: Deployment) -> Certificate | None:
 
 _LOOKUPS: dict[str, session.Lookup[[Deployment], Any]] = {
     "processed": _processed,
+    "failed": _failed,
     "queues": _queues,
     "age": _age,
     "alarms": _alarms,
@@ -250,13 +414,13 @@ _DEALT_WITH = {
     "dead-letters": ("failures", "Deal with the dead-letter messages"),
     "queue-age": ("failures", "See what fails"),
 }
-_CARDS: list[tuple[str, list[str], Callable[[Any], None], str, str]] = [
-    ("Queue", ["queues", "age"], draw_queue, "failures", "Failures"),
-    ("Failures", ["queues", "processed"], draw_failures, "failures", "Deal with them"),
-    ("Alarms", ["alarms"], draw_alarms, "environment", "Check the environment"),
-    ("Database", ["migration"], draw_migration, "migrations", "Migrations"),
-    ("CDN", ["newest invalidations"], draw_invalidations, "cdn", "CDN"),
-    ("Certificate", ["certificate"], draw_certificate, "environment", "Check the environment"),
-]
+_PARTS: dict[str, tuple[list[str], Callable[[Any], Standing]]] = {
+    "Queue": (["queues", "age", "failed", "processed"], queue),
+    "Failures": (["queues", "processed"], failures),
+    "Alarms": (["alarms"], alarms),
+    "Database": (["migration"], database),
+    "CDN": (["newest invalidations"], invalidations),
+    "Certificate": (["certificate"], certificate),
+}
 
 main()

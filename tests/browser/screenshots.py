@@ -93,6 +93,7 @@ def of_test_avatars(page: Page, folder: Path) -> None:
     photos = [folder / f"portrait-{number}.jpg" for number in (5, 6)]
     for number, photo in enumerate(photos):
         photo.write_bytes(portrait(5 + number))
+    page.get_by_role("radio", name="Files").click()
     page.locator('[data-testid="stFileUploader"] input[type=file]').set_input_files(photos)
     page.get_by_text("portrait-6.jpg").first.wait_for()
     page.locator(".st-key-send button").click()

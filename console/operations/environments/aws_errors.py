@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     NoCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
     SSOError,
     TokenRetrievalError,
 )
@@ -53,6 +58,18 @@ def aws_errors(action: str) -> Iterator[None]:
         message = str(error.response["Error"].get("Message", ""))
         said = (message or code).rstrip(".")
         raise OperationError(f"Could not {action}: {said}.", _remedy(code)) from error
+    except (
+        ConnectionClosedError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        ReadTimeoutError,
+    ) as error:
+        at = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+        who = "AWS" if f"{at.hostname}".endswith((".amazonaws.com", "None")) else at.netloc
+        raise OperationError(
+            f"Could not {action}: {who} does not answer.",
+            "Check that AWS can be reached; for ENV=local run `make up`.",
+        ) from error
     except BotoCoreError as error:
         raise OperationError(
             f"Could not {action}: {error}.",

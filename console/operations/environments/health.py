@@ -16,7 +16,9 @@ from console.operations.errors import OperationError
 from console.operations.migrations import Migration
 
 DAY = 86_400
-_MOST = 10_000
+FAILED_SECONDS = 600
+MOST = 10_000
+"""Lines of one answer, which is Logs Insights' own bound: there may be more."""
 _QUERY_SECONDS = 30
 
 
@@ -59,13 +61,31 @@ class Certificate:
 
 
 def processed(deployment: Deployment, seconds: float = DAY) -> list[Processed]:
-    """Return the newest uploads of this time, newest first, at most 10,000.
+    """Return the newest uploads of this time, newest first, at most `MOST`.
 
     Raises
     ------
     OperationError
         If the function's log can't be asked.
     """
+    found = _logged(deployment, "(avatar written|upload rejected)", seconds)
+    return [_processed(line) for line in found]
+
+
+def failed(deployment: Deployment, seconds: float = FAILED_SECONDS) -> list[float]:
+    """Return when the function failed on a message in this time, newest first, at most `MOST`.
+
+    Raises
+    ------
+    OperationError
+        If the function's log can't be asked.
+    """
+    found = _logged(deployment, "message failed", seconds)
+    return [datetime.fromisoformat(str(line["time"])).timestamp() for line in found]
+
+
+def _logged(deployment: Deployment, message: str, seconds: float) -> list[dict[str, object]]:
+    """Return the resize function's newest lines whose message matches, newest first."""
     now = time.time()
     with aws_errors("ask the resize function's log"):
         query = deployment.logs.start_query(
@@ -74,9 +94,9 @@ def processed(deployment: Deployment, seconds: float = DAY) -> list[Processed]:
             endTime=int(now) + 1,
             queryString=(
                 "fields @timestamp, @message"
-                ' | filter @message like /"message": "(avatar written|upload rejected)"/'
+                f' | filter @message like /"message": "{message}"/'
                 " | sort @timestamp desc"
-                f" | limit {_MOST}"
+                f" | limit {MOST}"
             ),
         )["queryId"]
         deadline = time.monotonic() + _QUERY_SECONDS
@@ -93,7 +113,7 @@ def processed(deployment: Deployment, seconds: float = DAY) -> list[Processed]:
                 )
             time.sleep(0.1)
     rows = ({field["field"]: field["value"] for field in row} for row in answer["results"])
-    return [_processed(json.loads(row["@message"])) for row in rows]
+    return [json.loads(row["@message"]) for row in rows]
 
 
 def percentiles(values: list[float]) -> tuple[float, float] | None:
