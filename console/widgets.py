@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, Literal
 
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
 from console import session
 from console.jobs import Job
@@ -21,6 +23,11 @@ from console.units import duration
 
 _LINES = 200
 _REFUSED = "refused"
+# A remedy names a page so; the way there is drawn below it
+_PAGE = re.compile(
+    r"\bpage \*{0,2}"
+    "(Overview|Test avatars|Failures|Review|Profile|Environment|Migrations|CDN|Audit)"
+)
 _OPEN_SECONDS = 60
 _SHOWN_SECONDS = 3600
 Status = Literal["ok", "warning", "error", "unknown"]
@@ -56,6 +63,13 @@ def show_errors() -> Iterator[None]:
 def show_error(error: OperationError) -> None:
     """Show what went wrong and what to do."""
     st.error(f"{error.message}\n\n**What to do:** {error.remedy}", icon=":material/error:")
+    for page in dict.fromkeys(_PAGE.findall(error.remedy)):
+        with suppress(StreamlitPageNotFoundError):  # nobody is signed in yet
+            st.page_link(
+                f"pages/{page.lower().replace(' ', '_')}.py",
+                label=page,
+                icon=":material/arrow_forward:",
+            )
 
 
 def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] = ()) -> None:

@@ -94,16 +94,20 @@ def _new(here: Deployment, used: int | None) -> None:
     widgets.change_button(
         f"Invalidate {count}",
         "cdn",
-        lambda on: cdn.Invalidate(on, here, tuple(paths), destructive=_is_wide(matches)),
+        lambda on: cdn.Invalidate(on, here, tuple(paths), destructive=_is_wide(paths, matches)),
         key=f"invalidate {' '.join(paths)}",
         type="primary",
         icon=":material/mop:",
     )
 
 
-def _is_wide(matches: list[cdn.Match]) -> bool:
-    """Say whether so much is dropped that users may notice while it is fetched again."""
-    return any(found.more for found in matches)
+def _is_wide(paths: list[str], matches: list[cdn.Match]) -> bool:
+    """Say whether users may notice while what is dropped is fetched again.
+
+    A wildcard of which it is not known how much it matches may match everything.
+    """
+    few = {found.path for found in matches if not found.more}
+    return any(path.endswith("*") and (path == "/*" or path not in few) for path in paths)
 
 
 def _chosen(what: str) -> list[str]:

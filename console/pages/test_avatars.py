@@ -71,8 +71,10 @@ def draw_sending(here: Deployment) -> None:
                 max_upload_size=_LARGEST_MEGABYTES,
                 help="One or several",
             )
-            pictures = [(file.name, file.getvalue()) for file in files if not _refusal(file.name)]
-            for why in filter(None, (_refusal(file.name) for file in files)):
+            pictures = [
+                (file.name, file.getvalue()) for file in files if not _refusal(file.name, file.size)
+            ]
+            for why in filter(None, (_refusal(file.name, file.size) for file in files)):
                 st.warning(why, icon=":material/block:")
         else:
             pictures = [(f"generated-{seed}.jpg", samples.generated(seed))]
@@ -165,12 +167,15 @@ def show_arrival(arrival: UploadResult) -> None:
     st.code(arrival.url, language=None)
 
 
-def _refusal(file: str) -> str:
+def _refusal(file: str, size: int) -> str:
     """Say why a file is not sent; empty if it is."""
+    named = f"**{widgets.plain(widgets.shortened(file))}** is not sent"
+    if not size:
+        return f"{named}: it is empty. Choose a picture that opens on this machine."
     if file.rpartition(".")[2].lower() in send.CONTENT_TYPES:
         return ""
     return (
-        f"**{widgets.plain(widgets.shortened(file))}** is not sent: its ending is none of a JPEG, "
+        f"{named}: its ending is none of a JPEG, "
         "PNG, WebP, GIF or AVIF. Save it as one of these, such as a JPEG."
     )
 

@@ -62,7 +62,8 @@ def wait_for_resize(deployment: Deployment, name: str, key: str, version: str) -
         if time.monotonic() > deadline:
             raise OperationError(
                 f"No avatar arrived within {ARRIVAL_SECONDS} s; the upload itself is safe.",
-                "`make status` counts dead-letter messages, `make logs FUNCTION=resize` says why.",
+                "The page Failures says why once it has failed for good; until then, "
+                "`make logs FUNCTION=resize`.",
             )
         time.sleep(0.1)
 

@@ -161,6 +161,8 @@ def _remedy(failure: Refusal, code: str) -> str:
             return "Choose a JPEG, PNG, WebP, GIF or AVIF with its usual ending."
         case _, 413, _:
             return "Choose a smaller picture."
+        case "ask", 400, _:
+            return "Correct what it names, then send it again."
         case "put", _, "SignatureDoesNotMatch":
             return (
                 "Content type and length are signed: the browser must send exactly what it asked "

@@ -29,7 +29,10 @@ class Examined:
     @property
     def fix_by_apply(self) -> str:
         """The remedy for what was changed behind Terraform's back."""
-        return f"Terraform puts it back: `make apply ENV={self.here.name}`."
+        return (
+            f"`make plan ENV={self.here.name}` shows what Terraform would put back, "
+            f"`make apply ENV={self.here.name}` shows it again, asks, and does it."
+        )
 
     @property
     def origins(self) -> list[str]:

@@ -44,14 +44,16 @@ def test_a_failure_says_which_step_broke_and_what_to_do(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> UploadResult:
-        raise OperationError("CORS: the API does not admit pages.", "Run `make apply`.")
+        raise OperationError(
+            "CORS: the API does not admit pages.", "Run `make apply`, or see the page Failures."
+        )
 
     monkeypatch.setattr(send, "send_as_user", refuse)
     app = show("test_avatars")
     app.button(key="send").click().run()
-    assert "CORS: the API does not admit pages.\n\n**What to do:** Run `make apply`." in text(
-        ended(app)
-    )
+    said = "CORS: the API does not admit pages.\n\n**What to do:** Run `make apply`, or see"
+    assert said in text(ended(app))
+    assert [link.proto.page for link in app.get("page_link")] == ["failures"]
 
 
 def test_a_viewer_can_not_send(show: Show) -> None:
@@ -114,7 +116,10 @@ def test_two_pictures_of_one_file_name_are_both_sent(
 def test_a_file_that_is_refused_says_why_and_nothing_is_sent_in_its_place(show: Show) -> None:
     app = show("test_avatars")
     from_files(app)
-    app.file_uploader[0].set_value([("IMG_1.HEIC", b"heic", "image/heic")]).run()
+    app.file_uploader[0].set_value(
+        [("IMG_1.HEIC", b"heic", "image/heic"), ("nothing.jpg", b"", "image/jpeg")]
+    ).run()
+    assert "**nothing.jpg** is not sent: it is empty." in text(app)
     assert r"**IMG\_1.HEIC** is not sent" in text(app)
     assert "Choose a picture above" in text(app)
     assert "send" not in {button.key for button in app.button}

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from console import session
 from console.operations.avatars import cdn
 from console.operations.environments import deployment
+from console.operations.errors import OperationError
 from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
@@ -93,6 +94,33 @@ def test_a_wrong_path_is_explained_and_advice_can_be_taken(show: Show, distribut
     app.button(key="use /avatars/*").click().run()
     assert app.text_area(key="cdn paths").value == "/avatars/*"
     assert list(app.dataframe[0].value["Path"]) == ["/avatars/*"]
+
+
+def test_what_may_be_everything_wants_the_environments_name_typed(
+    show: Show, distribution: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asks(paths: str) -> bool:
+        app.text_area(key="cdn paths").set_value(paths).run()
+        typed = [field for field in app.text_input if field.label.startswith("Type **local**")]
+        button = next(item for item in app.button if item.label.startswith("Invalidate"))
+        assert button.disabled == bool(typed)
+        return bool(typed)
+
+    app = show("cdn")
+    app.session_state["cdn what"] = "Paths"
+    app.run()
+    assert not asks("/avatars/*")
+    assert asks("/*")
+    several = " ".join(f"/banners/{number}.jpg" for number in range(10))
+    assert not asks(f"{several} /banners/10.jpg")
+    assert asks(f"{several} /avatars/*"), "it is not looked up"
+
+    def denied(_here: object, path: str) -> cdn.Match:
+        raise OperationError(f"Could not look what {path} matches.", "Ask for that permission.")
+
+    monkeypatch.setattr(cdn, "match", denied)
+    assert asks("/banners/*")
+    assert not asks("/banners/a.jpg")
 
 
 def test_a_viewer_sees_all_and_can_click_nothing(show: Show, distribution: str) -> None:
