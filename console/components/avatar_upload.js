@@ -521,6 +521,9 @@ function avatar_upload_default({ data, parentElement, setTriggerValue }) {
 		accessToken: () => data.token
 	});
 	input.accept = acceptedTypes();
+	picture.onerror = () => {
+		picture.hidden = true;
+	};
 	const send = async (file) => {
 		input.disabled = true;
 		URL.revokeObjectURL(picture.src);

@@ -227,7 +227,7 @@ def _show_history(found: cdn.History) -> None:
         column_config={
             "Age": st.column_config.TextColumn(width="small"),
             "Paths": st.column_config.NumberColumn(width="small"),
-            "Which": st.column_config.TextColumn(width="medium"),
+            "Which": st.column_config.TextColumn(width="large"),
         },
     )
 

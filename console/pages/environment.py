@@ -20,6 +20,7 @@ from console.operations.uploads import test_users
 
 _KIND = "examination"
 _TEST_USER = "doctor"
+_CARD_WIDTH = 165  # two beside one another on a phone
 _MARKS: dict[widgets.Status, str] = {
     "error": "✗ error",
     "warning": "! warning",
@@ -109,10 +110,12 @@ def _sign_in_too(busy: bool) -> None:
 def draw(findings: list[Finding]) -> None:
     """Draw the counts, then the findings by area, what is wrong first."""
     counts = Counter(finding.state for finding in findings)
-    for column, (state, words) in zip(st.columns(4), _WORDS.items(), strict=True):
-        with column, st.container(border=True):
-            st.metric(words, counts[state])
-            st.markdown(widgets.badge(state, state))
+    with st.container(horizontal=True):
+        for state, words in _WORDS.items():
+            with st.container(border=True, width=_CARD_WIDTH):
+                st.metric(words, counts[state])
+                # nothing is wrong with a state that nothing is in
+                st.markdown(widgets.badge(state, state) if counts[state] else f":gray[{state}]")
     wrong = [finding for finding in findings if finding.state != "ok"]
     if wrong:
         st.header("To be fixed", anchor=False)
@@ -135,23 +138,26 @@ def draw(findings: list[Finding]) -> None:
         lines = list(group)
         good = sum(line.state == "ok" for line in lines)
         with st.expander(f"{area} · {good} of {len(lines)} ok"):
-            st.dataframe(
+            columns = ["What", "Expected", "Found"]
+            if good < len(lines):
+                columns = ["State", *columns, "How to fix it"]
+            # a table, which shows long values whole where a grid cuts them
+            st.table(
                 [
                     {
-                        "State": _MARKS[line.state],
-                        "What": line.name,
-                        "Expected": line.expected,
-                        "Found": line.found,
-                        "How to fix it": "" if line.state == "ok" else line.remedy,
+                        name: value
+                        for name, value in {
+                            "State": _MARKS[line.state],
+                            "What": widgets.plain(line.name),
+                            "Expected": widgets.plain(line.expected),
+                            "Found": widgets.plain(line.found),
+                            "How to fix it": "" if line.state == "ok" else line.remedy,
+                        }.items()
+                        if name in columns
                     }
                     for line in lines
                 ],
                 hide_index=True,
-                column_config={
-                    "State": st.column_config.TextColumn(width="small"),
-                    "Expected": st.column_config.TextColumn(width="medium"),
-                    "Found": st.column_config.TextColumn(width="medium"),
-                },
             )
 
 

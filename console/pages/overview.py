@@ -26,7 +26,7 @@ _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
 _SPANS = (60, 300, 900, 1800)
 _MOST_SPANS = 100
-_METRIC_WIDTH = 230
+_METRIC_WIDTH = 165  # two beside one another on a phone
 _OUTLIER = 10
 """Times the median, from which on an upload is drawn on its own."""
 _LEAST_SECONDS = 0.01  # a logarithm has no zero

@@ -237,7 +237,7 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
             sent = Operation(
                 session.the_target(),
                 "upload an avatar from the browser",
-                f"@{profile.handle} {version}",
+                f"@{profile.handle} {version[:8]}",
                 (f"{user.sub} {version}",),
                 lambda report: profiles.wait_until_shown(
                     here, profile.handle, user, version, report

@@ -46,6 +46,7 @@ def test_an_avatar_sent_by_the_browser_is_shown(
 def test_a_file_that_is_no_picture_is_rejected_with_its_code(page: Page, tmp_path: Path) -> None:
     send(page, tmp_path / "words.jpg", b"these are no pixels")
     expect(page.get_by_text("unsupported_format")).to_be_visible(timeout=60_000)
+    expect(page.get_by_alt_text("The chosen picture")).to_be_hidden()
 
 
 def test_an_ending_that_is_none_is_explained(page: Page, tmp_path: Path) -> None:

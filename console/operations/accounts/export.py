@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from console import units
 from console.operations import progress
 from console.operations.accounts import records
 from console.operations.accounts.account import Account
@@ -75,7 +76,7 @@ class Export:
             ) from error
         finally:
             unfinished.unlink(missing_ok=True)
-        return f"{count} files in a zip of {self.file.stat().st_size:,} bytes"
+        return f"{count} files in a zip of {units.size(self.file.stat().st_size)}"
 
 
 def export(target: Target, deployment: Deployment, account: Account, file: Path) -> Export:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from console import units
 from console.operations import web
 from console.operations.avatars.versions import Version
 from console.operations.environments import logs
@@ -52,17 +53,15 @@ def timeline(
         TimelineEvent(
             line.time,
             line.function,
-            str(line.fields.get("message", "")),
-            str(line.fields.get("version", "")),
-            str(line.fields.get("code", "")),
-            line.fields["ms"] / 1000 if "ms" in line.fields else None,
+            *(str(line.fields.get(field) or "") for field in ("message", "version", "code")),
+            None if line.fields.get("ms") is None else line.fields["ms"] / 1000,
         )
         for line in lines
         if line.fields
     ]
     found += [
         TimelineEvent(
-            item.uploaded.timestamp(), "S3", "original stored", item.version, f"{item.size:,} bytes"
+            item.uploaded.timestamp(), "S3", "original stored", item.version, units.size(item.size)
         )
         for item in stored
         if item.uploaded.timestamp() >= since
@@ -73,7 +72,7 @@ def timeline(
 def served(deployment: Deployment, name: str) -> TimelineEvent:
     """Ask the CDN for the avatar, as a browser does, and say what it serves now."""
     answer = web.request("GET", f"{deployment.assets_url}/avatars/{quote(name)}.jpg")
-    facts = [answer.headers.get("x-cache", ""), f"{len(answer.body):,} bytes"]
+    facts = [answer.headers.get("x-cache", ""), units.size(len(answer.body))]
     if "age" in answer.headers:
         facts.append(f"cached for {answer.headers['age']} s")
     what = "avatar served" if answer.status == 200 else f"answers {answer.status}"

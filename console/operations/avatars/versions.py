@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from console import units
 from console.operations import progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
@@ -140,7 +141,7 @@ class Restore:
             copied = here.s3.copy_object(
                 Bucket=here.uploads_bucket, Key=version.key, CopySource=source
             )
-            detail.append(f"{version.size:,} bytes")
+            detail.append(units.size(version.size))
         etag = copied["CopyObjectResult"]["ETag"].strip('"')
         version_now = etag + crops.suffix_of(version.version)
         return str(send.wait_until_served(here, self.name, version.key, version_now, report))

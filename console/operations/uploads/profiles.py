@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from console import units
 from console.operations import progress, web
 from console.operations.environments.aws_errors import aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
@@ -165,7 +166,7 @@ def wait_until_shown(
                 f"The CDN answered {served.status} for the new picture.",
                 "Check the distribution and the assets bucket's policy on the page Environment.",
             )
-        detail.append(f"{len(served.body):,} bytes")
+        detail.append(units.size(len(served.body)))
     return url
 
 

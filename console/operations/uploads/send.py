@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from console import units
 from console.operations import progress, web
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
@@ -113,7 +114,7 @@ def send_as_user(
         stored = web.request(granted["method"], granted["url"], granted["headers"], data)
         if stored.status != 200:
             raise refusals.explain(deployment, Refusal("put", stored.status, _text(stored)))
-        detail.append(f"{len(data):,} bytes")
+        detail.append(units.size(len(data)))
     version = stored.headers["etag"].strip('"') + granted["version_suffix"]
     return wait_until_served(deployment, signed_in.sub, signed_in.sub, version, report)
 
@@ -139,7 +140,7 @@ def send_directly(
             Body=data,
             ContentType=CONTENT_TYPES.get(extension, "application/octet-stream"),
         )
-        detail.append(f"{len(data):,} bytes")
+        detail.append(units.size(len(data)))
     return wait_until_served(deployment, name_of(key), key, stored["ETag"].strip('"'), report)
 
 

@@ -19,6 +19,9 @@ export default function ({ data, parentElement, setTriggerValue }: Component): (
     apiUrl: data.api_url, assetsUrl: data.assets_url, accessToken: () => data.token,
   });
   input.accept = acceptedTypes();
+  picture.onerror = () => {
+    picture.hidden = true; // a HEIC, where the browser shows none
+  };
 
   const send = async (file: File) => {
     input.disabled = true;

@@ -37,10 +37,14 @@ def test_what_is_wrong_comes_first_with_all_that_is_needed_to_fix_it(
     assert app.header[0].value == "To be fixed"
     assert [code.value for code in app.code] == ["512.jpg", "64"]
     assert "Run `make apply`." in text(app)
-    rows = [table.value.to_dict("records")[0] for table in app.dataframe]
+    assert ":red-badge[:material/error: error]" in text(app)
+    assert ":gray[warning]" in text(app), "none is no warning"
+    assert ":orange-badge" not in text(app)
+    rows = [table.value.to_dict("records")[0] for table in app.table]
+    assert rows[0] == {"What": "route", "Expected": "there", "Found": "there"}, "all are the same"
     assert {
         "State": "✗ error",
-        "What": "resize AVATAR_VARIANTS",
+        "What": "resize AVATAR\\_VARIANTS",
         "Expected": "512.jpg",
         "Found": "64",
         "How to fix it": "Run `make apply`.",
