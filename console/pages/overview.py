@@ -331,13 +331,14 @@ def _kept() -> dict[str, session.CachedValue[Any]]:
 
 def _show_away(found: dict[str, Any]) -> None:
     """Draw why something is not known, each reason once."""
-    reasons: dict[tuple[str, str], None] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for item in found.values():
         if isinstance(item, OperationError):
             said, _, reason = item.message.partition(": ")
-            reasons[(reason or said, item.remedy)] = None
-    for reason, remedy in reasons:
-        widgets.show_error(OperationError(f"{reason[:1].upper()}{reason[1:]}", remedy))
+            reasons.setdefault((reason or said, item.remedy), []).append(item.message)
+    for (reason, remedy), messages in reasons.items():
+        said = messages[0] if len(messages) == 1 else f"{reason[:1].upper()}{reason[1:]}"
+        widgets.show_error(OperationError(said, remedy))
 
 
 def _standing(

@@ -53,7 +53,9 @@ def timeline(
         TimelineEvent(
             line.time,
             line.function,
-            *(str(line.fields.get(field) or "") for field in ("message", "version", "code")),
+            str(line.fields.get("message") or ""),
+            str(line.fields.get("version") or ""),
+            str(line.fields.get("code") or ""),
             None if line.fields.get("ms") is None else line.fields["ms"] / 1000,
         )
         for line in lines

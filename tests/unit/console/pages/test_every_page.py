@@ -23,7 +23,7 @@ from tests.unit.console.pages.conftest import SETTINGS, Show, text
 
 
 def find(app: AppTest) -> AppTest:
-    app.session_state["test avatars view"] = "Find"
+    app.session_state["view"] = "Find"
     app.run()
     return app.text_input(key="find").set_value("ada").run()
 

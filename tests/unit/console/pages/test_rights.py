@@ -127,7 +127,7 @@ def _rejected_and_type(world: World, app: AppTest) -> None:
 
 
 def _find(world: World, app: AppTest) -> None:
-    app.session_state["test avatars view"] = "Find"
+    app.session_state["view"] = "Find"
     app.run()
     app.text_input(key="find").set_value("kept").run()
 
