@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 st.set_page_config(page_title="Avatar Ops", page_icon=_LOGO, layout="wide")
 st.logo(_LOGO, size="large")
+st.html("<style>.stMainBlockContainer { padding-top: 4rem }</style>")  # it leaves 6 empty
 
 # White on a blue that is light enough for links could not be read
 _DARK = "<style>button[kind^=primary] :is(p, span) {color: #0c1420}</style>"

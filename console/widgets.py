@@ -23,6 +23,7 @@ from console.units import duration
 
 _LINES = 200
 _REFUSED = "refused"
+_REFRESH = "Look everything up again"
 # A remedy names a page so; the way there is drawn below it
 _PAGE = re.compile(
     r"\bpage \*{0,2}"
@@ -83,25 +84,24 @@ def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] =
         The lookups of this page.
     """
     session.require_authorized()
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.title(title, anchor=False)
-    left.caption(about)
-    if refresh and right.button(
-        "Refresh", icon=":material/refresh:", help="Look everything up again", width="stretch"
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        for lookup in refresh:
-            lookup.clear()
-        st.rerun()
-    _show_target()
+        st.title(title, anchor=False, width="content")
+        if refresh and st.button("Refresh", icon=":material/refresh:", help=_REFRESH):
+            for lookup in refresh:
+                lookup.clear()
+            st.rerun()
+    st.caption(f"{about}\n\n:material/my_location: {plain(_named_target())}")
     if refused := st.session_state.pop(_REFUSED, None):
         show_error(refused)
 
 
-def _show_target() -> None:
+def _named_target() -> str:
     try:
-        st.caption(f":material/my_location: {plain(str(session.the_target()))}")
+        return str(session.the_target())
     except OperationError as error:
-        st.caption(f":material/my_location: {session.env()}: {plain(str(error))}")
+        return f"{session.env()}: {error}"
 
 
 def age(cached: session.CachedValue[Any]) -> str:

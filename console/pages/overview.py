@@ -27,8 +27,7 @@ _OLD_SECONDS = 300
 _SPANS = (60, 300, 900, 1800)
 _MOST_SPANS = 100
 _METRIC_WIDTH = 165  # two beside one another on a phone
-_OUTLIER = 10
-"""Times the median, from which on an upload is drawn on its own."""
+_OUTLIER = 10  # times the median, from which on an upload is drawn on its own
 _LEAST_SECONDS = 0.01  # a logarithm has no zero
 
 
@@ -181,8 +180,10 @@ def draw_attention(standings: dict[str, Standing]) -> None:
     for start in range(0, len(needed), 3):
         for column, (title, standing) in zip(st.columns(3), needed[start:], strict=False):
             with column, st.container(border=True, height="stretch"):
-                st.markdown(f"**{title}** {widgets.badge(standing.status, standing.word)}")
-                st.metric(standing.label, standing.value)
+                st.markdown(
+                    f"**{title}** {widgets.badge(standing.status, standing.word)}\n\n"
+                    f"### {standing.value} :gray[:small[{standing.label.lower()}]]"
+                )
                 for note in standing.notes:
                     st.caption(note)
                 _draw_ways(standing)
@@ -234,8 +235,8 @@ def draw_arrivals(lines: list[Processed]) -> None:
         for label, value in (
             ("Uploads, last hour", _at_least(hour)),
             ("Uploads, last day", _at_least(lines)),
-            ("Upload to avatar, median", units.duration(middle[0]) if middle else "none yet"),
-            ("Upload to avatar, p95", units.duration(middle[1]) if middle else "none yet"),
+            ("To avatar, median", units.duration(middle[0]) if middle else "none yet"),
+            ("To avatar, p95", units.duration(middle[1]) if middle else "none yet"),
         ):
             st.metric(label, value, border=True, width=_METRIC_WIDTH)
     if not known or not middle:
@@ -279,8 +280,8 @@ def _chart(known: list[tuple[float, float]], median: float, now: float) -> Any:
         y=altair.Y(
             "seconds:Q",
             title="Seconds to avatar",
-            scale=altair.Scale(type="log"),
-            axis=altair.Axis(tickCount=4),
+            scale=altair.Scale(type="log", nice=False),
+            axis=altair.Axis(values=[0.01, 0.1, 1, 10, 100, 1000, 10_000]),
         ),
         color=altair.Color("what:N", sort=kinds, legend=altair.Legend(title=None, orient="top")),
         tooltip=[
@@ -412,7 +413,7 @@ _LOOKUPS: dict[str, session.Lookup[[Deployment], Any]] = {
 }
 # Which alarm is dealt with where; whatever else, the environment may show why
 _DEALT_WITH = {
-    "dead-letters": ("failures", "Deal with the dead-letter messages"),
+    "dead-letters": ("failures", "Deal with the messages"),
     "queue-age": ("failures", "See what fails"),
 }
 _PARTS: dict[str, tuple[list[str], Callable[[Any], Standing]]] = {

@@ -53,7 +53,7 @@ def test_uploads_are_counted_by_the_hour_and_the_day_with_their_times(
     found = {metric.label: metric.value for metric in app.metric}
     assert found["Uploads, last hour"] == "3"
     assert found["Uploads, last day"] == "4"
-    assert found["Upload to avatar, median"] == "2.0 s"
+    assert found["To avatar, median"] == "2.0 s"
     said = text(app)
     assert "waiting or in flight: 3" in said
     assert "expires in: 90 days" in said
@@ -145,7 +145,7 @@ def test_an_alarm_in_alarm_says_what_it_watches_and_leads_there(
     assert "**dead-letters**" in text(app)
     assert "A message failed." in text(app)
     ways = {link.proto.label: link.proto.page for link in app.get("page_link")}
-    assert ways["Deal with the dead-letter messages"] == "failures"
+    assert ways["Deal with the messages"] == "failures"
 
 
 def test_what_can_not_be_known_leaves_the_other_cards(
