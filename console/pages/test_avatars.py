@@ -14,17 +14,19 @@ import streamlit as st
 from console import session, units, widgets
 from console.jobs import Job
 from console.operations import progress
-from console.operations.avatars import takedown, timeline, versions
+from console.operations.avatars import search, takedown, timeline, versions
+from console.operations.avatars.search import Mentions
 from console.operations.avatars.takedown import Listing, TakeDown
 from console.operations.avatars.timeline import TimelineEvent
 from console.operations.avatars.versions import Version
 from console.operations.changes import Operation, fingerprint
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
-from console.operations.uploads import locks, profiles, samples, send
+from console.operations.uploads import locks, names, profiles, samples, send
 from console.operations.uploads.send import UploadResult
 
 _EVENTS_SHOWN = 50
+_AVATARS_OFFERED = 10
 _USERS = ("ada", "grace", "alan", "emilie")
 _GENERATED, _FILES = "A generated one", "Files"
 _LARGEST_MEGABYTES = 64  # what is too large for an avatar is refused by the API, with its limit
@@ -53,6 +55,11 @@ def _locked(_here: Deployment, user: str, ended: int) -> datetime | None:
 @session.cached(15)
 def _events(_here: Deployment, name: str, _originals: list[Version]) -> list[TimelineEvent]:
     return timeline.timeline(_here, name, _originals, time.time() - 86_400)
+
+
+@session.cached(30)
+def _mentions(_here: Deployment, text: str) -> Mentions:
+    return search.mentions(_here, text, time.time() - 86_400)
 
 
 def draw_sending(here: Deployment) -> None:
@@ -188,7 +195,7 @@ def find(here: Deployment) -> None:
     """Draw an avatar's versions and what happened to it."""
     name = st.text_input(
         "Avatar's name",
-        placeholder="@ada, a user's sub, or a file's name without extension",
+        placeholder="@ada, a user's sub, a file's name, a version, or the id of a request",
         key="find",
         bind="query-params",
     ).strip()
@@ -203,12 +210,17 @@ def find(here: Deployment) -> None:
             return
     with widgets.show_errors():
         found = _versions(here, name, session.jobs().ended("version"))
+        if not found.value and names.name_of(name) != name:
+            whole = _versions(here, names.name_of(name), session.jobs().ended("version"))
+            if whole.value:
+                name, found = names.name_of(name), whole
         if not found.value:
             widgets.empty(
                 f"No original is stored of **{widgets.shortened(name)}**. Case matters; no "
                 "extension."
             )
             _offer_user(here, name)
+            _offer_mentioned(here, name)
             _lock(here, name)
             _take_down(here, name)  # caches may hold it, or an earlier try may have stopped halfway
             widgets.show_jobs("version", st.write)
@@ -238,10 +250,53 @@ def _offer_user(here: Deployment, name: str) -> None:
     except OperationError:  # nobody's, or there are no profiles
         return
 
-    def show() -> None:
-        st.session_state["find"] = f"@{name}"
+    st.button(
+        f"Show the avatar of the user @{name}",
+        on_click=_find,
+        args=(f"@{name}",),
+        icon=":material/person:",
+    )
 
-    st.button(f"Show the avatar of the user @{name}", on_click=show, icon=":material/person:")
+
+def _find(name: str) -> None:
+    st.session_state["find"] = name
+
+
+def _offer_mentioned(here: Deployment, text: str) -> None:
+    """Draw the way to the avatars of a version, or of a request or message by its id."""
+    with widgets.show_errors():
+        found = _mentions(here, text).value
+        if not found.lines:
+            return
+        st.markdown("The functions' logs of the last day mention it:")
+        with st.container(horizontal=True):
+            for name in found.names[:_AVATARS_OFFERED]:
+                st.button(
+                    f"Show {widgets.shortened(name)}",
+                    key=f"show {name}",
+                    on_click=_find,
+                    args=(name,),
+                    icon=":material/image:",
+                )
+        st.table(
+            [
+                {
+                    "At": f"{datetime.fromtimestamp(line.time).astimezone():%H:%M:%S}",
+                    "Where": line.function,
+                    "What": widgets.plain(str(line.fields.get("message") or line.text)[:200]),
+                    "Detail": widgets.plain(
+                        str(
+                            line.fields.get("code")
+                            or line.fields.get("reason")
+                            or line.fields.get("key")
+                            or ""
+                        )
+                    ),
+                }
+                for line in found.lines[-_EVENTS_SHOWN:]
+            ],
+            hide_index=True,
+        )
 
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:

@@ -11,8 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations.avatars import takedown, versions
+from console.operations.avatars import takedown, timeline, versions
 from console.operations.avatars.takedown import Listing
+from console.operations.avatars.versions import Version
+from console.operations.environments import logs
+from console.operations.environments.logs import Line
 from console.operations.errors import OperationError
 from console.operations.uploads import profiles, samples, send
 from console.operations.uploads.send import UploadResult
@@ -164,3 +167,35 @@ def test_a_handle_without_its_at_sign_is_offered_as_a_user(
     assert "0000-sub" in text(app)
     app.text_input(key="find").set_value("nobody").run()
     assert not [item for item in app.button if "@nobody" in item.label]
+
+
+def test_a_request_or_a_version_leads_to_its_avatar_and_a_file_to_what_it_became(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    request = "0f3c5a2e-0007-4c1b-9d5e-3b1f6a7c8d9e"
+
+    def read(_here: object, _names: object, _since: float, text: str, answers: int) -> list[Line]:
+        asked.append(text)
+        fields = {"message": "avatar written", "key": "people/lake.jpg", "request_id": request}
+        return [Line(1.0, "resize", "", fields)] if text == request else []
+
+    monkeypatch.setattr(logs, "read", read)
+    monkeypatch.setattr(timeline, "timeline", lambda *_: [])
+    monkeypatch.setattr(takedown, "list_stored", lambda *_: Listing(datetime.now(UTC), (), ()))
+    stored = Version("people/lake.jpg", None, "v", datetime.now(UTC), 10, "shown", None)
+    monkeypatch.setattr(
+        versions, "versions", lambda _here, name: [stored] if name == "people/lake" else []
+    )
+    app = show("test_avatars")
+    app.session_state["view"] = "Find"
+    app.run()
+    app.text_input(key="find").set_value(request).run()
+    assert app.table[0].value["What"].tolist() == ["avatar written"]
+    app.button(key="show people/lake").click().run()
+    assert app.text_input(key="find").value == "people/lake"
+    assert "what users see" in text(app)
+    app.text_input(key="find").set_value("people/lake.jpg").run()
+    assert "what users see" in text(app)
+    app.text_input(key="find").set_value("short").run()
+    assert asked == [request], "a word is no id: a day's logs aren't read for it"
