@@ -88,7 +88,7 @@ def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] =
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
         st.title(title, anchor=False, width="content")
-        if refresh and st.button("Refresh", icon=":material/refresh:", help=_REFRESH):
+        if refresh and st.button("Refresh", icon=":material/refresh:", help=_REFRESH, shortcut="U"):
             for lookup in refresh:
                 lookup.clear()
             st.rerun()
