@@ -32,7 +32,7 @@ _LEAST_SECONDS = 0.01  # a logarithm has no zero
 
 
 @dataclass(frozen=True)
-class Standing:
+class Condition:
     """How one part of the system is doing.
 
     Attributes
@@ -53,7 +53,7 @@ class Standing:
     ways: tuple[tuple[str, str, dict[str, str]], ...] = ()
 
 
-def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed]]) -> Standing:
+def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed]]) -> Condition:
     counts, oldest, failed, lines = found
     notes = ["How long the oldest waits is not known: no data yet"]
     if oldest is not None:
@@ -68,19 +68,19 @@ def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed
         span = units.duration(health.FAILED_SECONDS)
         notes.insert(0, f"{_at_least(failed)} tries failed in the last {span}")
     waiting = counts["waiting"] + counts["in_flight"]
-    return Standing(
+    return Condition(
         status, word, "Waiting or in flight", f"{waiting:,}", tuple(notes), _to("failures")
     )
 
 
-def failures(found: tuple[dict[str, int], list[Processed]]) -> Standing:
+def failures(found: tuple[dict[str, int], list[Processed]]) -> Condition:
     counts, lines = found
     rejected = [line for line in lines if line.code]
     dead = counts["dead"]
     ways = _to("failures", "Deal with them" if dead else "Failures")
     if rejected:
         ways += (("failures", "See why", {"show": "rejected"}),)
-    return Standing(
+    return Condition(
         "error" if dead else "ok",
         "not empty" if dead else "empty",
         "Dead-letter messages",
@@ -90,7 +90,7 @@ def failures(found: tuple[dict[str, int], list[Processed]]) -> Standing:
     )
 
 
-def alarms(found: list[Alarm]) -> Standing:
+def alarms(found: list[Alarm]) -> Condition:
     firing = [alarm for alarm in found if alarm.state == "ALARM"]
     unmeasured = sum(alarm.state == "INSUFFICIENT_DATA" for alarm in found)
     status: widgets.Status = "ok"
@@ -105,15 +105,15 @@ def alarms(found: list[Alarm]) -> Standing:
         notes.append(f"**{alarm.name}** for {_ago(alarm.since, '')}. {alarm.about}")
         ways = (*_to(*_DEALT_WITH.get(alarm.name, ("environment", "Check the environment"))), *ways)
     ways = tuple(way for index, way in enumerate(ways) if way not in ways[:index])
-    return Standing(status, word, "In ALARM", f"{len(firing)} of {len(found)}", tuple(notes), ways)
+    return Condition(status, word, "In ALARM", f"{len(firing)} of {len(found)}", tuple(notes), ways)
 
 
-def database(found: tuple[migrations.Migration | None, int]) -> Standing:
+def database(found: tuple[migrations.Migration | None, int]) -> Condition:
     newest, pending = found
     notes: tuple[str, ...] = ()
     if newest and newest.applied_at:
         notes = (f"Last: {newest.name.partition('_')[2]}, {_ago(newest.applied_at)}",)
-    return Standing(
+    return Condition(
         "warning" if pending else "ok",
         "pending" if pending else "up to date",
         "Pending migrations",
@@ -123,9 +123,9 @@ def database(found: tuple[migrations.Migration | None, int]) -> Standing:
     )
 
 
-def invalidations(found: list[Invalidation]) -> Standing:
+def invalidations(found: list[Invalidation]) -> Condition:
     running = sum(item.status != "Completed" for item in found)
-    return Standing(
+    return Condition(
         "ok",
         f"{running} in progress" if running else "none in progress",
         "Last invalidation",
@@ -135,13 +135,13 @@ def invalidations(found: list[Invalidation]) -> Standing:
     )
 
 
-def certificate(found: Certificate | None) -> Standing:
+def certificate(found: Certificate | None) -> Condition:
     ways = _to("environment", "Check the environment")
     if found is None:
-        return Standing("ok", "CloudFront's own", "Domain of its own", "none", (), ways)
+        return Condition("ok", "CloudFront's own", "Domain of its own", "none", (), ways)
     days = (found.expires - datetime.now(UTC)).days if found.expires else 0
     good = found.status == "ISSUED" and days > _EXPIRY_DAYS
-    return Standing(
+    return Condition(
         "ok" if good else "error",
         found.status.lower(),
         "Expires in",
@@ -165,55 +165,55 @@ def _at_least(counted: list[Any], listed: list[Any] | None = None) -> str:
     return f"{len(counted):,}{' or more' if cut else ''}"
 
 
-def draw_attention(standings: dict[str, Standing]) -> None:
+def draw_attention(conditions: dict[str, Condition]) -> None:
     """Draw what needs an operator, the worst first; one line says so if nothing does."""
-    needed = [item for item in standings.items() if item[1].status in {"error", "warning"}]
-    unknown = [title for title, standing in standings.items() if standing.status == "unknown"]
+    needed = [item for item in conditions.items() if item[1].status in {"error", "warning"}]
+    unknown = [title for title, condition in conditions.items() if condition.status == "unknown"]
     if not needed:
         said = f"Nothing needs attention. Not known: {', '.join(unknown)}."
         if unknown:
             st.info(said, icon=":material/help:")
         else:
-            st.success("All is well.", icon=":material/check_circle:")
+            st.success("Everything is healthy.", icon=":material/check_circle:")
         return
     needed.sort(key=lambda item: item[1].status != "error")
     for start in range(0, len(needed), 3):
-        for column, (title, standing) in zip(st.columns(3), needed[start:], strict=False):
+        for column, (title, condition) in zip(st.columns(3), needed[start:], strict=False):
             with column, st.container(border=True, height="stretch"):
                 st.markdown(
-                    f"**{title}** {widgets.badge(standing.status, standing.word)}\n\n"
-                    f"### {standing.value} :gray[:small[{standing.label.lower()}]]"
+                    f"**{title}** {widgets.badge(condition.status, condition.word)}\n\n"
+                    f"### {condition.value} :gray[:small[{condition.label.lower()}]]"
                 )
-                for note in standing.notes:
+                for note in condition.notes:
                     st.caption(note)
-                _draw_ways(standing)
+                _draw_ways(condition)
 
 
-def draw_quiet(standings: dict[str, Standing]) -> None:
+def draw_quiet(conditions: dict[str, Condition]) -> None:
     """Draw what needs nobody, a line each."""
     quiet = {
-        title: standing
-        for title, standing in standings.items()
-        if standing.status in {"ok", "unknown"}
+        title: condition
+        for title, condition in conditions.items()
+        if condition.status in {"ok", "unknown"}
     }
     if not quiet:
         return
     with st.container(border=True, gap="xsmall"):
-        for title, standing in quiet.items():
+        for title, condition in quiet.items():
             with st.container(
                 horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
             ):
-                notes = "".join(f" · {note}" for note in standing.notes)
+                notes = "".join(f" · {note}" for note in condition.notes)
                 st.markdown(
-                    f"{widgets.badge(standing.status, standing.word)} **{title}** "
-                    f"{standing.label.lower()}: {standing.value} :gray[{notes}]",
+                    f"{widgets.badge(condition.status, condition.word)} **{title}** "
+                    f"{condition.label.lower()}: {condition.value} :gray[{notes}]",
                     width="content",
                 )
-                _draw_ways(standing)
+                _draw_ways(condition)
 
 
-def _draw_ways(standing: Standing) -> None:
-    for page, label, query in standing.ways:
+def _draw_ways(condition: Condition) -> None:
+    for page, label, query in condition.ways:
         st.page_link(
             f"pages/{page}.py",
             label=label,
@@ -312,13 +312,13 @@ def main() -> None:
         kept.update(
             {name: item for name, item in found.items() if not isinstance(item, OperationError)}
         )
-        standings = {
-            title: _standing(found, kept, names, judge) for title, (names, judge) in _PARTS.items()
+        conditions = {
+            title: _condition(found, kept, names, judge) for title, (names, judge) in _PARTS.items()
         }
-        draw_attention(standings)
+        draw_attention(conditions)
         if "processed" in kept:
             draw_arrivals(kept["processed"].value)
-        draw_quiet(standings)
+        draw_quiet(conditions)
         ages = [looked.at for looked in found.values() if not isinstance(looked, OperationError)]
         if ages:
             st.caption(widgets.as_of(min(ages)).capitalize())
@@ -342,22 +342,22 @@ def _show_away(found: dict[str, Any]) -> None:
         widgets.show_error(OperationError(said, remedy))
 
 
-def _standing(
+def _condition(
     found: dict[str, Any],
     kept: dict[str, session.CachedValue[Any]],
     names: list[str],
-    judge: Callable[[Any], Standing],
-) -> Standing:
+    judge: Callable[[Any], Condition],
+) -> Condition:
     away = any(isinstance(found[name], OperationError) for name in names)
     if any(name not in kept for name in names):
-        return Standing("unknown", "not known", "Last", "never looked up")
+        return Condition("unknown", "not known", "Last", "never looked up")
     values = [kept[name] for name in names]
-    standing = judge(values[0].value if len(values) == 1 else tuple(item.value for item in values))
+    condition = judge(values[0].value if len(values) == 1 else tuple(item.value for item in values))
     if not away:
-        return standing
-    before = f"was {standing.word}, {widgets.as_of(min(item.at for item in values))}"
+        return condition
+    before = f"was {condition.word}, {widgets.as_of(min(item.at for item in values))}"
     return replace(
-        standing, status="unknown", word="not known now", notes=(before, *standing.notes)
+        condition, status="unknown", word="not known now", notes=(before, *condition.notes)
     )
 
 
@@ -416,7 +416,7 @@ _DEALT_WITH = {
     "dead-letters": ("failures", "Deal with the messages"),
     "queue-age": ("failures", "See what fails"),
 }
-_PARTS: dict[str, tuple[list[str], Callable[[Any], Standing]]] = {
+_PARTS: dict[str, tuple[list[str], Callable[[Any], Condition]]] = {
     "Queue": (["queues", "age", "failed", "processed"], queue),
     "Failures": (["queues", "processed"], failures),
     "Alarms": (["alarms"], alarms),

@@ -98,7 +98,7 @@ class Spool:
 
     def note(self, name: str, running: Mapping[str, str]) -> None:
         """Let other processes know what runs in this one."""
-        with contextlib.suppress(OSError):  # on a full disk, they hear of it too late
+        with contextlib.suppress(OSError):  # on a full disk, they are not warned
             (self._folder / "processes" / name).write_text("\n".join(running.values()))
 
     def running(self) -> list[str]:

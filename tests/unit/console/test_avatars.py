@@ -134,5 +134,5 @@ def test_a_timeline_goes_from_the_newest_back_to_the_presigning(
         ("S3", "original stored"),
         ("presign", "presigned"),
     ]
-    assert found[0].detail == "Hit from cloudfront, 5 bytes, cached for 7 s"
+    assert found[0].detail == "Hit from cloudfront, 5 B, cached for 7 s"
     assert found[1].seconds == 0.12
