@@ -182,7 +182,7 @@ def draw_attention(conditions: dict[str, Condition]) -> None:
             with column, st.container(border=True, height="stretch"):
                 st.markdown(
                     f"**{title}** {widgets.badge(condition.status, condition.word)}\n\n"
-                    f"### {condition.value} :gray[:small[{condition.label.lower()}]]"
+                    f"## {condition.value} :gray[:small[{condition.label.lower()}]]"
                 )
                 for note in condition.notes:
                     st.caption(note)
