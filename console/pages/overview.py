@@ -170,7 +170,7 @@ def draw_attention(conditions: dict[str, Condition]) -> None:
     needed = [item for item in conditions.items() if item[1].status in {"error", "warning"}]
     unknown = [title for title, condition in conditions.items() if condition.status == "unknown"]
     if not needed:
-        said = f"Nothing needs attention. Not known: {', '.join(unknown)}."
+        said = f"Not known: {', '.join(unknown)}. Nothing else needs attention."
         if unknown:
             st.info(said, icon=":material/help:")
         else:
@@ -356,9 +356,9 @@ def _condition(
     if not away:
         return condition
     before = f"was {condition.word}, {widgets.as_of(min(item.at for item in values))}"
-    return replace(
-        condition, status="unknown", word="not known now", notes=(before, *condition.notes)
-    )
+    # trouble stays in sight
+    status: widgets.Status = "unknown" if condition.status == "ok" else condition.status
+    return replace(condition, status=status, word="not known now", notes=(before, *condition.notes))
 
 
 @session.cached(15)

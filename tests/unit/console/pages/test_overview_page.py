@@ -73,7 +73,7 @@ def test_what_is_not_measured_is_not_called_well(show: Show, healthy: pytest.Mon
     unmeasured = [Alarm("queue-age", "INSUFFICIENT_DATA", "", NOW)]
     healthy.setattr(health, "alarms", lambda here: unmeasured)
     said = text(show("overview"))
-    assert "Nothing needs attention. Not known: Alarms." in said
+    assert "Not known: Alarms. Nothing else needs attention." in said
     assert "Everything is healthy" not in said
     assert "the oldest waits is not known" in said
 
@@ -164,6 +164,8 @@ def test_what_can_not_be_known_leaves_the_other_cards(
 def test_aws_away_is_said_once_and_the_last_values_stay_with_their_age(
     show: Show, healthy: pytest.MonkeyPatch
 ) -> None:
+    alarms = [Alarm("dead-letters", "ALARM", "A message failed.", NOW)]
+    healthy.setattr(health, "alarms", lambda here: alarms)
     app = show("overview")
     st.cache_data.clear()
 
@@ -189,6 +191,8 @@ def test_aws_away_is_said_once_and_the_last_values_stay_with_their_age(
     ]
     said = text(app)
     assert "waiting or in flight: 3 :gray[ · was healthy, as of" in said
+    assert "**Alarms** :red-badge[:material/error: not known now]" in said
+    assert "was in ALARM, as of" in said
     assert "Everything is healthy" not in said
     assert ":green-badge[:material/check_circle: up to date] **Database**" in said
 
