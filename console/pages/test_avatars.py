@@ -114,9 +114,7 @@ def draw_sending(here: Deployment) -> None:
                 shown = widgets.plain(widgets.shortened(name))
                 st.caption(f"{shown} · {units.size(len(data))}")
     label = f"Send {len(pictures)} pictures" if len(pictures) > 1 else "Send"
-    if pictures and widgets.button(
-        label, key="send", type="primary", icon=":material/send:", shortcut="Mod+Enter"
-    ):
+    if pictures and widgets.button(label, key="send", type="primary", icon=":material/send:"):
         before: Job | None = None
         for name, data in pictures:
             # a version is the MD5 of its bytes
