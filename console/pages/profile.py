@@ -38,7 +38,7 @@ _STYLE = """<style>
 .who .name { font-size: 1.5rem; font-weight: 700; line-height: 1.2; }
 .who .handle { opacity: .7; }
 .who > div { padding-bottom: .6rem; min-width: 0; overflow-wrap: anywhere; }
-.stands-in { display: flex; gap: .6rem; align-items: center; margin: .6rem 1.4rem 0; opacity: .8; }
+.stands-in { display: flex; gap: .6rem; align-items: center; margin: .6rem 1.4rem 0; }
 .stands-in > :is(img, b) { width: 32px; height: 32px; border-radius: 50%; flex: none; }
 .stands-in b { display: grid; place-items: center; color: #fff; font-size: .8rem; }
 .bio { margin: 1rem 1.4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
