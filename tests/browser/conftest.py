@@ -12,6 +12,13 @@ from tests.integration.system import System
 PageAt = Callable[[str], Page]
 
 
+def settle(page: Page) -> None:
+    """Wait until a page of the console has nothing more to draw."""
+    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+
+
 @pytest.fixture
 def page_at(system: System, browser: Browser) -> Iterator[PageAt]:
     """Return a function that opens an address of the console and waits until it is drawn."""

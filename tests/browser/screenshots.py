@@ -22,6 +22,7 @@ from console.operations.pipeline import dead_letters
 from console.operations.progress import ignore
 from console.operations.uploads import send
 from tests.browser.chromium import FLAGS, executable
+from tests.browser.conftest import settle
 from tests.integration.system import System, wait_until
 from tests.unit.console import deployments
 
@@ -166,15 +167,14 @@ def shoot(browser: Browser, address: str, name: str, folder: Path) -> None:
     page.goto(f"{address}{path}")
     page.locator("h1").first.wait_for()
     prepare(page, folder)
-    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
-    page.wait_for_load_state("networkidle")
+    settle(page)
     main = page.locator('[data-testid="stMain"]')
     height = main.evaluate("main => main.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(MOST_HEIGHT, max(700, height))})
     main.evaluate("main => main.scrollTo(0, 0)")
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)  # charts and tables draw themselves again
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    settle(page)
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
     taken.convert("RGB").quantize(256).save(FOLDER / f"{name}.png", optimize=True)
     page.close()

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from console.app import _PAGES
+from tests.browser.conftest import settle
 from tests.integration.system import System
 
 pytestmark = pytest.mark.long
@@ -52,9 +53,7 @@ def test_each_page_is_accessible_and_no_wider_than_its_window(
 ) -> None:
     page.goto(f"http://127.0.0.1:{system.console_port}{path}")
     page.locator("h1").first.wait_for()
-    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    settle(page)
     found = Axe().run(page, {"exclude": STREAMLITS_OWN})
     if folder := os.environ.get("LOOKS"):
         page.screenshot(path=f"{folder}/{path.strip('/') or 'overview'}-{look}.png")

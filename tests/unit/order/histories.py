@@ -30,13 +30,15 @@ def run(machine: type[Order], world: World, runs: int, **more: Any) -> None:
     )
 
 
-def run_to_first_fault(machine: type[Order], world: World, runs: int) -> None:
-    """Raise what is wrong in the first of the same few histories, without making it shorter."""
+def run_to_first_fault(
+    machine: type[Order], world: World, runs: int, *, derandomize: bool = True
+) -> None:
+    """Raise what is wrong in the first history, of the same few, without making it shorter."""
     run(
         machine,
         world,
         runs,
-        derandomize=True,
+        derandomize=derandomize,
         phases=[Phase.generate],
         report_multiple_bugs=False,
     )

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
@@ -168,14 +167,7 @@ def test_each_ends_at_its_newest_good_upload_and_nothing_is_left_of_an_erased_ac
     world: World, record_property: Property
 ) -> None:
     world.with_erasures = True
-    run(
-        BannersToo,
-        world,
-        RUNS or 16,
-        derandomize=not RUNS,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-    )
+    run_to_first_fault(BannersToo, world, RUNS or 16, derandomize=not RUNS)
     record_property(ORDER, f"with banners: {world}")
     assert world.crashes
     assert 0 < world.erased < world.runs

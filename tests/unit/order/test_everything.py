@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import Phase
 
 from console.operations.accounts import erasure, legal_hold, records
 from console.operations.avatars import moderation, takedown
@@ -26,14 +25,7 @@ Broken = Callable[[World, pytest.MonkeyPatch], None]
 def test_of_an_erased_account_nothing_is_left_on_the_list_and_a_held_one_is_not_erased(
     world: World, record_property: Property
 ) -> None:
-    run(
-        Everything,
-        world,
-        RUNS or 60,
-        derandomize=not RUNS,
-        phases=[Phase.generate],
-        report_multiple_bugs=False,
-    )
+    run_to_first_fault(Everything, world, RUNS or 60, derandomize=not RUNS)
     record_property(ORDER, f"with holds and erasures: {world}")
     assert world.erased
     assert world.refused_erasures
@@ -184,6 +176,14 @@ def begun(world: World, mode: str = "suspicious") -> Everything:
     return order
 
 
+def shown(world: World) -> Everything:
+    """Begin with an upload that has become the avatar."""
+    order = begun(world)
+    order.upload("ada", PICTURES[0])
+    resize_all(order)
+    return order
+
+
 def finish(order: Everything, worker: Worker) -> None:
     while not worker.done:
         order._step(worker)
@@ -203,9 +203,7 @@ def test_a_report_that_is_slow_does_not_outlive_an_erasure(
 ) -> None:
     """It has seen what is shown, and writes when the avatar is taken down."""
     broken(world, monkeypatch)
-    order = begun(world)
-    order.upload("ada", PICTURES[0])
-    resize_all(order)
+    order = shown(world)
     erasing = order._erase()
     until(order, erasing, "put_object avatars/")
     report = order._report()
@@ -261,9 +259,7 @@ def test_of_a_hold_and_an_erasure_one_begins(
     """Each has found that the other is not there."""
     if broken:
         held_while_it_is_erased(world, monkeypatch)
-    order = begun(world)
-    order.upload("ada", PICTURES[0])
-    resize_all(order)
+    order = shown(world)
     holding, erasing = order._hold_by_law(), order._erase()
     until(order, holding, "transact_write_items")
     until(order, erasing, "transact_write_items")
@@ -282,9 +278,7 @@ def test_of_a_hold_and_an_erasure_one_begins(
 def test_what_a_release_leaves_that_was_crossed_by_a_hold_is_deleted_by_another(
     world: World,
 ) -> None:
-    order = begun(world)
-    order.upload("ada", PICTURES[0])
-    resize_all(order)
+    order = shown(world)
     finish(order, order._hold_by_law())
     releasing = order._release()
     until(order, releasing, "delete_item")
@@ -298,9 +292,7 @@ def test_what_a_release_leaves_that_was_crossed_by_a_hold_is_deleted_by_another(
 
 
 def test_a_copy_that_a_dying_release_unlocked_is_locked_by_the_next_hold(world: World) -> None:
-    order = begun(world)
-    order.upload("ada", PICTURES[0])
-    resize_all(order)
+    order = shown(world)
     finish(order, order._hold_by_law())
     releasing = order._release()
     until(order, releasing, "delete_object")
@@ -316,9 +308,7 @@ def test_a_hold_keeps_the_words_of_a_report(
 ) -> None:
     if broken:
         kept_without_words(world, monkeypatch)
-    order = begun(world)
-    order.upload("ada", PICTURES[0])
-    resize_all(order)
+    order = shown(world)
     finish(order, order._report())
     finish(order, order._hold_by_law())
     ends(order, "not among the copies" if broken else "")

@@ -42,6 +42,18 @@ def rendered(data: bytes, side: int, crop: Crop | None, ratio: int = 1) -> bytes
     return file
 
 
+def is_exactly(
+    upright: Image.Image,
+    box: tuple[int, int, int, int],
+    orientation: int,
+    crop: Crop | None,
+    ratio: int = 1,
+) -> bool:
+    """Whether of a picture, stored in that orientation, a crop shows that very box."""
+    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
+    return rendered(stored(upright, orientation, "PNG"), box[2] - box[0], crop, ratio) == expected
+
+
 def pixels(file: bytes) -> NDArray[np.float64]:
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), float)
 
@@ -65,9 +77,7 @@ def test_the_chosen_square_is_shown_to_the_pixel_in_every_orientation(
     upright = noise(*size)
     if size[0] < size[1]:  # the same place in a picture of the other shape
         chosen, box = [chosen[1], chosen[0], chosen[2]], (box[1], box[0], box[3], box[2])
-    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
-    data = stored(upright, orientation, "PNG")
-    assert rendered(data, box[2] - box[0], Crop.from_request(chosen)) == expected
+    assert is_exactly(upright, box, orientation, Crop.from_request(chosen))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -127,10 +137,7 @@ def test_a_banners_part_is_shown_to_the_pixel_in_every_orientation(
             [left / 207, top / 301, width / 207],
             (left, top, left + width, top + width // 3),
         )
-    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
-    data = stored(upright, orientation, "PNG")
-    crop = Crop.from_request(chosen)
-    assert rendered(data, box[2] - box[0], crop, BANNER.ratio) == expected
+    assert is_exactly(upright, box, orientation, Crop.from_request(chosen), BANNER.ratio)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -146,9 +153,7 @@ def test_without_a_crop_a_banner_shows_the_centre(
     orientation: int, size: tuple[int, int], box: tuple[int, int, int, int]
 ) -> None:
     upright = noise(*size)
-    expected = pictures.encoded(upright.crop(box), "JPEG", quality=80)
-    data = stored(upright, orientation, "PNG")
-    assert rendered(data, box[2] - box[0], None, BANNER.ratio) == expected
+    assert is_exactly(upright, box, orientation, None, BANNER.ratio)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
