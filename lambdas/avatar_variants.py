@@ -59,9 +59,14 @@ POINTERS: Mapping[Kind, Variant] = MappingProxyType(
 """What the stable picture is, whichever variants are made."""
 
 
-def of_kind(kind: Kind) -> tuple[Variant, ...]:
-    """Read the setting of a kind's variants; result and errors are those of `from_environment`."""
-    return from_environment() if kind == AVATAR else banners_from_environment()
+def by_kind() -> dict[Kind, tuple[Variant, ...]]:
+    """Read the settings of all kinds' variants, largest first; errors as of `from_environment`."""
+    return {AVATAR: from_environment(), BANNER: banners_from_environment()}
+
+
+def names_by_kind() -> dict[Kind, tuple[str, ...]]:
+    """Return what `by_kind` does, by names such as ``512.jpg``."""
+    return {kind: tuple(map(str, variants)) for kind, variants in by_kind().items()}
 
 
 def from_environment() -> tuple[Variant, ...]:

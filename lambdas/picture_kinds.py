@@ -26,7 +26,8 @@ class Kind:
 
 AVATAR = Kind("avatar", "", 1)
 BANNER = Kind("banner", "banners/", 3)
-_BY_NAME = {kind.name: kind for kind in (AVATAR, BANNER)}
+KINDS = (AVATAR, BANNER)
+_BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 def of(name: str) -> Kind:

@@ -12,7 +12,6 @@ import avatar_variants
 import env_settings
 import json_log
 from cleanup.leftovers import Leftovers
-from picture_kinds import AVATAR, BANNER
 
 _CALL_ATTEMPTS = 2
 _READ_SECONDS = 3
@@ -31,9 +30,7 @@ leftovers = Leftovers(
     assets_bucket=env_settings.text("ASSETS_BUCKET_NAME"),
     uploads_bucket=env_settings.text("UPLOADS_BUCKET_NAME"),
     queue_url=env_settings.text("QUEUE_URL", pattern=r"https?://\S+"),
-    variants={
-        kind: frozenset(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)
-    },
+    variants=avatar_variants.names_by_kind(),
     resize_seconds=env_settings.integer("RESIZE_SECONDS", 30, 1, 900),
 )
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ class Leftovers:
         assets_bucket: str,
         uploads_bucket: str,
         queue_url: str,
-        variants: Mapping[Kind, frozenset[str]],
+        variants: Mapping[Kind, Collection[str]],
         resize_seconds: int,
     ) -> None:
         self._s3 = s3
@@ -109,7 +109,7 @@ class Leftovers:
         self._delete(sorted(set(old)))
         missing = (
             bool(version)
-            and not self._variants[picture_kinds.of(name)] <= here
+            and not here.issuperset(self._variants[picture_kinds.of(name)])
             and "version-id" in shown
         )
         if missing:

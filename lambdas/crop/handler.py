@@ -21,11 +21,11 @@ import json_log
 import picture_kinds
 from avatar_crop import Crop, etag_of, version_of
 from limits import Limits
-from picture_kinds import AVATAR, BANNER, Kind
+from picture_kinds import Kind
 
 LOG = json_log.logger("crop")
 LIMITS = Limits.from_environment(LOG, seconds=1)  # a user waits
-_VARIANTS = {kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)}
+_VARIANTS = avatar_variants.names_by_kind()
 _BUCKET = env_settings.text("UPLOADS_BUCKET_NAME")
 _s3 = boto3.client(
     "s3",

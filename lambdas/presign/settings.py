@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import avatar_variants
 import env_settings
-from picture_kinds import AVATAR, BANNER, Kind
+from picture_kinds import Kind
 from sigv4 import Credentials
 
 # Amazon's partitions whose S3 is not under amazonaws.com are left out.
@@ -50,9 +50,7 @@ def from_environment() -> Settings:
         bucket_url=_bucket_url(region),
         region=region,
         max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, 32 * 2**20),
-        variants={
-            kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)
-        },
+        variants=avatar_variants.names_by_kind(),
         credentials=Credentials.from_environment(),
     )
 

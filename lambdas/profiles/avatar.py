@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 import picture_kinds
-from picture_kinds import AVATAR, BANNER
+from picture_kinds import BANNER, KINDS
 from profiles.database import Connection
 
 _KEY = re.compile(rf"avatars/((?:{BANNER.folder})?[^/\0]+)\.jpg")
@@ -51,7 +51,7 @@ _STATEMENTS = {
         f"UPDATE users SET {kind.name}_version = %s, {kind.name}_placeholder = %s"  # noqa: S608  # nosec B608
         " WHERE cognito_user_id = %s",
     )
-    for kind in (AVATAR, BANNER)
+    for kind in KINDS
 }
 
 #: Returns what the avatar or banner of this name shows now.

@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 import avatar_variants
 import env_settings
 from json_log import LambdaContext, logger, with_request_id
-from picture_kinds import AVATAR, BANNER
 from profiles import avatar, database, profile
 from profiles.errors import ApiError
 
@@ -67,7 +66,7 @@ def _work(event: dict[str, Any]) -> Callable[[database.Connection], dict[str, An
     """Return what the request asks of the database."""
     pictures = profile.Pictures(
         env_settings.text("ASSETS_URL", pattern=r"https?://\S+[^/\s]"),
-        {kind: tuple(map(str, avatar_variants.of_kind(kind))) for kind in (AVATAR, BANNER)},
+        avatar_variants.names_by_kind(),
     )
     match event["routeKey"]:
         case "GET /api/activities/{handle}":

@@ -10,7 +10,7 @@ from typing import Any
 
 from avatar_crop import Crop
 from avatar_variants import POINTERS
-from picture_kinds import AVATAR, BANNER, Kind
+from picture_kinds import BANNER, KINDS, Kind
 from profiles import default_avatar, displayed
 from profiles.database import Connection
 from profiles.errors import ApiError
@@ -243,11 +243,12 @@ def _profile(row: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
     place of a missing banner there is the one that all have.
     """
     sub = row["cognito_user_uuid"]
-    versions = {kind: row.pop(f"{kind.name}_version") for kind in (AVATAR, BANNER)}
+    shown: dict[str, Any] = {}
+    for kind in KINDS:
+        shown |= _picture(kind, sub, row.pop(f"{kind.name}_version"), pictures)
     return {
         **row,
-        **_picture(AVATAR, sub, versions[AVATAR], pictures),
-        **_picture(BANNER, sub, versions[BANNER], pictures),
+        **shown,
         "default": {
             "initials": default_avatar.initials(row["display_name"] or "", row["handle"] or ""),
             "hue": default_avatar.hue(sub),

@@ -20,7 +20,7 @@ import env_settings
 import json_log
 from avatar_variants import FORMATS, POINTERS, Variant
 from limits import Limits, Refusal
-from picture_kinds import AVATAR, BANNER, Kind
+from picture_kinds import AVATAR, Kind
 from resize.events import Upload, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, placeholder, render
@@ -51,7 +51,7 @@ class Settings:
         """Read the settings; an error names the variable at fault."""
         return cls(
             assets_bucket=env_settings.text("ASSETS_BUCKET_NAME"),
-            variants={kind: avatar_variants.of_kind(kind) for kind in (AVATAR, BANNER)},
+            variants=avatar_variants.by_kind(),
             max_upload_bytes=env_settings.integer("MAX_UPLOAD_BYTES", 25 * 2**20, 1, MAX_BYTES),
             cleanup_queue_url=env_settings.text("CLEANUP_QUEUE_URL", pattern=r"https?://\S+"),
         )
