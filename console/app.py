@@ -15,10 +15,10 @@ _log = logging.getLogger(__name__)
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 st.set_page_config(page_title="Avatar Ops", page_icon=_LOGO, layout="wide")
 st.logo(_LOGO, size="large")
-st.html("<style>.stMainBlockContainer { padding-top: 4rem }</style>")  # it leaves 6 empty
 
+_STYLE = ".stMainBlockContainer { padding-top: 4rem }"  # it leaves 6 empty
 # White on a blue that is light enough for links could not be read
-_DARK = "<style>button[kind^=primary] :is(p, span) {color: #0c1420}</style>"
+_DARK = "button[kind^=primary] :is(p, span) { color: #0c1420 }"
 _PAGES = {
     "": [("overview", "Overview", ":material/monitor_heart:")],
     "Avatars": [
@@ -39,8 +39,7 @@ _PAGES = {
 def main() -> None:
     """Authorize whom this address allows, then draw the page."""
     session.authorize(False)
-    if st.context.theme.type == "dark":
-        st.html(_DARK)
+    st.html(f"<style>{_STYLE} {_DARK if st.context.theme.type == 'dark' else ''}</style>")
     if session.sign_in_is_demanded() and not session.sign_in_is_configured():
         st.error(
             "This console listens on more than this machine, and nobody needs to sign in.\n\n"

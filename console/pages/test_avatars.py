@@ -20,6 +20,7 @@ from console.operations.avatars.takedown import Listing, TakeDown
 from console.operations.avatars.timeline import TimelineEvent
 from console.operations.avatars.versions import Version
 from console.operations.changes import Operation, fingerprint
+from console.operations.environments import health
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import locks, names, profiles, samples, send
@@ -54,12 +55,12 @@ def _locked(_here: Deployment, user: str, ended: int) -> datetime | None:
 
 @session.cached(15)
 def _events(_here: Deployment, name: str, _originals: list[Version]) -> list[TimelineEvent]:
-    return timeline.timeline(_here, name, _originals, time.time() - 86_400)
+    return timeline.timeline(_here, name, _originals, time.time() - health.DAY)
 
 
 @session.cached(30)
 def _mentions(_here: Deployment, text: str) -> Mentions:
-    return search.mentions(_here, text, time.time() - 86_400)
+    return search.mentions(_here, text, time.time() - health.DAY)
 
 
 def draw_sending(here: Deployment) -> None:

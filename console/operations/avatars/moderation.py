@@ -155,7 +155,7 @@ def _lock(target: Target, deployment: Deployment, review: Review) -> locks.SetLo
             f"{review.key} was sent by an operator: there is no user to lock.",
             "Refuse it without a lock.",
         )
-    return locks.set_lock(target, deployment, names.user_of(review.key), locked=True)
+    return locks.set_lock(target, deployment, review.key, locked=True)
 
 
 def _check(deployment: Deployment, review: Review) -> None:
