@@ -366,7 +366,7 @@ def _lock(here: Deployment, name: str) -> None:
         return
     st.header("Lock its user", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        since = _locked(here, name, session.jobs().ended("version")).value
+        since = _locked(here, names.user_of(name), session.jobs().ended("version")).value
         st.markdown(
             f"Locked since **{since.astimezone():%Y-%m-%d %H:%M}**: the user can send no pictures."
             if since

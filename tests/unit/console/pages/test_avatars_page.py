@@ -20,6 +20,7 @@ from console.operations.errors import OperationError
 from console.operations.uploads import profiles, samples, send
 from console.operations.uploads.send import UploadResult
 from tests.integration.system import wait_until
+from tests.unit.console import deployments
 from tests.unit.console.pages.conftest import Show, text
 
 
@@ -141,6 +142,18 @@ def test_what_was_sent_is_remembered_small(show: Show, monkeypatch: pytest.Monke
     ((small, size),) = app.session_state["sent"].values()
     assert size == len(data)
     assert 0 < len(small) < 100_000
+
+
+def test_beside_a_banner_stands_whether_its_user_is_locked(
+    show: Show, settings: Path, tmp_path: Path
+) -> None:
+    here = deployments.make(tmp_path)
+    deployments.lock(here, "0000-sub")
+    app = show("test_avatars")
+    app.segmented_control[0].set_value("Find").run()
+    app.text_input(key="find").set_value("banners/0000-sub").run()
+    assert "Locked since" in text(app)
+    assert "Unlock" in {button.label for button in app.button}
 
 
 def test_a_handle_without_its_at_sign_is_offered_as_a_user(
