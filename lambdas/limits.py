@@ -106,25 +106,26 @@ class Limits:
             self._not_asked(error)
         return None
 
-    def look_for_erasure(self, user: str) -> Refusal | None:
-        """Say whether the user's account is erased, without counting: for operators' messages.
+    def look_for_lock(self, user: str) -> Refusal | None:
+        """Say whether the user is locked or erased, without counting: for operators' messages.
 
         An update that changes nothing, as `resize` may do no other call.
         """
         try:
-            self.table.call(
+            answer = self.table.call(
                 "UpdateItem",
                 Key=_key(user),
                 UpdateExpression="REMOVE #n",
-                ConditionExpression="attribute_exists(#e)",
-                ExpressionAttributeNames={"#n": "none", "#e": "erased"},
+                ConditionExpression="attribute_exists(#l)",
+                ExpressionAttributeNames={"#n": "none", "#l": "locked"},
+                ReturnValues="ALL_OLD",
             )
         except ConditionFailedError:
             return None
         except TableError as error:
             self._not_asked(error)
             return None
-        return Refusal("erased")
+        return _lock_of(answer["Attributes"])
 
     def count_report(self, user: str, per_day: int) -> Refusal | None:
         """Count a report of somebody's picture, and say why it may not be; None if it may."""
@@ -207,11 +208,10 @@ class Limits:
 
     def _refused(self, user: str, item: dict[str, Any], at: float) -> Refusal | None:
         """Return why, and count how often."""
-        # an erased account is locked, too
-        codes = (code for code in ("erased", "locked") if code in item)
-        code = next(codes, "too_many_uploads")
-        if code == "erased":
-            return Refusal(code)  # nothing more is kept of them
+        lock = _lock_of(item)
+        if lock and lock.code == "erased":
+            return lock  # nothing more is kept of them
+        code = lock.code if lock else "too_many_uploads"
         try:
             self.table.call(
                 "UpdateItem",
@@ -241,6 +241,12 @@ class Limits:
 
     def _not_asked(self, error: TableError) -> None:
         self.log.warning(NOT_ASKED, extra={"fields": {"reason": str(error)}})
+
+
+def _lock_of(item: dict[str, Any]) -> Refusal | None:
+    # an erased account is locked, too
+    codes = (code for code in ("erased", "locked") if code in item)
+    return next(map(Refusal, codes), None)
 
 
 def _key(user: str) -> dict[str, Any]:

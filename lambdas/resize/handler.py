@@ -142,14 +142,14 @@ def _milliseconds_since(event_time: str | None) -> int | None:
 
 
 def _count(upload: Upload) -> Refusal | None:
-    """Count a user's upload; what operators send, or queue again, is not counted."""
+    """Count a user's upload; what operators send, or queue again, is only held to locks."""
     if limits is None or upload.removes:
         return None
     user = upload.key.removeprefix(upload.kind.folder)
     if not re.fullmatch(r"[0-9A-Za-z_-]{1,128}", user):
         return None
     if upload.event_time is None:
-        return limits.look_for_erasure(user)
+        return limits.look_for_lock(user)
     at = datetime.fromisoformat(upload.event_time).timestamp()
     return limits.count(user, f"{upload.version_id} {upload.sequencer}", at)
 
@@ -162,10 +162,10 @@ def _decided(upload: Upload, original: Original, pointer: Pointer | None) -> str
     AvatarRejected
         If it was refused, or waits.
     """
-    if moderation is None:
-        return ""
     if pointer and pointer.version_id and pointer.version_id == original.version_id:
         return "shown"
+    if moderation is None:
+        return ""
     state = moderation.state(upload, original)
     return _hold(upload, original) if state == HELD else _allowed(state)
 
@@ -248,9 +248,12 @@ def process(upload: Upload) -> None:
             raise AvatarRejected("name_too_long")
         if original.size > settings.max_upload_bytes:
             raise AvatarRejected("too_many_bytes")
-        if refusal:
+        if refusal and upload.event_time:
             raise AvatarRejected(refusal.code)
         state = _decided(upload, original, pointer)
+        # what is shown already, or approved, stays so whoever is locked
+        if refusal and state not in {"shown", APPROVED}:
+            raise AvatarRejected(refusal.code)
         rendering = time.monotonic()
         with store.variants(upload.name, original.version) as write:
             for variant, rendered in render(original.data, variants, original.crop):
@@ -265,7 +268,8 @@ def process(upload: Upload) -> None:
         return say("upload held")
     except AvatarRejected as rejection:
         if refusal and refusal.is_flood:  # told often enough
-            return say("upload refused", code=refusal.code)
+            store.mark(upload, original, rejection.code)
+            return say("upload refused", code=rejection.code)
         store.write_rejection(upload, original, rejection.code, rejection.message)
         # the user is told the code; operators also see what the decoder said
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))

@@ -357,6 +357,10 @@ class Store:
         Where the record's key would be too long for S3, the mark is all there is.
         """
         self.write_record(upload, original, code, message)
+        self.mark(upload, original, code)
+
+    def mark(self, upload: Upload, original: Original, code: str) -> None:
+        """Mark an upload as refused, for operators, and so that it is not tried again."""
         self._tag(upload, original.version_id, REJECTION_TAG, code)
 
     def let_expire(self, upload: Upload) -> None:

@@ -40,7 +40,7 @@ def test_a_request_that_fails_once_is_made_again(ledger: Ledger) -> None:
     here, began = ledger.here, time.time()
     faults = [Fault.INTERNAL_ERROR, Fault.SLOW_DOWN, Fault.SLOW, Fault.CUT, Fault.ANSWER_LOST]
     once = EachRequestOnce(*faults)
-    with resize_meets(here, once), redelivered_after(here, 15):
+    with resize_meets(here, once), redelivered_after(here, 30):
         ledger.put_all(
             [*((f"flaky-{n}.jpg", picture(40 + n)) for n in range(3)), ("flaky-3.jpg", b"broken")]
         )

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from console.operations import web
 from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
+from console.operations.pipeline import dead_letters
 from tests.faults.ledger import Ledger, redelivered_after
-from tests.integration.system import picture
+from tests.integration.system import picture, wait_until
 from tests.strict_aws import control
 
 FRONT_END = "http://localhost:3000"
@@ -117,11 +118,11 @@ def test_who_may_not_list_a_bucket_is_not_told_what_is_missing(here: Deployment)
 
 def test_an_upload_that_a_young_bucket_does_not_find_yet_is_served_later(ledger: Ledger) -> None:
     here = ledger.here
-    with (
-        control.versioning_just_enabled(here, here.uploads_bucket),
-        redelivered_after(here, 10),  # longer than a cold start, or it comes twice at once
-    ):
-        ledger.put("young.jpg", picture(81))
+    with control.versioning_just_enabled(here, here.uploads_bucket):
+        with redelivered_after(here, 15):  # longer than a cold start, or it comes twice at once
+            ledger.put("young.jpg", picture(81))
+            wait_until(lambda: dead_letters.counts(here)["in_flight"], "the first read")
+        # the second try may take its time
         assert ledger.settle("versioning just enabled: the first read finds nothing")["served"] == 1
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _WORKERS = 16
 _SETTLED_SECONDS = 2
+_OF_ITS_SENDER = {"not_allowed", "locked", "too_many_uploads"}
+"""What no change of the function or its settings makes good."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _classify(
                 missing.append(version_id)
             break
         again = everything and version["IsLatest"]
-        # what is held is held again; what was refused by a person is not tried again
+        # what is held is held again; what was refused to its sender is not tried again
         if not again and _is_rejected(deployment, name, version):
             continue
         if _is_refused(deployment, version):
@@ -153,7 +155,9 @@ def _is_refused(deployment: Deployment, version: ObjectVersionTypeDef) -> bool:
     tags = deployment.s3.get_object_tagging(
         Bucket=deployment.uploads_bucket, Key=version["Key"], VersionId=version["VersionId"]
     )["TagSet"]
-    return {"Key": outcomes.REJECTION_TAG, "Value": "not_allowed"} in tags
+    return any(
+        tag["Key"] == outcomes.REJECTION_TAG and tag["Value"] in _OF_ITS_SENDER for tag in tags
+    )
 
 
 def _is_shown(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[str, str]) -> bool:

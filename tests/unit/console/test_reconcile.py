@@ -101,6 +101,28 @@ def test_a_good_upload_is_not_lost_because_a_broken_one_followed_it(
     assert queued(here) == {("ada.jpg", good)}
 
 
+@pytest.mark.parametrize("code", ["locked", "too_many_uploads", "not_allowed"])
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_was_refused_to_its_sender_stays_refused(
+    here: Deployment, clock: Clock, code: str, everything: bool
+) -> None:
+    """Even if nothing but the mark says so, as of the uploads of a flood."""
+    for key in ("ada.jpg", "grace.jpg"):
+        put(here, key, b"first")
+        show(here, key)
+        clock.seconds += 2
+        version = put(here, key, b"second")
+        here.s3.put_object_tagging(
+            Bucket=here.uploads_bucket,
+            Key=key,
+            VersionId=version,
+            Tagging={"TagSet": [{"Key": "avatar-rejection", "Value": code}]},
+        )
+    put(here, "grace.jpg", b"third")
+    again = {key for key, _ in queued(here, everything=everything)}
+    assert again == ({"ada.jpg", "grace.jpg"} if everything else {"grace.jpg"})
+
+
 def test_all_that_came_after_the_shown_one_is_queued(here: Deployment, clock: Clock) -> None:
     put(here, "ada.jpg", b"first")
     show(here, "ada.jpg")

@@ -281,14 +281,21 @@ def test_an_erased_account_is_told_from_a_locked_one(three: Limits, table: MotoT
     assert three.look("ada") == Refusal("locked")  # the user is told no more
     for number in range(10):
         assert three.count("ada", str(number), NOW) == Refusal("erased")
-    assert three.look_for_erasure("ada") == Refusal("erased")
+    assert three.look_for_lock("ada") == Refusal("erased")
     assert table.item() == erased  # nothing more is kept of them
 
 
-def test_to_look_for_an_erasure_leaves_nothing(three: Limits, table: MotoTable) -> None:
-    assert three.look_for_erasure("ada") is None
+def test_operators_messages_are_held_to_a_lock(three: Limits, table: MotoTable) -> None:
+    locked = {"user": {"S": "ada"}, "locked": {"N": "1"}}
+    table.client.put_item(TableName="limits", Item=locked)
+    assert three.look_for_lock("ada") == Refusal("locked")
+    assert table.item() == locked
+
+
+def test_to_look_for_a_lock_leaves_nothing(three: Limits, table: MotoTable) -> None:
+    assert three.look_for_lock("ada") is None
     assert table.item() == {}
     three.count("ada", "1", NOW)
     before = table.item()
-    assert three.look_for_erasure("ada") is None
+    assert three.look_for_lock("ada") is None
     assert table.item() == before

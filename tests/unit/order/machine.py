@@ -738,7 +738,7 @@ class Order(RuleBasedStateMachine):
                 return None
         return Refusal("erased") if self.limits.erased is not None else None
 
-    def look_for_erasure(self, user: str) -> Refusal | None:
+    def look_for_lock(self, user: str) -> Refusal | None:
         return self.count(user, "", 0.0)
 
     def _erase(self) -> Worker:

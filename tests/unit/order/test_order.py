@@ -309,7 +309,7 @@ def erased_account_told_why(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def erased_account_reconciled(_: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Order, "look_for_erasure", lambda *_: None)
+    monkeypatch.setattr(Order, "look_for_lock", lambda *_: None)
 
 
 def erased_without_a_mark(_: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,12 @@ def upload(s3: S3Client, key: str, body: bytes) -> dict[str, str]:
     return {"key": key, "versionId": stored["VersionId"], "eTag": stored["ETag"].strip('"')}
 
 
+def code_of(s3: S3Client, name: str, stored: dict[str, str]) -> str:
+    """Return why an upload was rejected, as its user is told."""
+    key = f"rejections/{name}/{stored['eTag']}.json"
+    return str(json.loads(s3.get_object(Bucket="assets", Key=key)["Body"].read())["code"])
+
+
 def s3_event(stored: dict[str, str], sequencer: str | None = "01") -> dict[str, Any]:
     described = dict(stored) | ({"sequencer": sequencer} if sequencer else {})
     return {
@@ -696,13 +702,46 @@ def test_a_users_limits_and_lock_hold_for_both_kinds_together(
         event = s3_event(stored)
         event["Records"][0]["eventTime"] = "2026-01-31T12:00:00.000Z"
         resize.handler(event, CONTEXT)
-        rejection = f"rejections/{key}/{stored['eTag']}.json"
         if code is None or key == "people/ada":
             s3.head_object(Bucket="assets", Key=f"avatars/{key}.jpg")
         else:
-            said = json.loads(s3.get_object(Bucket="assets", Key=rejection)["Body"].read())
-            assert said["code"] == code
+            assert code_of(s3, key, stored) == code
     assert counted == ["ada", "ada"], "an operator's file is not counted"
+
+
+def test_what_is_queued_again_of_a_locked_user_is_shown_only_if_it_was(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = upload(s3, "ada", picture("red"))
+    resize.handler(s3_event(shown), CONTEXT)
+    sent = upload(s3, "ada", picture("blue"))
+    refused = SimpleNamespace(look_for_lock=lambda user: Refusal("locked"))
+    monkeypatch.setattr(resize, "limits", refused)
+    variant = s3.list_objects_v2(Bucket="assets", Prefix="variants/ada/")["Contents"][0]["Key"]
+    s3.delete_object(Bucket="assets", Key=variant)
+    for stored in (sent, shown):  # what a reconciliation of everything queues
+        resize.handler(s3_event(stored, None), CONTEXT)
+    assert (
+        s3.head_object(Bucket="assets", Key="avatars/ada.jpg")["Metadata"]["version-id"]
+        == (shown["versionId"])
+    )
+    s3.head_object(Bucket="assets", Key=variant)
+    assert code_of(s3, "ada", sent) == "locked"
+
+
+def test_each_upload_of_a_flood_is_marked(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would be taken for one whose event was lost."""
+    flood = Refusal("too_many_uploads", is_flood=True)
+    monkeypatch.setattr(resize, "limits", SimpleNamespace(count=lambda *_: flood))
+    stored = upload(s3, "ada", picture("red"))
+    event = s3_event(stored)
+    event["Records"][0]["eventTime"] = "2026-01-31T12:00:00.000Z"
+    resize.handler(event, CONTEXT)
+    tags = s3.get_object_tagging(Bucket="uploads", Key="ada", VersionId=stored["versionId"])
+    assert tags["TagSet"] == [{"Key": "avatar-rejection", "Value": "too_many_uploads"}]
+    assert "Contents" not in s3.list_objects_v2(Bucket="assets")
 
 
 def test_a_banner_is_rejected_in_its_own_place(s3: S3Client, resize: ModuleType) -> None:
