@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
+OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE CAUSE CODE FIND RATE STOP FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -204,10 +204,10 @@ refuse: .venv/product ## Reject a held picture, or take a reported one down KEY=
 invalidate: .venv/product ## Drop paths from CloudFront's caches and wait PATHS="/avatars/*"
 	@$(OPS) invalidate
 
-redrive: .venv/product ## Put dead-letter messages back on the queue [DRY_RUN=1]
+redrive: .venv/product ## Put dead-letter messages back on the queue [CAUSE= FIND= SINCE= RATE=50 CODE= STOP=1 DRY_RUN=1]
 	@$(OPS) redrive
 
-discard: .venv/product ## Delete the dead-letter messages, after listing them; originals stay [YES=1]
+discard: .venv/product ## Delete dead-letter messages, after listing them; originals stay [CAUSE= FIND= SINCE= RATE= CODE= YES=1]
 	@$(OPS) discard
 
 reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]

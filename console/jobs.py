@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from console.operations.errors import OperationError
-from console.operations.progress import Event, Report
+from console.operations.progress import Event, Report, StoppedError
 
 _KEPT = 50
 _SAME_CLICK_SECONDS = 2
@@ -36,6 +36,8 @@ class Job:
         What went wrong, once it has failed.
     over
         Set once it has ended.
+    stopped_by
+        Who wants it to end at the next point where it may.
     """
 
     name: str
@@ -49,6 +51,23 @@ class Job:
     result: Any = None
     error: OperationError | None = None
     over: threading.Event = field(default_factory=threading.Event)
+    stopped_by: str = ""
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether it can be stopped, and nobody has yet."""
+        last = self.events[-1:]
+        return self.state == "running" and not self.stopped_by and any(e.may_stop for e in last)
+
+    def report(self, event: Event) -> None:
+        """Keep what the work says, and stop it there if somebody wants it."""
+        last = self.events[-1] if self.events else None
+        if last and (last.step, last.state, event.state) == (event.step, "advanced", "advanced"):
+            self.events[-1] = event  # a long step reports once for each of its items
+        else:
+            self.events.append(event)
+        if event.may_stop and self.stopped_by:
+            raise StoppedError(self.stopped_by)
 
 
 class Jobs:
@@ -95,7 +114,7 @@ class Jobs:
 
 def _run(job: Job, work: Callable[[str, Report], Any]) -> None:
     try:
-        job.result = work(job.key, job.events.append)
+        job.result = work(job.key, job.report)
         job.state = "done"
     except OperationError as error:
         job.error, job.state = error, "failed"

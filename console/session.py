@@ -213,6 +213,19 @@ def may_operate() -> bool:
     return found is not None and found.may_operate
 
 
+def stop(job: Job) -> None:
+    """End a job at the next point where it may; its record then says who stopped it.
+
+    Raises
+    ------
+    OperationError
+        If the user may not act.
+    """
+    who = require_actor()
+    access.require_operator(who)
+    job.stopped_by = who.name
+
+
 def start(kind: str, change: Change, shown: str) -> Job:
     """Start a change as a job, done once however often its click arrives.
 

@@ -222,6 +222,13 @@ def _start(kind: str, change: Change, shown: str, typed_in: str) -> None:
         st.session_state[_REFUSED] = error
 
 
+def _stop(job: Job) -> None:
+    try:
+        session.stop(job)
+    except OperationError as error:
+        st.session_state[_REFUSED] = error
+
+
 def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: int = 1) -> None:
     """Draw the jobs of a kind that run, live, and the newest that ended lately.
 
@@ -257,6 +264,16 @@ def _show_job(job: Job, result: Callable[[Any], None] | None) -> None:
     ):
         for event in latest(job.events):
             st.markdown(_step(event))
+        if job.may_stop:
+            button(
+                "Stop",
+                key=f"stop {job.key}",
+                icon=":material/stop_circle:",
+                on_click=_stop,
+                args=(job,),
+            )
+        elif job.stopped_by and job.state == "running":
+            st.caption(f"Stopping, as {plain(job.stopped_by)} wants …")
         if job.error:
             show_error(job.error)
         elif job.state == "done" and result:

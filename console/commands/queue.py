@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
@@ -18,42 +19,142 @@ from console.commands.context import (
     deployed,
     resolved,
 )
-from console.operations.changes import Operation
+from console.operations.changes import Change, Operation
+from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.insights import Group
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import dead_letters, stale_profiles
+from console.operations.pipeline import causes, dead_letters, rejections, stale_profiles
 from console.operations.pipeline import reconcile as reconciliation
+from console.operations.pipeline.causes import Selection
 from console.operations.progress import Report
 
 app = commands()
 out = terminal.out
 
 
+Cause = Annotated[
+    str, typer.Option(envvar="CAUSE", help="Only messages that failed so: an error's name or code.")
+]
+Code = Annotated[
+    str, typer.Option(envvar="CODE", help="Rejected uploads of this code, in place of messages.")
+]
+Find = Annotated[
+    str,
+    typer.Option(envvar="FIND", help="Only keys that contain this, such as a user's id."),
+]
+Since = Annotated[str, typer.Option(envvar="SINCE", help="Only failures of this time: 2h, 14d.")]
+Rate = Annotated[int, typer.Option(envvar="RATE", help="At most so many a second.")]
+_KEPT = "14d"  # as long as SQS keeps messages
+
+
 @command(app)
-def redrive(dry_run: DryRun = False) -> None:
-    """Put the dead-letter messages back on the queue."""
+def redrive(
+    cause: Cause = "",
+    code: Code = "",
+    find: Find = "",
+    since: Since = _KEPT,
+    rate: Rate = dead_letters.RATE,
+    stop: Annotated[
+        bool, typer.Option("--stop", envvar="STOP", help="Stop the redrive that SQS carries out.")
+    ] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the dead-letter messages back on the queue, or those of one cause."""
     deployment = deployed()
-    found = dead_letters.sample(deployment, limit=None)
-    change = dead_letters.Redrive(resolved(), deployment, found, everything=True)
-    if dry_run:
-        terminal.show(change, out)
+    if stop:
+        task = dead_letters.move_task(deployment)
+        if not task or not task.handle:
+            raise OperationError("SQS carries out no redrive.", "Nothing is to be stopped.")
+        with terminal.Progress() as report:
+            out.print(carry_out(dead_letters.stop_move_task(resolved(), deployment, task), report))
         return
-    with terminal.Progress() as report:
-        out.print(carry_out(change, report))
+    selection = _selection(cause or code, find, since)
+    if code:
+        kinds = rejections.groups(deployment, selection)
+        number = sum(kind.count for kind in kinds)
+        again = rejections.TryAgain(
+            resolved(), deployment, selection=selection, number=number, rate=rate
+        )
+        _carry_out(again, kinds, number, dry_run=dry_run, as_json=as_json)
+        return
+    found = dead_letters.sample(deployment)
+    kinds = causes.groups(deployment, selection, found.receives)
+    number = sum(kind.count for kind in kinds)
+    change = dead_letters.Redrive(resolved(), deployment, found, selection, number, rate)
+    _carry_out(change, kinds, found.total, dry_run=dry_run, as_json=as_json)
 
 
 @command(app)
-def discard(yes: Yes = False) -> None:
-    """Delete the dead-letter messages, after listing them; their originals stay."""
+def discard(
+    cause: Cause = "",
+    code: Code = "",
+    find: Find = "",
+    since: Since = _KEPT,
+    rate: Rate = dead_letters.RATE,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the dead-letter messages, or those of one cause; their originals stay."""
     deployment = deployed()
-    found = dead_letters.sample(deployment, limit=None)
-    if not found.messages:
+    selection = _selection(cause or code, find, since)
+    if code:
+        kinds = rejections.groups(deployment, selection)
+        number = sum(kind.count for kind in kinds)
+        records = rejections.DiscardRecords(
+            resolved(), deployment, selection=selection, number=number, rate=rate
+        )
+        _carry_out(records, kinds, number, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    found = dead_letters.sample(deployment)
+    if not found.total and not as_json:
         out.print("There are no dead-letter messages.")
         return
-    change = dead_letters.Discard(resolved(), deployment, found)
-    with terminal.Progress() as report:
-        out.print(carry_out(change, report, yes=yes))
+    kinds = causes.groups(deployment, selection, found.receives)
+    number = sum(kind.count for kind in kinds)
+    change = dead_letters.Discard(resolved(), deployment, found, selection, number, rate)
+    _carry_out(change, kinds, found.total, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _selection(cause: str, find: str, since: str) -> Selection:
+    now = time.time()
+    return Selection(now - logs.seconds(since), now, cause, find)
+
+
+def _carry_out(
+    change: Change,
+    kinds: list[Group],
+    total: int,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool = False,
+) -> None:
+    """Show by cause what there is, and carry the change out."""
+    outcome = None
+    if not as_json:
+        for kind in kinds:
+            out.print(
+                f"{kind.count:>9,}  {kind.value}  {_moment(kind.first)} to {_moment(kind.last)}",
+                markup=False,
+            )
+        if dry_run:
+            terminal.show(change, out)
+    if not dry_run and total:
+        with terminal.Progress() as report:
+            outcome = carry_out(change, report, yes=yes)
+    if as_json:
+        listed = [vars(kind) for kind in kinds]
+        print(json.dumps({"total": total, "causes": listed, "outcome": outcome}))
+    elif not dry_run:
+        out.print(outcome or "There is nothing to do.")
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%d %b %H:%M:%S", time.localtime(at))
 
 
 @command(app)

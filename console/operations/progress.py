@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from console.operations.errors import OperationError
+
 State = Literal["started", "advanced", "done", "failed"]
 
 
@@ -27,6 +29,8 @@ class Event:
         How long the step took, on ``done`` and ``failed``.
     done, total
         How many of how many items, where the step counts any.
+    may_stop
+        Whether the work may end here: whoever is told may raise StoppedError.
     """
 
     step: str
@@ -35,9 +39,18 @@ class Event:
     seconds: float | None = None
     done: int | None = None
     total: int | None = None
+    may_stop: bool = False
 
 
 Report = Callable[[Event], None]
+
+
+class StoppedError(OperationError):
+    """An operator has stopped the work; what is done stays done."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(f"Stopped by {by}.", "Start it again for the rest.")
+        self.by = by
 
 
 def ignore(_event: Event) -> None:

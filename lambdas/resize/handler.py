@@ -114,10 +114,12 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
         return None
     failed = []
     for number, record in enumerate(records):
+        key = None
         try:
             if number and context.get_remaining_time_in_millis() < slowest_seconds * 1000:
                 raise OutOfTimeError("not begun: too little of the function's time is left")
             for upload in uploads_in(json.loads(record["body"])):
+                key = upload.key
                 process(upload)
         except Exception as error:
             log.exception(
@@ -125,6 +127,7 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
                 extra={
                     "fields": {
                         "message_id": record["messageId"],
+                        "key": key,
                         "receives": record["attributes"].get("ApproximateReceiveCount"),
                         "reason": str(error),
                     }

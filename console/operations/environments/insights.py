@@ -1,0 +1,224 @@
+"""Counts and newest lines from a function's log, by CloudWatch Logs Insights.
+
+An engine that does not aggregate (the embedded AWS, moto) answers `stats` with lines; then they
+are counted here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+
+_MOST = 10_000
+"""Lines of one answer; Insights' own bound."""
+_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which lines of a function's log are asked for.
+
+    Attributes
+    ----------
+    patterns
+        Regular expressions, each to be found in the line as it was written.
+    since, until
+        Seconds since 1970.
+    """
+
+    function: str
+    patterns: tuple[str, ...]
+    since: float
+    until: float
+
+    @property
+    def filters(self) -> str:
+        """The query's filters, in the form that every engine understands."""
+        slashes = (re.sub(r"(?<!\\)/", r"\\/", pattern) for pattern in self.patterns)
+        return " | ".join(f"filter @message like /{pattern}/" for pattern in slashes)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines that have the same value.
+
+    Attributes
+    ----------
+    count
+        How many different things they are about; approximate above some hundreds.
+    first, last
+        Seconds since 1970.
+    """
+
+    value: str
+    count: int
+    first: float
+    last: float
+
+
+def field(name: str, value: str) -> str:
+    """Return the pattern of a line whose field has this value."""
+    return re.escape(f'"{name}": {json.dumps(value, ensure_ascii=False)}')
+
+
+def containing(name: str, text: str) -> str:
+    """Return the pattern of a line whose field contains this text, in any case."""
+    inside = json.dumps(text, ensure_ascii=False)[1:-1]
+    return rf'(?i)"{name}": "(?:[^"\\]|\\.)*{re.escape(inside)}'
+
+
+def groups(
+    deployment: Deployment,
+    query: Query,
+    by: str,
+    distinct: str,
+    value: Callable[[dict[str, Any]], str],
+) -> list[Group]:
+    """Count lines by a value, most frequent first.
+
+    Parameters
+    ----------
+    by
+        Stages of a query that end with a field named ``value``; empty ones are left out.
+    distinct
+        The field of what is counted, each once.
+    value
+        The same of one line's fields.
+
+    Raises
+    ------
+    OperationError
+        If CloudWatch does not answer.
+    """
+    stages = (
+        f"{query.filters}{by} | stats count_distinct({distinct}) as number,"
+        " min(@timestamp) as first, max(@timestamp) as last by value | sort number desc"
+    )
+    rows = _ask(deployment, query, stages)
+    if all("number" in row for row in rows):
+        return [
+            Group(
+                row.get("value", ""), int(float(row["number"])), _at(row["first"]), _at(row["last"])
+            )
+            for row in rows
+        ]
+    return _counted(lines(deployment, query), distinct, value)
+
+
+def lines(
+    deployment: Deployment, query: Query, limit: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines' fields, newest first, in answers of at most 10,000.
+
+    `at` is added to them: when CloudWatch has the line, in seconds since 1970. After a full answer
+    only a stretch of time is asked for that should fill the next, so that a walk through all lines
+    has CloudWatch scan them about twice and not once for each answer.
+
+    Raises
+    ------
+    OperationError
+        If CloudWatch does not answer.
+    """
+    matches = [re.compile(pattern) for pattern in query.patterns]
+    since, until, left = query.since, query.until, limit
+    known: set[str] = set()
+    while True:
+        most = _MOST if left is None else min(_MOST, left)
+        rows = _ask(
+            deployment,
+            replace(query, since=since, until=until),
+            f"fields @timestamp, @message | {query.filters}"
+            f" | filter toMillis(@timestamp) <= {round(until * 1000)}"
+            f" | sort @timestamp desc | limit {most}",
+        )
+        fresh = [row for row in rows if row["@ptr"] not in known]
+        for row in fresh:
+            found = _fields(row["@message"])
+            if all(match.search(row["@message"]) for match in matches):
+                yield found | {"at": _at(row["@timestamp"])}
+        left = None if left is None else left - len(fresh)
+        if left is not None and left <= 0:
+            return
+        full = len(rows) == most
+        if not full and since <= query.since:
+            return
+        if full:
+            newest, oldest = _at(rows[0]["@timestamp"]), _at(rows[-1]["@timestamp"])
+            # what shares the oldest line's millisecond comes again, unless it fills an answer
+            until = oldest if fresh else oldest - 0.001
+            stretch = max(newest - oldest, 1)
+        else:
+            stretch, until = 4 * (until - since), since
+        known = {row["@ptr"] for row in rows}
+        since = max(query.since, until - 2 * stretch)
+
+
+def _ask(deployment: Deployment, query: Query, stages: str) -> list[dict[str, str]]:
+    name = deployment.function_names[query.function]
+    with aws_errors(f"ask the log of {query.function}"):
+        started = deployment.logs.start_query(
+            logGroupName=f"/aws/lambda/{name}",
+            startTime=int(query.since),
+            endTime=int(query.until) + 1,
+            queryString=stages,
+        )["queryId"]
+        deadline, pause = time.monotonic() + _WAIT_SECONDS, 0.1
+        try:
+            while True:
+                answer = deployment.logs.get_query_results(queryId=started)
+                if answer["status"] == "Complete":
+                    break
+                if answer["status"] in {"Failed", "Cancelled", "Timeout"} or (
+                    time.monotonic() > deadline
+                ):
+                    raise OperationError(
+                        f"CloudWatch did not answer within {_WAIT_SECONDS} s what the log of "
+                        f"{query.function} says ({answer['status']}).",
+                        "Ask for a shorter time, or try again in a minute.",
+                    )
+                time.sleep(pause)
+                pause = min(1, pause * 1.5)
+        except BaseException:
+            deployment.logs.stop_query(queryId=started)
+            raise
+    return [{field["field"]: field["value"] for field in row} for row in answer["results"]]
+
+
+def _counted(
+    found: Iterator[dict[str, Any]], distinct: str, value: Callable[[dict[str, Any]], str]
+) -> list[Group]:
+    seen: dict[str, set[str]] = {}
+    times: dict[str, list[float]] = {}
+    for line in found:
+        name = value(line)
+        seen.setdefault(name, set()).add(str(line.get(distinct)))
+        times.setdefault(name, []).append(line["at"])
+    return sorted(
+        (Group(name, len(seen[name]), min(times[name]), max(times[name])) for name in seen),
+        key=lambda group: (-group.count, group.value),
+    )
+
+
+def _fields(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _at(value: str) -> float:
+    """Return seconds since 1970 of milliseconds, or of Insights' ``2026-01-02 03:04:05.678``."""
+    try:
+        return float(value) / 1000
+    except ValueError:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
