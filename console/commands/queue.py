@@ -44,7 +44,7 @@ Find = Annotated[
     str,
     typer.Option(envvar="FIND", help="Only keys that contain this, such as a user's id."),
 ]
-Since = Annotated[str, typer.Option(envvar="SINCE", help="Only failures of this time: 2h, 14d.")]
+Since = Annotated[str, typer.Option(envvar="SINCE", help="Only failures of this time: 2h, 3d.")]
 Rate = Annotated[int, typer.Option(envvar="RATE", help="At most so many a second.")]
 _KEPT = "14d"  # as long as SQS keeps messages
 
@@ -54,7 +54,7 @@ def redrive(
     cause: Cause = "",
     code: Code = "",
     find: Find = "",
-    since: Since = _KEPT,
+    since: Since = "",
     rate: Rate = dead_letters.RATE,
     stop: Annotated[
         bool, typer.Option("--stop", envvar="STOP", help="Stop the redrive that SQS carries out.")
@@ -92,7 +92,7 @@ def discard(
     cause: Cause = "",
     code: Code = "",
     find: Find = "",
-    since: Since = _KEPT,
+    since: Since = "",
     rate: Rate = dead_letters.RATE,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -121,7 +121,8 @@ def discard(
 
 def _selection(cause: str, find: str, since: str) -> Selection:
     now = time.time()
-    return Selection(now - logs.seconds(since), now, cause, find)
+    everything = not (cause or find or since)
+    return Selection(now - logs.seconds(since or _KEPT), now, cause, find, everything)
 
 
 def _carry_out(

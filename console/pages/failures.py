@@ -94,7 +94,7 @@ def _log(_here: Deployment, containing: tuple[str, ...], since: float) -> list[l
 
 def _selection(period: str, cause: str, text: str, until: float | None = None) -> Selection:
     now = until or time.time()
-    return Selection(now - logs.seconds(period), now, cause, text)
+    return Selection(now - logs.seconds(period), now, cause, text, not cause and not text)
 
 
 def main() -> None:

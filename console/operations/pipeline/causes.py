@@ -37,12 +37,15 @@ class Selection:
         AWS's error code, or the error's class; empty for any.
     text
         Part of a key; a user's id is one. Empty for any.
+    everything
+        Whatever the log says, all that were there at `until`.
     """
 
     since: float
     until: float
     cause: str = ""
     text: str = ""
+    everything: bool = False
 
     def __post_init__(self) -> None:
         if self.cause and not _NAME.fullmatch(self.cause):
@@ -54,11 +57,6 @@ class Selection:
         parts = [self.cause] if self.cause else []
         parts += [f"key contains {self.text!r}"] if self.text else []
         return ", ".join(parts) or "any cause"
-
-    @property
-    def everything(self) -> bool:
-        """Whether neither cause nor text is asked for."""
-        return not self.cause and not self.text
 
 
 @dataclass(frozen=True)

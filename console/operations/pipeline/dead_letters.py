@@ -24,10 +24,10 @@ from botocore.exceptions import ClientError
 
 from console.operations import progress
 from console.operations.changes import Operation
-from console.operations.environments.aws_errors import aws_errors
+from console.operations.environments.aws_errors import aws_errors, suppressed
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
-from console.operations.errors import OperationError
+from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import causes
 from console.operations.pipeline.causes import Selection
 from console.operations.pipeline.pace import Pace
@@ -48,6 +48,7 @@ _BATCH_BYTES = 200_000
 _TASK_SECONDS = 2.0
 _MARGIN_SECONDS = 60
 _NO_SUCH_ACTION = "InvalidAction"
+_ENDED = frozenset({"ResourceNotFoundException", "ResourceNotFound"})
 
 
 @dataclass(frozen=True)
@@ -322,32 +323,20 @@ class _Selected:
 
     def lines(self) -> Iterable[str]:
         """Yield how many messages it touches, and the first of them."""
-        url = self.deployment.dead_letter_queue_url
-        if self.selection:
-            yield from self._selection_lines(url)
+        url, total = self.deployment.dead_letter_queue_url, self._expected()
+        if self.selection and not self.everything:
+            since = time.strftime("%d %b %Y %H:%M", time.localtime(self.selection.since))
+            yield f"{self.selection}: {_counted(total)} by the log since {since}"
+            yield f"of about {self.sample.total:,} in {url}, each of which is received once"
+            yield f"at most {self.rate} a second, each once"
             return
-        messages = self.sample.messages
-        yield f"{_counted(len(messages))} of {url}"
-        for message in messages[:_LINES]:
-            yield f"{message.message_id}  {message}"
-        if len(messages) > _LINES:
-            yield f"and {len(messages) - _LINES:,} more"
-
-    def _selection_lines(self, url: str) -> Iterable[str]:
+        yield f"{_counted(total)} of {url}"
         if self.everything:
-            yield f"all {_counted(self.sample.total)} of {url}"
             yield self._means()
-        else:
-            since = time.strftime("%d %b %Y %H:%M", time.localtime(self.selection.since))  # type: ignore[union-attr]
-            yield f"{self.selection}: {_counted(self.number)} by the log since {since}"
-            yield (
-                f"of about {self.sample.total:,} in {url}, each of which is received once, "
-                f"at most {self.rate} a second handled"
-            )
-        for message in self.sample.messages[:_LINES] if self.everything else ():
+        for message in self.sample.messages[:_LINES]:
             yield f"{message.message_id}  {message}"
-        if self.everything and self.sample.total > min(len(self.sample.messages), _LINES):
-            yield f"and {self.sample.total - min(len(self.sample.messages), _LINES):,} more"
+        if total > (named := min(len(self.sample.messages), _LINES)):
+            yield f"and {total - named:,} more"
 
     def _means(self) -> str:
         return f"at most {self.rate} a second, each once"
@@ -370,41 +359,59 @@ class _Selected:
         return self._one_by_one(report)
 
     def _one_by_one(self, report: progress.Report, done: int = 0) -> str:
-        pace, total, looked = Pace(self.rate), self._expected(), 0
-        step = self.action.capitalize()
+        pace, total, looked = Pace(self.rate), self._expected(), done
+        handled: set[str] = set()
         others: list[str] = []  # their receipts
-        stopped = ""
+        stopped, all_looked = "", False
+
+        def tell(detail: str) -> None:
+            report(
+                progress.Event(
+                    self.action.capitalize(),
+                    "advanced",
+                    detail,
+                    done=done,
+                    total=total,
+                    may_stop=True,
+                )
+            )
+
         self._begin_after_the_count()
         try:
             wanted = self._wanted_ids(report)
-            report(progress.Event(step, "advanced", done=done, total=total, may_stop=True))
-            missing = None if self.selection else len(wanted)
+            tell("")
             for answer in _answers(self.deployment, self._hold()):
                 looked += len(answer)
-                chosen = [message for message in answer if self._is_wanted(message, wanted)]
+                chosen = [
+                    message
+                    for message in answer
+                    if message.message_id not in handled and self._is_wanted(message, wanted)
+                ]
                 others += [message.receipt for message in answer if message not in chosen]
                 for batch in _batches(chosen):
                     pace.wait(len(batch))
                     with aws_errors(f"{self.action} the messages"):
                         self._handle(batch)
                     done += len(batch)
-                wanted.difference_update(message.message_id for message in chosen)
-                detail = str(chosen[0]) if chosen else f"{looked:,} messages looked at"
-                report(
-                    progress.Event(step, "advanced", detail, done=done, total=total, may_stop=True)
-                )
-                if missing is not None and not wanted:
+                    handled.update(message.message_id for message in batch)
+                tell(str(chosen[0]) if chosen else f"{looked:,} messages looked at")
+                if self._is_by_id and wanted <= handled:
+                    all_looked = True
                     break
         except StoppedError as error:
             stopped = f"Stopped by {error.by}: "
         finally:
             _release(self.deployment, others)
         said = f"{stopped}{_counted(done)} {self._verb}"
-        if self.selection and not self.everything:
-            said += f", {len(others):,} others left"
-        elif not self.selection and done < total:
-            said += f", {total - done} no longer there"
-        return said + "."
+        if not self.selection:
+            return said + (f", {total - done} no longer there." if done < total else ".")
+        unseen = 0 if all_looked else self.sample.total - (done if self.everything else looked)
+        return said + (f"; about {unseen:,} not looked at." if unseen > 0 else ".")
+
+    @property
+    def _is_by_id(self) -> bool:
+        """Whether all messages that are meant are known by their ids."""
+        return self.selection is None or bool(self.selection.cause)
 
     def _expected(self) -> int:
         if self.everything:
@@ -586,9 +593,17 @@ class Discard(_Selected):
         return f"All messages discarded, about {self.sample.total:,}."
 
     def check(self) -> None:
-        """Raise OperationError if messages would have to be held longer than SQS can."""
+        """Raise StaleChangeError if all would be more than were shown."""
         if not self.everything:
-            super().check()
+            return super().check()
+        with aws_errors("look at the queues"):
+            dead, _ = _attributes(self.deployment, self.deployment.dead_letter_queue_url)
+        if _count(dead) > self.sample.total:
+            raise StaleChangeError(
+                f"There are {_counted(_count(dead))} now, more than were shown.",
+                "Look at them, then discard all, or those of one cause.",
+            )
+        return None
 
     def _means(self) -> str:
         return "at once, and whatever comes within the next minute"
@@ -656,9 +671,12 @@ def _refuse_failures(answer: Any, what: str, remedy: str) -> None:
 
 
 def _cancel(deployment: Deployment, handle: str) -> int:
-    with aws_errors("stop the redrive"):
+    """End a redrive of SQS's own, unless it has ended; return how many messages it moved."""
+    with aws_errors("stop the redrive"), suppressed(_ENDED):
         answer = deployment.sqs.cancel_message_move_task(TaskHandle=handle)
-    return answer["ApproximateNumberOfMessagesMoved"]
+        return answer["ApproximateNumberOfMessagesMoved"]
+    task = move_task(deployment)
+    return task.moved if task else 0
 
 
 def _move_task(task: Any) -> MoveTask:

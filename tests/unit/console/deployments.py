@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 
 from console.operations.environments import clients, deployment
 from console.operations.environments.deployment import Deployment
@@ -28,7 +32,15 @@ def make(directory: Path) -> Deployment:
         ObjectLockEnabledForBucket=True,
     )
     sqs = boto3.client("sqs", region_name=REGION)
-    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead")}
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    redrive = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:dead"}
+    queue = sqs.create_queue(
+        QueueName="queue",
+        Attributes={
+            "VisibilityTimeout": "180",
+            "RedrivePolicy": json.dumps({**redrive, "maxReceiveCount": 3}),
+        },
+    )["QueueUrl"]
     boto3.client("dynamodb", region_name=REGION).create_table(
         TableName="limits",
         BillingMode="PAY_PER_REQUEST",
@@ -59,9 +71,62 @@ def make(directory: Path) -> Deployment:
             }
         ],
     )
-    boto3.client("logs", region_name=REGION).create_log_group(logGroupName=RESIZE_LOGS)
-    write_settings(directory, queues["queue"], queues["dead"])
-    return deployment.load("local")
+    logs = boto3.client("logs", region_name=REGION)
+    logs.create_log_group(logGroupName=RESIZE_LOGS)
+    logs.create_log_stream(logGroupName=RESIZE_LOGS, logStreamName="stream")
+    write_settings(directory, queue, dead)
+    here = deployment.load("local")
+    for action in ("StartMessageMoveTask", "ListMessageMoveTasks", "CancelMessageMoveTask"):
+        instead_of(here.sqs, action, _no_such_action)
+    return here
+
+
+def instead_of(
+    client: Any, action: str, answer: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Answer one of AWS's actions in place of moto.
+
+    Parameters
+    ----------
+    answer
+        Returns the answer to the parameters. With an ``Error`` it is raised by the client.
+    """
+
+    def reply(params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        said = answer(json.loads(params["body"]))
+        status = 400 if "Error" in said else 200
+        return AWSResponse("", status, {}, None), {"ResponseMetadata": {}, **said}
+
+    events = client.meta.events
+    service = client.meta.service_model.service_name
+    events.unregister(f"before-call.{service}.{action}", unique_id=action)
+    events.register(f"before-call.{service}.{action}", reply, unique_id=action)
+
+
+def _no_such_action(_asked: dict[str, Any]) -> dict[str, Any]:
+    """Say what the embedded AWS says of the actions that it lacks."""
+    return {"Error": {"Code": "InvalidAction", "Message": "The action is not valid."}}
+
+
+def calls(client: Any) -> list[str]:
+    """Return the list to which each call of a client from now on is added, by its action."""
+    made: list[str] = []
+    client.meta.events.register_first(
+        f"before-parameter-build.{client.meta.service_model.service_name}",
+        lambda model, **_: made.append(model.name),
+    )
+    return made
+
+
+def write_log(here: Deployment, line: dict[str, Any], at: float | None = None) -> None:
+    """Put a line into the resize function's log."""
+    here.logs.put_log_events(
+        logGroupName=RESIZE_LOGS,
+        logStreamName="stream",
+        logEvents=[
+            {"timestamp": round((at or time.time()) * 1000), "message": json.dumps(line)},
+        ],
+    )
 
 
 def write_settings(directory: Path, queue_url: str, dead_letter_queue_url: str) -> None:
@@ -112,6 +177,9 @@ def reject(here: Deployment, key: str, code: str = "damaged", body: bytes = b"no
         Key=key,
         Tagging={"TagSet": [{"Key": "avatar-rejection", "Value": code}]},
     )
+    said = "upload held" if code == "held" else "upload rejected"
+    names = {"key": key, "name": key.rpartition(".")[0], "version": version}
+    write_log(here, {"message": said, **names, "version_id": stored["VersionId"], "code": code})
     return version
 
 
@@ -121,6 +189,23 @@ def bury(here: Deployment, key: str) -> str:
     return here.sqs.send_message(
         QueueUrl=here.dead_letter_queue_url, MessageBody=json.dumps({"Records": [record]})
     )["MessageId"]
+
+
+def fail(here: Deployment, key: str, code: str = "NoSuchBucket", at: float | None = None) -> str:
+    """Put a message on the dead-letter queue whose last try the log has; return its id."""
+    message_id = bury(here, key)
+    reason = f"An error occurred ({code}) when calling the PutObject operation: no."
+    line = {
+        "message": "message failed",
+        "message_id": message_id,
+        "key": key,
+        "receives": "3",
+        "error": "ClientError",
+        "reason": reason,
+        "stack": f"Traceback\n  File x\nbotocore.exceptions.ClientError: {reason}",
+    }
+    write_log(here, line, at)
+    return message_id
 
 
 def lock(here: Deployment, user: str) -> None:
