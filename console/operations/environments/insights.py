@@ -67,13 +67,17 @@ class Group:
 
 def field(name: str, value: str) -> str:
     """Return the pattern of a line whose field has this value."""
-    return re.escape(f'"{name}": {json.dumps(value, ensure_ascii=False)}')
+    return f'"{name}": {_literal(json.dumps(value, ensure_ascii=False))}'
 
 
 def containing(name: str, text: str) -> str:
     """Return the pattern of a line whose field contains this text, in any case."""
     inside = json.dumps(text, ensure_ascii=False)[1:-1]
-    return rf'(?i)"{name}": "(?:[^"\\]|\\.)*{re.escape(inside)}'
+    return rf'(?i)"{name}": "(?:[^"\\]|\\.)*{_literal(inside)}'
+
+
+def _literal(text: str) -> str:
+    return re.escape(text).replace("\\ ", " ")
 
 
 def groups(
