@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,13 @@ def calls(client: Any) -> list[str]:
 
 def write_log(here: Deployment, line: dict[str, Any], at: float | None = None) -> None:
     """Put a line into the resize function's log."""
+    at = at or time.time()
+    line = {"time": datetime.fromtimestamp(at, UTC).isoformat(), **line}
     here.logs.put_log_events(
         logGroupName=RESIZE_LOGS,
         logStreamName="stream",
         logEvents=[
-            {"timestamp": round((at or time.time()) * 1000), "message": json.dumps(line)},
+            {"timestamp": round(at * 1000), "message": json.dumps(line)},
         ],
     )
 

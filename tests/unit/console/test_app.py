@@ -126,7 +126,8 @@ def test_a_viewer_sees_everything_and_every_action_is_disabled(
     assert "ada@example.com · may look, change nothing" in texts(app)
     app.switch_page("pages/failures.py").run()
     assert "1 dead-letter message" in texts(app)
-    assert app.button(key="redrive all").disabled
+    assert app.button(key="redrive group").disabled
+    app.checkbox[0].check().run()
     assert app.button(key="redrive chosen").disabled
 
 
@@ -137,8 +138,8 @@ def test_a_viewers_forged_click_changes_nothing(
     # Streamlit ignores clicks on what is disabled: only an enabled button tries what is behind it
     monkeypatch.setattr(widgets, "_allowed", lambda options: options)
     app = visit(["viewers"]).switch_page("pages/failures.py").run()
-    assert not app.button(key="redrive all").disabled
-    app.button(key="redrive all").click().run()
+    assert not app.button(key="redrive group").disabled
+    app.button(key="redrive group").click().run()
     wait_for_jobs()
     assert "change nothing" in texts(app)
     assert dead_letters.sample(here).total == 1
@@ -161,7 +162,7 @@ def test_the_operation_itself_refuses_a_viewer(
 def test_an_operator_acts_and_the_audit_has_it(visit: Visit, here: Deployment) -> None:
     deployments.bury(here, "ada.jpg")
     app = visit(["operators"]).switch_page("pages/failures.py").run()
-    app.button(key="redrive all").click().run()
+    app.button(key="redrive group").click().run()
     wait_for_jobs()
     assert dead_letters.sample(here).total == 0
     assert [job.state for job in session.jobs().of("failures")] == ["done"]

@@ -11,8 +11,10 @@ import streamlit as st
 from moto import mock_aws
 from streamlit.testing.v1 import AppTest
 
+from console import session
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.pipeline import dead_letters, rejections
+from tests.integration.system import wait_until
 from tests.unit.console import deployments
 
 
@@ -44,6 +46,10 @@ def rejected() -> AppTest:
     app = opened()
     app.segmented_control[0].set_value("Rejected uploads")
     return app.run()
+
+
+def key_starting(app: AppTest, text: str) -> str:
+    return next(str(radio.key) for radio in app.radio if str(radio.key).startswith(text))
 
 
 def texts(app: AppTest) -> str:
@@ -94,9 +100,9 @@ def test_nothing_is_discarded_before_the_environment_is_typed(here: Deployment) 
     app = opened()
     app.checkbox(key=f"choose {chosen}").check().run()
     assert app.button(key="discard chosen").disabled
-    app.text_input[0].set_value("prod").run()
+    app.text_input[-1].set_value("prod").run()
     assert app.button(key="discard chosen").disabled
-    app.text_input[0].set_value("local").run()
+    app.text_input[-1].set_value("local").run()
     app.button(key="discard chosen").click().run()
     settled(app)
     assert dead_letters.sample(here).total == 0
@@ -110,7 +116,7 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_can_be_discarded(
     assert "damaged" in texts(app)
     assert "The file is damaged" in texts(app)
     app.checkbox[0].check().run()
-    app.text_input[0].set_value("local").run()
+    app.text_input[-1].set_value("local").run()
     app.button(key="discard records").click().run()
     app = settled(app)
     assert "1 record discarded." in texts(app)
@@ -120,7 +126,7 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_can_be_discarded(
 def test_older_rejections_are_a_page_away_and_back(
     here: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rejections.page, "__defaults__", (None, "", 1))
+    monkeypatch.setattr(rejections.page, "__defaults__", (None, 1))
     for name in ("a", "b"):
         deployments.reject(here, f"{name}.jpg")
     app = rejected()
@@ -129,6 +135,61 @@ def test_older_rejections_are_a_page_away_and_back(
     assert app.checkbox[0].label != first
     next(button for button in app.button if button.label == "Newer").click().run()
     assert app.checkbox[0].label == first
+
+
+def test_dead_letters_are_grouped_by_cause_and_one_cause_is_redriven(here: Deployment) -> None:
+    for number in range(12):
+        deployments.fail(here, f"{number}.jpg", "NoSuchBucket")
+    left = deployments.fail(here, "left.jpg", "AccessDenied")
+    app = opened()
+    causes = app.radio(key_starting(app, "Cause of "))
+    assert causes.options == ["Any cause", "**NoSuchBucket**", "**AccessDenied**"]
+    assert "12 · first " in texts(app)
+    causes.set_value("NoSuchBucket").run()
+    assert len([box for box in app.checkbox if "jpg" in box.label]) == dead_letters.SHOWN
+    app.number_input(key="pace").set_value(500).run()
+    button = app.button(key="redrive group")
+    assert button.label == "Redrive these 12"
+    button.click().run()
+    app = settled(app)
+    assert "12 messages put back on the queue." in texts(app)
+    assert [message.message_id for message in dead_letters.sample(here).messages] == [left]
+
+
+def test_a_search_and_its_time_are_in_the_address(here: Deployment) -> None:
+    for name in ("ada.jpg", "grace.jpg"):
+        deployments.fail(here, name)
+    app = opened()
+    app.text_input(key="find failures").set_value("grace").run()
+    app.selectbox(key="failures since").set_value("7d").run()
+    assert app.query_params == {"find": "grace", "since": "7d"}
+    assert [box.label for box in app.checkbox] == ["**grace.jpg**"]
+
+
+def test_rejections_are_grouped_by_code(here: Deployment) -> None:
+    for number in range(3):
+        deployments.reject(here, f"ada{number}.jpg", "damaged", f"{number}".encode())
+    deployments.reject(here, "grace.jpg", "too_many_pixels")
+    app = rejected()
+    codes = app.radio(key_starting(app, "Code of "))
+    assert codes.options == ["Any code", "**damaged**", r"**too\_many\_pixels**"]
+    codes.set_value("too_many_pixels").run()
+    assert [box.label for box in app.checkbox] == ["**grace.jpg**"]
+
+
+def test_a_running_redrive_is_stopped_and_says_who_stopped_it(here: Deployment) -> None:
+    for number in range(40):
+        deployments.bury(here, f"{number}.jpg")
+    app = opened()
+    app.number_input(key="pace").set_value(10).run()
+    app.button(key="redrive group").click().run()
+    (job,) = session.jobs().of("failures")
+    wait_until(lambda: job.may_stop, "the first report")
+    app.run()
+    next(button for button in app.button if button.label == "Stop").click().run()
+    app = settled(app)
+    assert "Stopped by " in texts(app)
+    assert 0 < deployments.waiting(here, here.dead_letter_queue_url) < 40
 
 
 def test_a_missing_settings_file_is_a_sentence(folder: Path) -> None:

@@ -34,6 +34,7 @@ from console.operations.uploads.profiles import Profile
 from console.operations.uploads.test_users import SignIn
 from tests.integration.system import wait_until
 from tests.unit.console import deployments
+from tests.unit.console.move_tasks import MoveTasks
 from tests.unit.console.pages.conftest import Show
 
 ADA = Profile("ada", "Ada", "", "7f3a52c0-9a1e-4d6b-8f00-0123456789ab", "", "")
@@ -116,14 +117,29 @@ def _type(world: World, app: AppTest) -> None:
     app.text_input[-1].set_value("local").run()
 
 
-def _rejected(world: World, app: AppTest) -> None:
+def _show_rejected(world: World, app: AppTest) -> None:
     app.segmented_control[0].set_value("Rejected uploads").run()
+
+
+def _show_rejected_and_type(world: World, app: AppTest) -> None:
+    _show_rejected(world, app)
+    _type(world, app)
+
+
+def _rejected(world: World, app: AppTest) -> None:
+    _show_rejected(world, app)
     _choose(world, app)
 
 
 def _rejected_and_type(world: World, app: AppTest) -> None:
     _rejected(world, app)
     _type(world, app)
+
+
+def _redrive_elsewhere(world: World) -> None:
+    MoveTasks(world.here, each_time=0)
+    world.here.sqs.start_message_move_task(SourceArn="arn:aws:sqs:eu-central-1:123456789012:dead")
+    world.calls.clear()
 
 
 def _find(world: World, app: AppTest) -> None:
@@ -264,8 +280,12 @@ OPERATIONS = [
     Operation("test_avatars", "Take down", "clear", _find_and_type),
     Operation("failures", "Redrive all", "redrive"),
     Operation("failures", "Redrive 1", "redrive", _choose),
-    Operation("failures", "Discard", "discard", _choose_and_type),
+    Operation("failures", "Stop this redrive", "stop redrive", setup=_redrive_elsewhere),
+    Operation("failures", "Discard all 1", "discard", _type),
+    Operation("failures", "Discard chosen", "discard", _choose_and_type),
+    Operation("failures", "Try all 1 again", "try again", _show_rejected),
     Operation("failures", "Try 1 again", "try again", _rejected),
+    Operation("failures", "Discard all records", "discard records", _show_rejected_and_type),
     Operation("failures", "Discard records", "discard records", _rejected_and_type),
     Operation("review", "Approve", "approve"),
     Operation("review", "Refuse", "refuse"),
