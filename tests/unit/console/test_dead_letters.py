@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -20,6 +19,7 @@ from tests.integration.system import wait_until
 from tests.unit.console import deployments
 from tests.unit.console.deployments import waiting
 from tests.unit.console.move_tasks import MoveTasks
+from tests.unit.console.queues_in_memory import QueuesInMemory
 
 
 def chosen(here: Deployment, ids: list[str]) -> Sample:
@@ -101,33 +101,16 @@ def test_redriving_all_tries_each_message_once_though_all_fail_again(
 def test_twenty_thousand_messages_that_fail_again_are_tried_once_each(
     here: Deployment, target: Target
 ) -> None:
-    tried: Counter[str] = Counter()
-
-    def fail(_event: progress.Event) -> None:
-        while found := here.sqs.receive_message(
-            QueueUrl=here.queue_url, MaxNumberOfMessages=10
-        ).get("Messages"):
-            tried.update(message["Body"] for message in found)
-            entries = [{"Id": str(n), "MessageBody": m["Body"]} for n, m in enumerate(found)]
-            here.sqs.send_message_batch(QueueUrl=here.dead_letter_queue_url, Entries=entries)
-            here.sqs.delete_message_batch(
-                QueueUrl=here.queue_url,
-                Entries=[
-                    {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(found)
-                ],
-            )
-
-    for start in range(0, 20_000, 10):
-        here.sqs.send_message_batch(
-            QueueUrl=here.dead_letter_queue_url,
-            Entries=[{"Id": str(n), "MessageBody": str(start + n)} for n in range(10)],
-        )
-    done = redrive_all(target, here).execute(fail)
-    assert done == "20,000 messages put back on the queue."
-    fail(progress.Event("", "done"))
-    assert len(tried) == 20_000
-    assert set(tried.values()) == {1}
-    assert dead_letters.counts(here)["dead"] == 20_000
+    queues = QueuesInMemory(here)
+    queues.bury(20_000)
+    change = redrive_all(target, here)
+    started = time.monotonic()
+    assert change.execute(lambda _: queues.fail_again()) == "20,000 messages put back on the queue."
+    assert time.monotonic() - started > 20_000 / 500 - 1
+    queues.fail_again()
+    assert len(queues.tried) == 20_000
+    assert set(queues.tried.values()) == {1}
+    assert queues.counted() == (0, 20_000)
 
 
 def test_a_redrive_of_all_leaves_what_came_after_it_was_shown(
