@@ -63,28 +63,17 @@ def redrive(
     as_json: AsJson = False,
 ) -> None:
     """Put the dead-letter messages back on the queue, or those of one cause."""
-    deployment = deployed()
     if stop:
+        deployment = deployed()
         task = dead_letters.move_task(deployment)
         if not task or not task.handle:
             raise OperationError("SQS carries out no redrive.", "Nothing is to be stopped.")
         with terminal.Progress() as report:
             out.print(carry_out(dead_letters.stop_move_task(resolved(), deployment, task), report))
         return
-    selection = _selection(cause or code, find, since)
-    if code:
-        kinds = rejections.groups(deployment, selection)
-        number = sum(kind.count for kind in kinds)
-        again = rejections.TryAgain(
-            resolved(), deployment, selection=selection, number=number, rate=rate
-        )
-        _carry_out(again, kinds, number, dry_run=dry_run, as_json=as_json)
-        return
-    found = dead_letters.sample(deployment)
-    kinds = causes.groups(deployment, selection, found.receives)
-    number = sum(kind.count for kind in kinds)
-    change = dead_letters.Redrive(resolved(), deployment, found, selection, number, rate)
-    _carry_out(change, kinds, found.total, dry_run=dry_run, as_json=as_json)
+    selection = _selection(cause, code, find, since)
+    kinds = (dead_letters.Redrive, rejections.TryAgain)
+    _carry_out(kinds, selection, bool(code), rate, dry_run=dry_run, as_json=as_json)
 
 
 @command(app)
@@ -99,59 +88,71 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Delete the dead-letter messages, or those of one cause; their originals stay."""
-    deployment = deployed()
-    selection = _selection(cause or code, find, since)
-    if code:
-        kinds = rejections.groups(deployment, selection)
-        number = sum(kind.count for kind in kinds)
-        records = rejections.DiscardRecords(
-            resolved(), deployment, selection=selection, number=number, rate=rate
+    selection = _selection(cause, code, find, since)
+    kinds = (dead_letters.Discard, rejections.DiscardRecords)
+    _carry_out(kinds, selection, bool(code), rate, dry_run=dry_run, as_json=as_json, yes=yes)
+
+
+def _selection(cause: str, code: str, find: str, since: str) -> Selection:
+    if cause and code:
+        raise OperationError(
+            "CAUSE is of dead-letter messages, CODE of rejected uploads.", "Use one of them."
         )
-        _carry_out(records, kinds, number, dry_run=dry_run, yes=yes, as_json=as_json)
-        return
-    found = dead_letters.sample(deployment)
-    if not found.total and not as_json:
-        out.print("There are no dead-letter messages.")
-        return
-    kinds = causes.groups(deployment, selection, found.receives)
-    number = sum(kind.count for kind in kinds)
-    change = dead_letters.Discard(resolved(), deployment, found, selection, number, rate)
-    _carry_out(change, kinds, found.total, dry_run=dry_run, yes=yes, as_json=as_json)
-
-
-def _selection(cause: str, find: str, since: str) -> Selection:
     now = time.time()
-    everything = not (cause or find or since)
-    return Selection(now - logs.seconds(since or _KEPT), now, cause, find, everything)
+    everything = not (cause or code or find or since)
+    return Selection(now - logs.seconds(since or _KEPT), now, cause or code, find, everything)
 
 
 def _carry_out(
-    change: Change,
-    kinds: list[Group],
-    total: int,
+    kinds: tuple[
+        type[dead_letters.Redrive | dead_letters.Discard],
+        type[rejections.TryAgain | rejections.DiscardRecords],
+    ],
+    selection: Selection,
+    of_rejections: bool,
+    rate: int,
     *,
     dry_run: bool,
     as_json: bool,
     yes: bool = False,
 ) -> None:
     """Show by cause what there is, and carry the change out."""
-    outcome = None
+    here = deployed()
+    change: Change
+    if of_rejections:
+        groups = rejections.groups(here, selection)
+        total = number = sum(group.count for group in groups)
+        change = kinds[1](resolved(), here, selection=selection, number=number, rate=rate)
+    else:
+        found = dead_letters.sample(here)
+        total, groups = found.total, _causes(here, selection, found.receives) if found.total else []
+        number = sum(group.count for group in groups)
+        change = kinds[0](resolved(), here, found, selection, number, rate)
+    outcome = None if dry_run else "There is nothing to do."
     if not as_json:
-        for kind in kinds:
-            out.print(
-                f"{kind.count:>9,}  {kind.value}  {_moment(kind.first)} to {_moment(kind.last)}",
-                markup=False,
-            )
-        if dry_run:
-            terminal.show(change, out)
-    if not dry_run and total:
+        for group in groups:
+            times = f"{_moment(group.first)} to {_moment(group.last)}"
+            out.print(f"{group.count:>9,}  {group.value}  {times}", markup=False)
+    if dry_run and not as_json:
+        terminal.show(change, out)
+    elif not dry_run and total:
         with terminal.Progress() as report:
             outcome = carry_out(change, report, yes=yes)
     if as_json:
-        listed = [vars(kind) for kind in kinds]
-        print(json.dumps({"total": total, "causes": listed, "outcome": outcome}))
-    elif not dry_run:
-        out.print(outcome or "There is nothing to do.")
+        listed = [vars(group) for group in groups]
+        print(json.dumps({"total": total, "groups": listed, "outcome": outcome}))
+    elif outcome:
+        out.print(outcome, markup=False)
+
+
+def _causes(here: Deployment, selection: Selection, receives: int) -> list[Group]:
+    try:
+        return causes.groups(here, selection, receives)
+    except OperationError as error:
+        if not selection.everything:
+            raise
+        terminal.err.print(f"By cause: {error}", markup=False)  # all are known without the log
+        return []
 
 
 def _moment(at: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -37,10 +38,10 @@ def test_a_dead_letter_is_seen_and_redriven_once_by_a_double_click(
         .filter(has=page.get_by_text("Details"))
         .last
     )
-    expect(page.get_by_text(key).first).to_be_visible(timeout=15_000)
+    expect(page.get_by_test_id("stCheckbox").filter(has_text=key)).to_be_visible(timeout=15_000)
     row.get_by_text("Details").first.click()
     expect(page.locator("img").first).to_be_visible(timeout=15_000)
-    page.get_by_text(key).first.click()
+    page.get_by_test_id("stCheckbox").filter(has_text=key).locator("label").click()
     page.get_by_role("button", name="Redrive 1 chosen").dblclick()
     expect(page.get_by_text("1 message put back on the queue.")).to_have_count(1, timeout=20_000)
     wait_until(lambda: outcomes.shown_version(here, name) == version, "the avatar")
@@ -62,8 +63,26 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
     page.get_by_text("Discard the chosen records").click()
     discard = page.get_by_role("button", name="Discard records")
     expect(discard).to_be_disabled()
-    page.get_by_label("Type").fill("local")
+    page.get_by_label("Type").last.fill("local")
     page.keyboard.press("Enter")
     discard.click()
     expect(page.get_by_text("1 record discarded.")).to_be_visible(timeout=20_000)
     assert not outcomes.rejection(here, name, version)
+
+
+def test_a_redrive_of_all_goes_at_a_pace_and_is_stopped(
+    page_at: Callable[[str], Page], here: Deployment
+) -> None:
+    record = {"bucket": {"name": "none"}, "object": {"key": "of-a-cause.jpg"}}
+    event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": record}]})
+    for _ in range(30):
+        here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=event)
+    page = page_at("/failures")
+    page.get_by_role("button", name="Refresh").click()
+    page.get_by_label("At most, per second").fill("1")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile(r"Redrive all \d+")).click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text(re.compile("Stopped by .* put back on the queue"))).to_be_visible()
+    assert dead_letters.sample(here, 0).total
+    here.sqs.purge_queue(QueueUrl=here.dead_letter_queue_url)

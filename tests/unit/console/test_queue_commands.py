@@ -1,0 +1,98 @@
+"""`make redrive` and `make discard`, on moto."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner
+
+from console import terminal
+from console.commands import queue
+from console.operations.environments.deployment import Deployment
+from tests.unit.console import deployments
+from tests.unit.console.deployments import waiting
+from tests.unit.console.move_tasks import MoveTasks
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("ENV", "local")
+
+    def run_it(*arguments: str) -> tuple[int, str]:
+        with terminal.out.capture() as shown, terminal.err.capture() as wrong:
+            result = CliRunner().invoke(queue.app, [*arguments])
+        return result.exit_code, result.stdout + shown.get() + wrong.get()
+
+    return run_it
+
+
+def test_a_dry_run_shows_how_many_failed_of_each_cause_and_changes_nothing(
+    here: Deployment, run: Run
+) -> None:
+    for number in range(3):
+        deployments.fail(here, f"{number}.jpg", "NoSuchBucket")
+    deployments.fail(here, "ada.jpg", "AccessDenied")
+    code, shown = run("redrive", "--dry-run")
+    assert code == 0, shown
+    counted = [line.split()[:2] for line in shown.splitlines()[:2]]
+    assert counted == [["3", "NoSuchBucket"], ["1", "AccessDenied"]]
+    assert "4 messages of " in shown
+    code, shown = run("redrive", "--dry-run", "--json")
+    assert {group["value"]: group["count"] for group in json.loads(shown)["groups"]} == {
+        "NoSuchBucket": 3,
+        "AccessDenied": 1,
+    }
+    assert waiting(here, here.dead_letter_queue_url) == 4
+
+
+def test_one_cause_is_redriven_and_said_in_json(here: Deployment, run: Run) -> None:
+    deployments.fail(here, "grace.jpg", "NoSuchBucket")
+    deployments.fail(here, "ada.jpg", "AccessDenied")
+    code, shown = run("redrive", "--cause", "AccessDenied", "--rate", "500", "--json")
+    assert code == 0, shown
+    answer = json.loads(shown.splitlines()[0])
+    assert answer["outcome"] == "1 message put back on the queue."
+    assert waiting(here, here.dead_letter_queue_url) == 1
+
+
+def test_what_failed_within_a_time_is_not_all(here: Deployment, run: Run) -> None:
+    deployments.bury(here, "killed.jpg")
+    code, shown = run("redrive", "--since", "1h", "--dry-run")
+    assert code == 0, shown
+    assert "any cause: 0 messages by the log since " in shown
+
+
+def test_records_of_a_code_are_discarded(here: Deployment, run: Run) -> None:
+    deployments.reject(here, "ada.jpg", "damaged")
+    deployments.reject(here, "grace.jpg", "too_many_pixels")
+    code, shown = run("discard", "--code", "damaged", "--yes")
+    assert code == 0, shown
+    assert "1 record discarded." in shown
+
+
+def test_all_are_redriven_though_the_log_can_not_be_asked(here: Deployment, run: Run) -> None:
+    deployments.bury(here, "ada.jpg")
+    here.logs.delete_log_group(logGroupName=deployments.RESIZE_LOGS)
+    code, shown = run("redrive")
+    assert code == 0, shown
+    assert "By cause: Could not ask the log of resize" in shown
+    assert "1 message put back on the queue." in shown
+
+
+def test_sqs_own_redrive_is_stopped_where_there_is_one(here: Deployment, run: Run) -> None:
+    code, shown = run("redrive", "--stop")
+    assert code != 0
+    MoveTasks(here, each_time=0)
+    here.sqs.start_message_move_task(SourceArn="arn:aws:sqs:eu-central-1:123456789012:dead")
+    code, shown = run("redrive", "--stop")
+    assert code == 0, shown
+    assert "Stopped: 0 messages" in shown
+
+
+def test_a_cause_and_a_code_together_are_refused(run: Run) -> None:
+    code, _shown = run("redrive", "--cause", "NoSuchBucket", "--code", "damaged")
+    assert code != 0
