@@ -161,7 +161,7 @@ def _choose_group(label: str, groups: list[Group], whole: str) -> str:
     """Offer each group with its count and times; return the chosen one, empty for all."""
     by_name = {group.value: group for group in groups}
     names = ["", *by_name]
-    asked = st.query_params.get("cause", "")
+    asked = st.query_params.get(label.lower(), "")
     if asked and asked not in by_name:
         names.append(asked)
     chosen: str = st.radio(
@@ -172,7 +172,7 @@ def _choose_group(label: str, groups: list[Group], whole: str) -> str:
         captions=[_about(by_name.get(name)) for name in names],
         key=f"{label} of {','.join(names)}",
     )
-    _keep_in_address("cause", chosen)
+    _keep_in_address(label.lower(), chosen)
     return chosen
 
 

@@ -370,11 +370,14 @@ def _logged(
 
 
 def _of_name(deployment: Deployment, name: str) -> list[tuple[float, str]]:
+    found = []
     with aws_errors("list the user's rejected uploads"):
-        listed = deployment.s3.list_objects_v2(
-            Bucket=deployment.assets_bucket, Prefix=f"rejections/{name}/", MaxKeys=_OF_ONE_NAME
-        )
-    return [(item["LastModified"].timestamp(), item["Key"]) for item in listed.get("Contents", [])]
+        for prefix in (f"rejections/{name}/", f"rejections/banners/{name}/"):
+            listed = deployment.s3.list_objects_v2(
+                Bucket=deployment.assets_bucket, Prefix=prefix, MaxKeys=_OF_ONE_NAME
+            )
+            found += listed.get("Contents", [])
+    return [(item["LastModified"].timestamp(), item["Key"]) for item in found]
 
 
 def _read_records(deployment: Deployment, records: Sequence[str]) -> list[RejectedUpload]:
