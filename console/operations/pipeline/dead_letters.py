@@ -361,7 +361,7 @@ class _Selected:
     def _one_by_one(self, report: progress.Report, done: int = 0) -> str:
         pace, total, looked = Pace(self.rate), self._expected(), done
         handled: set[str] = set()
-        others: list[str] = []  # their receipts
+        held: dict[str, str] = {}  # receipts
         stopped, all_looked = "", False
 
         def tell(detail: str) -> None:
@@ -387,21 +387,24 @@ class _Selected:
                     for message in answer
                     if message.message_id not in handled and self._is_wanted(message, wanted)
                 ]
-                others += [message.receipt for message in answer if message not in chosen]
+                held.update((message.message_id, message.receipt) for message in answer)
                 for batch in _batches(chosen):
                     pace.wait(len(batch))
                     with aws_errors(f"{self.action} the messages"):
                         self._handle(batch)
                     done += len(batch)
-                    handled.update(message.message_id for message in batch)
+                    for message in batch:
+                        handled.add(message.message_id)
+                        wanted.discard(message.message_id)
+                        held.pop(message.message_id, None)
                 tell(str(chosen[0]) if chosen else f"{looked:,} messages looked at")
-                if self._is_by_id and wanted <= handled:
+                if self._is_by_id and not wanted:
                     all_looked = True
                     break
         except StoppedError as error:
             stopped = f"Stopped by {error.by}: "
         finally:
-            _release(self.deployment, others)
+            _release(self.deployment, list(held.values()))
         said = f"{stopped}{_counted(done)} {self._verb}"
         if not self.selection:
             return said + (f", {total - done} no longer there." if done < total else ".")
