@@ -79,7 +79,7 @@ def test_a_redrive_of_all_goes_at_a_pace_and_is_stopped(
         here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=event)
     page = page_at("/failures")
     page.get_by_role("button", name="Refresh").click()
-    page.get_by_label("At most, per second").fill("1")
+    page.get_by_role("spinbutton", name="At most, per second").fill("1")
     page.keyboard.press("Enter")
     page.get_by_role("button", name=re.compile(r"Redrive all \d+")).click()
     page.get_by_role("button", name="Stop", exact=True).click()

@@ -440,7 +440,10 @@ def _recorded(deployment: Deployment, upload: RejectedUpload) -> float | None:
         listed = deployment.s3.list_objects_v2(
             Bucket=deployment.assets_bucket, Prefix=upload.record, MaxKeys=1
         )
-    return next((item["LastModified"].timestamp() for item in listed.get("Contents", [])), None)
+    # to the second, as AWS says everywhere: the embedded AWS lists milliseconds
+    return next(
+        (item["LastModified"].timestamp() // 1 for item in listed.get("Contents", [])), None
+    )
 
 
 def _rejected_again(deployment: Deployment, upload: RejectedUpload) -> str | None:
