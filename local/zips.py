@@ -45,6 +45,7 @@ SHARED = (
     "limits.py",
     "picture_kinds.py",
     "sigv4.py",
+    "sqs_batch.py",
 )
 LAMBDAS = ROOT / "lambdas"
 # Certificates of a database server's issuers; whoever wants them puts them there

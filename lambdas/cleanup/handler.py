@@ -11,6 +11,7 @@ from botocore.config import Config
 import avatar_variants
 import env_settings
 import json_log
+import sqs_batch
 from cleanup.leftovers import Leftovers
 
 _CALL_ATTEMPTS = 2
@@ -35,10 +36,6 @@ leftovers = Leftovers(
 )
 
 
-class OutOfTimeError(Exception):
-    """A message was not begun: with a slow S3, it might not have ended before the timeout."""
-
-
 @json_log.with_request_id
 def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str, Any]:
     """Process messages ``{"name": "<avatar's name>"}``.
@@ -47,16 +44,15 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
     -------
     dict
         The messages to deliver again; the others are done.
+
+    Raises
+    ------
+    BatchFailedError
+        If every message failed.
     """
-    failed = []
-    for number, record in enumerate(event["Records"]):
-        try:
-            if number and context.get_remaining_time_in_millis() < _SLOWEST_NAME_SECONDS * 1000:
-                raise OutOfTimeError("not begun: too little of the function's time is left")
-            name = json.loads(record["body"])["name"]
-            log.info("cleaned", extra={"fields": {"name": name} | leftovers.delete(name)})
-        except Exception as error:
-            fields = {"message_id": record["messageId"], "reason": str(error)}
-            log.exception("message failed", extra={"fields": fields})
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+    return sqs_batch.work_through(event["Records"], _clean, _SLOWEST_NAME_SECONDS, context, log)
+
+
+def _clean(body: str, facts: dict[str, Any]) -> None:
+    facts["name"] = json.loads(body)["name"]
+    log.info("cleaned", extra={"fields": {"name": facts["name"]} | leftovers.delete(facts["name"])})

@@ -18,6 +18,7 @@ from botocore.config import Config
 import avatar_variants
 import env_settings
 import json_log
+import sqs_batch
 from avatar_variants import FORMATS, POINTERS, Variant
 from limits import Limits, Refusal
 from picture_kinds import AVATAR, Kind
@@ -93,10 +94,6 @@ if moderation and moderation.verdict_function:
     slowest_seconds += 1 + moderation.verdict_function.seconds
 
 
-class OutOfTimeError(Exception):
-    """A message was not begun: with a slow S3, it might not have ended before the timeout."""
-
-
 @json_log.with_request_id
 def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str, Any] | None:
     """Process S3 events, direct or wrapped in SQS messages.
@@ -106,35 +103,24 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
     dict
         For SQS, the messages to deliver again; the others are done. Direct events have no such
         answer: a failure raises, and Lambda retries.
+
+    Raises
+    ------
+    BatchFailedError
+        If every message failed.
     """
     records = event.get("Records") or []
     if not records or records[0].get("eventSource") != "aws:sqs":
         for upload in uploads_in(event):
             process(upload)
         return None
-    failed = []
-    for number, record in enumerate(records):
-        key = None
-        try:
-            if number and context.get_remaining_time_in_millis() < slowest_seconds * 1000:
-                raise OutOfTimeError("not begun: too little of the function's time is left")
-            for upload in uploads_in(json.loads(record["body"])):
-                key = upload.key
-                process(upload)
-        except Exception as error:
-            log.exception(
-                "message failed",
-                extra={
-                    "fields": {
-                        "message_id": record["messageId"],
-                        "key": key,
-                        "receives": record["attributes"].get("ApproximateReceiveCount"),
-                        "reason": str(error),
-                    }
-                },
-            )
-            failed.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failed}
+    return sqs_batch.work_through(records, _process_message, slowest_seconds, context, log)
+
+
+def _process_message(body: str, facts: dict[str, Any]) -> None:
+    for upload in uploads_in(json.loads(body)):
+        facts["key"] = upload.key
+        process(upload)
 
 
 def _milliseconds_since(event_time: str | None) -> int | None:

@@ -14,6 +14,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from sqs_batch import BatchFailedError
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
@@ -74,7 +76,11 @@ def show(s3: S3Client, name: str, **metadata: str) -> None:
 def clean(cleanup: ModuleType, *names: str) -> list[str]:
     """Clean these up, and return the messages that come again."""
     records = [
-        {"messageId": name, "body": json.dumps({"name": name}) if name else "no JSON"}
+        {
+            "messageId": name,
+            "body": json.dumps({"name": name}) if name else "no JSON",
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
         for name in names
     ]
     answer = cleanup.handler({"Records": records}, CONTEXT)
@@ -176,7 +182,9 @@ def test_what_s3_refuses_to_delete_comes_again(
     show(s3, "ada", version="shown")
     refused: Any = {"Errors": [{"Key": "variants/ada/old/512.jpg", "Message": "no"}]}
     monkeypatch.setattr(cleanup.leftovers._s3, "delete_objects", lambda **_: refused)
-    assert clean(cleanup, "ada") == ["ada"]
+    with pytest.raises(BatchFailedError, match="all 1 messages failed"):
+        clean(cleanup, "ada")
+    assert clean(cleanup, "ada", "nobody") == ["ada"]
 
 
 def test_a_banner_is_whole_with_its_own_variants_and_the_avatar_keeps_its(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -23,6 +24,7 @@ from json_log import JsonFormatter
 from limits import Refusal
 from resize import store
 from resize.rejection import REJECTIONS
+from sqs_batch import BatchFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -186,6 +188,15 @@ def test_only_the_failed_messages_of_a_batch_come_again(s3: S3Client, resize: Mo
     assert "Expecting value" in reasons[0]
     assert "(NoSuchBucket) when calling" in reasons[1]
     assert {line["request_id"] for line in lines} == {"request-1"}
+
+
+@pytest.mark.parametrize("bodies", [["no JSON"], ["no JSON", "neither", "nor this"]])
+def test_a_batch_that_fails_whole_is_an_error_of_the_function(
+    resize: ModuleType, bodies: list[str]
+) -> None:
+    """Lambda counts none of the messages that are only named."""
+    with pytest.raises(BatchFailedError, match=rf"all {len(bodies)} messages .* Expecting value"):
+        resize.handler(sqs_event(*bodies), CONTEXT)
 
 
 @pytest.mark.parametrize("hours", [-24, 24])
@@ -388,8 +399,9 @@ def test_a_new_upload_whose_key_is_not_found_comes_again(
         sent = datetime.now(UTC) - timedelta(minutes=minutes)
         event["Records"][0]["eventTime"] = sent.isoformat()
     monkeypatch.setattr(resize.store._s3, "get_object", missing)
-    failed = resize.handler(sqs_event(json.dumps(event)), CONTEXT)["batchItemFailures"]
-    assert bool(failed) == again
+    message = sqs_event(json.dumps(event))
+    with pytest.raises(BatchFailedError) if again else contextlib.nullcontext():
+        resize.handler(message, CONTEXT)
 
 
 def test_the_avatar_is_made_whatever_the_variants(
@@ -441,7 +453,8 @@ def test_the_avatar_stays_if_a_variant_could_not_be_written(
 
     monkeypatch.setattr(client, "put_object", failing)
     message = sqs_event(json.dumps(s3_event(upload(s3, "ada", picture("red")))))
-    assert resize.handler(message, CONTEXT)["batchItemFailures"]
+    with pytest.raises(BatchFailedError):
+        resize.handler(message, CONTEXT)
     assert "Contents" not in s3.list_objects_v2(Bucket="assets", Prefix="avatars/")
     monkeypatch.undo()
     assert not resize.handler(message, CONTEXT)["batchItemFailures"]
