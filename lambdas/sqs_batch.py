@@ -46,7 +46,7 @@ def work_through(
     """
     failed: dict[str, str] = {}
     for number, record in enumerate(records):
-        facts = {
+        facts: dict[str, Any] = {
             "message_id": record["messageId"],
             "receives": record["attributes"].get("ApproximateReceiveCount"),
         }

@@ -29,6 +29,7 @@ FUNCTIONS = (
     "cleanup",
     "crop",
     "presign",
+    "probe",
     "profiles",
     "rekognition",
     "remove",

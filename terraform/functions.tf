@@ -8,6 +8,7 @@ locals {
       remove     = module.remove
       resize     = module.resize
     },
+    { probe = module.probe },
     { for profiles in module.profiles : "profiles" => profiles },
     { for report in module.report : "report" => report },
     { for rekognition in module.rekognition : "rekognition" => rekognition },
@@ -420,6 +421,24 @@ module "rekognition" {
       actions   = ["rekognition:DetectModerationLabels"]
       resources = ["*"]
     }
+  }
+}
+
+module "probe" {
+  source = "./modules/function"
+
+  name               = "${local.name}-probe"
+  description        = "Fetches from the CDN what must be there."
+  zip_path           = "${var.artifacts_directory}/probe.zip"
+  handler            = "probe.handler.handler"
+  memory_size        = 128
+  timeout            = 10 # of each object 3 s
+  log_retention_days = var.log_retention_days
+  log_kms_key_arn    = var.log_kms_key_arn
+
+  environment = {
+    ASSETS_URL  = local.assets_url
+    PROBED_KEYS = join(",", module.cdn.probed_keys)
   }
 }
 

@@ -262,8 +262,10 @@ module "observability" {
       name = function.name
       # Not yet stopped, but near it.
       slow_ms = 800 * function.timeout
-    }
+    } if key != "probe" # whose errors have an alarm of their own
   }
+
+  probe_function = { name = module.probe.name, arn = module.probe.arn }
 
   # `crop`, `remove` and `report` ask too, in the same way
   limiting_functions = {

@@ -14,6 +14,7 @@ variables {
   api_id          = "api123"
   distribution_id = "E1EXAMPLE"
 
+  probe_function     = { name = "faces-test-probe", arn = "arn:aws:lambda:eu-central-1:123456789012:function:probe" }
   limiting_functions = { resize = "faces-test-resize" }
 
   functions = {
@@ -31,6 +32,7 @@ run "watches_everything_and_tells_nobody" {
       "faces-test-api-errors",
       "faces-test-cleanup-dead-letters",
       "faces-test-dead-letters",
+      "faces-test-images-not-served",
       "faces-test-notifications",
       "faces-test-queue-age",
       "faces-test-resize-duration",
@@ -108,6 +110,17 @@ run "watches_everything_and_tells_nobody" {
   }
 
   assert {
+    condition = (
+      aws_cloudwatch_event_rule.probe.schedule_expression == "rate(1 minute)" &&
+      aws_cloudwatch_event_target.probe.arn == var.probe_function.arn &&
+      aws_lambda_permission.probe.source_arn == aws_cloudwatch_event_rule.probe.arn &&
+      aws_cloudwatch_metric_alarm.images_not_served.dimensions == tomap({ FunctionName = "faces-test-probe" }) &&
+      aws_cloudwatch_metric_alarm.images_not_served.evaluation_periods == 3
+    )
+    error_message = "What must be there should be fetched every minute, and three failures in a row raise the alarm."
+  }
+
+  assert {
     condition     = length(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == 0
     error_message = "There is nobody to tell."
   }
@@ -136,6 +149,7 @@ run "tells_the_topics_of_every_alarm" {
           aws_cloudwatch_metric_alarm.queue_age,
           aws_cloudwatch_metric_alarm.api_errors,
           aws_cloudwatch_metric_alarm.notifications,
+          aws_cloudwatch_metric_alarm.images_not_served,
         ],
         values(aws_cloudwatch_metric_alarm.function),
         values(aws_cloudwatch_metric_alarm.limits),

@@ -50,6 +50,7 @@ run "stands_without_domain_database_and_webhook" {
       cleanup    = "avatar-ops-test-cleanup"
       crop       = "avatar-ops-test-crop"
       presign    = "avatar-ops-test-presign"
+      probe      = "avatar-ops-test-probe"
       remove     = "avatar-ops-test-remove"
       resize     = "avatar-ops-test-resize"
     }

@@ -144,6 +144,19 @@ def a_failed_call(name: str) -> Callable[[Deployment], Values]:
     return call
 
 
+def nothing_readable_by_the_cdn(here: Deployment) -> Values:
+    """Count a real one: the bucket policy no longer admits the distribution."""
+    policy = here.s3.get_bucket_policy(Bucket=here.assets_bucket)["Policy"]
+    here.s3.delete_bucket_policy(Bucket=here.assets_bucket)
+    try:
+        answer = here.functions.invoke(FunctionName=here.function_names["probe"], Payload=b"{}")
+        said = json.loads(answer["Payload"].read())
+    finally:
+        here.s3.put_bucket_policy(Bucket=here.assets_bucket, Policy=policy)
+    assert said["errorType"] == "NotServedError", said
+    return {1.0 if answer.get("FunctionError") else 0.0: 1}
+
+
 def near_timeout(name: str, here: Deployment) -> float:
     """Return four fifths of the function's time-out, in milliseconds."""
     settings = here.functions.get_function_configuration(FunctionName=here.function_names[name])
@@ -243,6 +256,12 @@ ALARMS: dict[str, Situation] = {
             bad=None,
             includes=False,
         ),
+    ),
+    "images-not-served": Situation(
+        function("probe", "Errors", "Count", "Sum"),
+        worst=always(0),
+        bad=nothing_readable_by_the_cdn,
+        minutes=3,
     ),
     "cdn-errors": Situation(
         Metric(
@@ -522,6 +541,12 @@ def test_an_alarm_fires_alone_and_when_it_should(
     assert in_alarm(here, alarms, clock.now) == {name}
     later = clock.now + timedelta(hours=1)
     assert in_alarm(here, alarms, later) == set(), "nothing was measured since"
+
+
+def test_a_count_is_read_beside_what_it_is_a_part_of_unless_no_size_changes_it() -> None:
+    """One dead-letter message is somebody's picture; the probe is called once a minute."""
+    alone = {name for name, it in ALARMS.items() if it.metric.unit == "Count" and not it.beside}
+    assert alone == {"dead-letters", "cleanup-dead-letters", "images-not-served"}
 
 
 @pytest.mark.parametrize("name", [name for name, it in ALARMS.items() if it.beside])

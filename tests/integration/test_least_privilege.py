@@ -503,12 +503,12 @@ def api_calls(function: str, route: str, scene: Scene) -> None:
     callable_by(here, function, "apigateway.amazonaws.com", source)
 
 
-def schedule_calls(scene: Scene) -> None:
+def schedule_calls(function: str, schedule: str, scene: Scene) -> None:
     """Evaluate whether the schedule may call the function."""
     here = scene.here
-    name = here.function_names["report"].removesuffix("report")
-    rule = f"arn:aws:events:{here.region}:{account(here)}:rule/{name}oldest-review"
-    callable_by(here, "report", "events.amazonaws.com", rule)
+    name = here.function_names[function].removesuffix(function)
+    rule = f"arn:aws:events:{here.region}:{account(here)}:rule/{name}{schedule}"
+    callable_by(here, function, "events.amazonaws.com", rule)
 
 
 def api_authorizes(scene: Scene) -> None:
@@ -553,7 +553,17 @@ def execution_arn(here: Deployment) -> str:
 
 # The table
 
-FUNCTIONS = ("authorizer", "cleanup", "crop", "presign", "profiles", "remove", "report", "resize")
+FUNCTIONS = (
+    "authorizer",
+    "cleanup",
+    "crop",
+    "presign",
+    "probe",
+    "profiles",
+    "remove",
+    "report",
+    "resize",
+)
 NOTHING = json.dumps({"Event": "s3:TestEvent"})
 _AVATAR = Proof("an upload becomes no avatar", "flow", shown)
 _CLEANUP = Proof("the images of replaced pictures stay public", "flow", cleaned)
@@ -644,7 +654,14 @@ PROOFS = {
         partial(api_calls, "report", "POST /avatars/{sub}/report"),
     ),
     "report callers/CallBySchedule lambda:InvokeFunction": Proof(
-        "no alarm says that pictures wait for too long", "evaluated", schedule_calls
+        "no alarm says that pictures wait for too long",
+        "evaluated",
+        partial(schedule_calls, "report", "oldest-review"),
+    ),
+    "probe callers/CallBySchedule lambda:InvokeFunction": Proof(
+        "no alarm says that the CDN serves nobody's picture",
+        "evaluated",
+        partial(schedule_calls, "probe", "probe"),
     ),
     "cleanup/SeeCurrentAvatar s3:GetObject": _CLEANUP,
     "cleanup/ListImages s3:ListBucket": _CLEANUP,

@@ -248,13 +248,15 @@ def _table(here: Environment) -> Iterator[Statement]:
             for table in (["limits", "reviews"] if here.is_moderated else ["limits"])
         ],
     )
-    if here.is_moderated:
-        yield _allow(
-            "MakeSchedule",
-            "events PutRule DeleteRule DescribeRule ListTagsForResource TagResource PutTargets "
-            "RemoveTargets ListTargetsByRule",
-            f"arn:aws:events:{here.region}:{here.account}:rule/{here.name}-oldest-review",
-        )
+    yield _allow(
+        "MakeSchedule",
+        "events PutRule DeleteRule DescribeRule ListTagsForResource TagResource PutTargets "
+        "RemoveTargets ListTargetsByRule",
+        [
+            f"arn:aws:events:{here.region}:{here.account}:rule/{here.name}-{rule}"
+            for rule in (["oldest-review", "probe"] if here.is_moderated else ["probe"])
+        ],
+    )
 
 
 def _functions(here: Environment) -> Iterator[Statement]:

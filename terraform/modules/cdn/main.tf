@@ -194,3 +194,21 @@ resource "aws_s3_object" "banner" {
     }
   }
 }
+
+# What is asked for every minute, to see that pictures are served: in each folder whose pictures users
+# see one object that CloudFront doesn't keep, so that it asks S3. The default avatar is kept for 5 s.
+resource "aws_s3_object" "probed" {
+  for_each = toset(["banners/", "variants/"])
+
+  bucket        = var.bucket.name
+  key           = "${each.key}_probe.txt"
+  content       = "${each.key} is served.\n"
+  content_type  = "text/plain"
+  cache_control = "no-store"
+
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+}

@@ -188,6 +188,44 @@ resource "aws_cloudwatch_metric_alarm" "limits" {
   }
 }
 
+# CloudFront counts the default picture in the place of all others among its 4xx, of which nobody
+# knows how many are usual.
+resource "aws_cloudwatch_event_rule" "probe" {
+  name                = "${var.name}-probe"
+  description         = "Has what must be there fetched from the CDN."
+  schedule_expression = "rate(1 minute)"
+}
+
+resource "aws_cloudwatch_event_target" "probe" {
+  rule = aws_cloudwatch_event_rule.probe.name
+  arn  = var.probe_function.arn
+}
+
+resource "aws_lambda_permission" "probe" {
+  statement_id  = "CallBySchedule"
+  function_name = var.probe_function.name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.probe.arn
+}
+
+# A count: each call is one try, and three in a row are no accident.
+resource "aws_cloudwatch_metric_alarm" "images_not_served" {
+  alarm_name          = "${var.name}-images-not-served"
+  alarm_description   = "For three minutes the CDN has not served what must be there: users see the default avatar, or nothing. See docs/runbook.md#images-not-served."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = var.probe_function.name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
 # How long the oldest picture to be reviewed has waited is in nobody's metrics: the function is asked
 # to log it.
 resource "aws_cloudwatch_event_rule" "oldest_review" {

@@ -12,6 +12,7 @@ output "alarm_names" {
       aws_cloudwatch_metric_alarm.queue_age.alarm_name,
       aws_cloudwatch_metric_alarm.api_errors.alarm_name,
       aws_cloudwatch_metric_alarm.notifications.alarm_name,
+      aws_cloudwatch_metric_alarm.images_not_served.alarm_name,
     ],
     [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.limits : alarm.alarm_name],

@@ -48,6 +48,11 @@ variable "functions" {
   }))
 }
 
+variable "probe_function" {
+  description = "Function that fetches what must be there from the CDN, and fails where it is not served."
+  type        = object({ name = string, arn = string })
+}
+
 variable "limiting_functions" {
   description = "Names of the functions that ask how many pictures a user has sent, by their key in `functions`."
   type        = map(string)

@@ -159,7 +159,7 @@ def test_records_of_other_names_in_the_zone_are_out_of_reach() -> None:
 def test_settings_decide_what_is_in_it() -> None:
     plain = dataclasses.replace(SHOP, domain_name="", parameter="", is_moderated=False)
     services = {action.partition(":")[0] for action in actions_of(plain)}
-    assert services.isdisjoint({"route53", "acm", "ssm", "kms", "ec2", "events"})
+    assert services.isdisjoint({"route53", "acm", "ssm", "kms", "ec2"})
     theirs = dataclasses.replace(SHOP, user_pool_id="eu-west-1_abc", user_groups=False)
     users = {one for one in actions_of(theirs) if one.startswith("cognito-idp:")}
     assert {one.partition(":")[2] for one in users if "Admin" not in one} == {

@@ -22,6 +22,7 @@ PACKAGES = {
     "authorizer": {"cffi", "cryptography", "jose", "_cffi_backend.so"},
     "cleanup": set(),
     "crop": set(),
+    "probe": set(),
     "presign": set(),
     "profiles": {"psycopg", "psycopg_binary", "psycopg_binary.libs"},
     "rekognition": set(),
