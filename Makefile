@@ -178,6 +178,20 @@ deployer-policy: .venv/product ## Print the IAM policies that deploying an envir
 console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.1 CONSOLE_PORT=8501]
 	@.venv/bin/python -m console.serve
 
+##@ Releases
+.PHONY: releases release promote back
+releases: .venv/product ## Show which version of each function is called, and how it does [FUNCTION= SINCE=1h JSON=1]
+	@$(OPS) releases
+
+release: .venv/product ## Have a function's newest version called for a share of the calls FUNCTION= [PERCENT=10 YES=1]
+	@$(OPS) release
+
+promote: .venv/product ## Have it called by everybody FUNCTION= [YES=1]
+	@$(OPS) promote
+
+back: .venv/product ## End a release, or have the version before called again FUNCTION= [YES=1]
+	@$(OPS) back
+
 ##@ Avatars
 .PHONY: upload clear lock-user unlock-user review approve refuse invalidate redrive discard reconcile
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [CROP=x,y,side] [DIRECT=1 KEY=]

@@ -29,6 +29,7 @@ _PAGES = {
     ],
     "System": [
         ("environment", "Environment", ":material/checklist:"),
+        ("releases", "Releases", ":material/rocket_launch:"),
         ("migrations", "Migrations", ":material/database:"),
         ("cdn", "CDN", ":material/public:"),
         ("audit", "Audit", ":material/history:"),

@@ -19,6 +19,7 @@ from console.operations.audit.spool import Spool
 from console.operations.environments import (
     databases,
     deployment,
+    infrastructure,
     settings_files,
     target,
     terraform_program,
@@ -267,7 +268,7 @@ class Stack:
             workspace.init()
         with workspace.planned(report) as plan:
             if not plan.empty:
-                workspace.apply(plan, report)
+                infrastructure.apply(workspace, plan, report)
 
     def _fingerprint(self, built: list[Path]) -> str:
         sources = [

@@ -265,7 +265,7 @@ module "observability" {
     } if key != "probe" # whose errors have an alarm of their own
   }
 
-  probe_function = { name = module.probe.name, arn = module.probe.arn }
+  probe_function = module.probe
 
   # `crop`, `remove` and `report` ask too, in the same way
   limiting_functions = {
@@ -274,7 +274,7 @@ module "observability" {
   }
 
   reviewing = local.moderated ? {
-    report_function = { name = module.report[0].name, arn = module.report[0].arn }
+    report_function = module.report[0]
     judged_function = local.judging ? module.resize.name : null
     oldest_hours    = var.moderation_settings.oldest_hours
   } : null

@@ -47,12 +47,17 @@ def plan(
 
 
 @command(app)
-def apply(yes: Yes = False) -> None:
+def apply(
+    yes: Yes = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", envvar="HOLD", help="Call new versions of functions later.")
+    ] = False,
+) -> None:
     """Plan, ask, apply, and write the settings files."""
     workspace = Workspace(resolved())
     with (
         terminal.Progress() as report,
-        infrastructure.planned_apply(workspace, report) as change,
+        infrastructure.planned_apply(workspace, report, hold=hold) as change,
     ):
         if change is None:
             out.print("Nothing to change.")

@@ -12,12 +12,14 @@ variables {
 
   authorizer_function = {
     name       = "faces-test-authorizer"
+    alias      = "live"
     invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/authorizer/invocations"
   }
 
   functions = {
     one = {
       name       = "faces-test-one"
+      alias      = "live"
       invoke_arn = "arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/one/invocations"
     }
   }

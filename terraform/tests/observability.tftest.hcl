@@ -14,7 +14,7 @@ variables {
   api_id          = "api123"
   distribution_id = "E1EXAMPLE"
 
-  probe_function     = { name = "faces-test-probe", arn = "arn:aws:lambda:eu-central-1:123456789012:function:probe" }
+  probe_function     = { name = "faces-test-probe", alias = "live", arn = "arn:aws:lambda:eu-central-1:123456789012:function:probe" }
   limiting_functions = { resize = "faces-test-resize" }
 
   functions = {
@@ -113,7 +113,7 @@ run "watches_everything_and_tells_nobody" {
     condition = (
       aws_cloudwatch_event_rule.probe.schedule_expression == "rate(1 minute)" &&
       aws_cloudwatch_event_target.probe.arn == var.probe_function.arn &&
-      aws_lambda_permission.probe.source_arn == aws_cloudwatch_event_rule.probe.arn &&
+      aws_lambda_permission.probe.source_arn == aws_cloudwatch_event_rule.probe.arn && aws_lambda_permission.probe.qualifier == "live" &&
       aws_cloudwatch_metric_alarm.images_not_served.dimensions == tomap({ FunctionName = "faces-test-probe" }) &&
       aws_cloudwatch_metric_alarm.images_not_served.evaluation_periods == 3
     )
@@ -223,7 +223,7 @@ run "watches_what_waits_for_a_review" {
 
   variables {
     reviewing = {
-      report_function = { name = "faces-test-report", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
+      report_function = { name = "faces-test-report", alias = "live", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
       judged_function = "faces-test-resize"
       oldest_hours    = 24
     }
@@ -257,7 +257,7 @@ run "watches_reports_without_a_verdict_function" {
 
   variables {
     reviewing = {
-      report_function = { name = "faces-test-report", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
+      report_function = { name = "faces-test-report", alias = "live", arn = "arn:aws:lambda:eu-central-1:123456789012:function:one" }
       oldest_hours    = 1
     }
   }

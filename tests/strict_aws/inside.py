@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,9 @@ def install() -> None:
     """Put the rules into the emulator."""
     lambda_svc._ACCOUNT_CONCURRENCY_CAP = CONCURRENT_EXECUTIONS
     lambda_svc._sqs_esm_concurrency = receives_though_throttled
+    lambda_svc._effective_func_record_for_qualifier = by_weight(
+        lambda_svc._effective_func_record_for_qualifier
+    )
     cognito._delete_user_pool = protected_pool(cognito._delete_user_pool)
     sns._lambda_svc = _Asynchronous()
     sns.topic_policy_allows = services_are_admitted_by_name(sns.topic_policy_allows)
@@ -84,6 +88,25 @@ def receives_though_throttled(esm: dict[str, Any], *_: Any) -> int:
     """
     limit = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency")
     return int(limit or lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY)
+
+
+def by_weight(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """Call an alias's second version for its share of the calls.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html: "Lambda uses a
+    simple probabilistic model to distribute the traffic between the two function versions."
+    """
+
+    @functools.wraps(resolve)
+    def resolving(function: dict[str, Any] | None, qualifier: str | None) -> Any:
+        alias = (function or {}).get("aliases", {}).get(qualifier, {})
+        weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        for version, weight in weights.items():
+            if random.random() < weight:
+                return resolve(function, version)
+        return resolve(function, qualifier)
+
+    return resolving
 
 
 def under_awss_names(respond: Callable[..., Any]) -> Callable[..., Any]:

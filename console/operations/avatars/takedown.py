@@ -29,6 +29,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reconcile, reviews
+from console.operations.releases import aliases
 from console.operations.uploads import crops, outcomes
 from console.operations.uploads.names import check_avatar_name, is_banner, name_of
 
@@ -359,7 +360,7 @@ def _longest_run(deployment: Deployment) -> int:
     """Return after how many seconds Lambda ends a worker at the latest."""
     with aws_errors("read how long the resize function may run"):
         return deployment.functions.get_function_configuration(
-            FunctionName=deployment.function_names["resize"]
+            FunctionName=deployment.function_names["resize"], Qualifier=aliases.ALIAS
         )["Timeout"]
 
 

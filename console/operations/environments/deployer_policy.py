@@ -265,7 +265,8 @@ def _functions(here: Environment) -> Iterator[Statement]:
     yield _allow(
         "MakeFunctions",
         "lambda CreateFunction DeleteFunction GetFunction GetFunctionConfiguration "
-        "GetFunctionCodeSigningConfig ListVersionsByFunction UpdateFunctionCode "
+        "GetFunctionCodeSigningConfig ListVersionsByFunction UpdateFunctionCode PublishVersion "
+        "CreateAlias GetAlias UpdateAlias DeleteAlias "
         "UpdateFunctionConfiguration PutFunctionConcurrency DeleteFunctionConcurrency "
         "AddPermission RemovePermission GetPolicy TagResource",
         function,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,15 @@ from console.operations import progress
 from console.operations.environments import terraform_state
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.target import Target
-from console.operations.environments.terraform import Plan, Workspace
+from console.operations.environments.terraform import Changes, Plan, Workspace
 from console.operations.environments.terraform_state import NothingAppliedError, TerraformState
 from console.operations.errors import OperationError, StaleChangeError
+from console.operations.releases import aliases
 
+# In Terraform's words
+_FUNCTION = re.compile(
+    r"^\s*# (\S+)\.aws_lambda_function\.this(?:\[0\])? (?:will be updated|must be replaced)"
+)
 _COUNTED = 10_000
 _BATCH = 1000
 
@@ -56,9 +62,16 @@ class Bootstrap(_InWorkspace):
 
 @dataclass(frozen=True)
 class Apply(_InWorkspace):
-    """Apply the plan that was shown."""
+    """Apply the plan that was shown, and have the versions called that it publishes.
+
+    Attributes
+    ----------
+    hold
+        Leave what is called as it is: the versions wait for a release.
+    """
 
     plan: Plan
+    hold: bool = False
     action = "apply"
     destructive = True
 
@@ -67,14 +80,24 @@ class Apply(_InWorkspace):
         return f"{self.plan.changes}, plan {self.plan.digest[:12]}"
 
     def lines(self) -> Iterable[str]:
-        return self.plan.description
+        yield from self.plan.description
+        published = [name for line in self.plan.description if (name := _FUNCTION.search(line))]
+        for name in published:
+            yield (
+                f"= {name[1]}: what is called stays; the version that this publishes waits for "
+                f"`make release`"
+                if self.hold
+                else f"~ {name[1]}: the version that this publishes is called, by everybody"
+            )
 
     def check(self) -> None:
         """Raise StaleChangeError unless plan and zips are those that were shown."""
         self.plan.check()
 
     def execute(self, report: progress.Report) -> str:
-        return f"Applied: {self.workspace.apply(self.plan, report)}."
+        changes, moved = apply(self.workspace, self.plan, report, hold=self.hold)
+        live = f" Called are now: {', '.join(moved)}." if moved else ""
+        return f"Applied: {changes}.{live}"
 
 
 @dataclass(frozen=True)
@@ -99,21 +122,27 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Destroy(Apply):
+class Destroy(_InWorkspace):
     """Delete all that Terraform made, and with `force` what users put into the buckets."""
 
+    plan: Plan
     state: TerraformState
     buckets: tuple[Bucket, ...]
     force: bool
     action = "destroy"
+    destructive = True
+
+    @property
+    def subject(self) -> str:
+        return f"{self.plan.changes}, plan {self.plan.digest[:12]}"
 
     def lines(self) -> Iterable[str]:
         after = [_interfaces_stay(subnets)] if (subnets := self._subnets()) else []
-        return [*super().lines(), *(f"- {bucket}" for bucket in self.buckets), *after]
+        return [*self.plan.description, *(f"- {bucket}" for bucket in self.buckets), *after]
 
     def check(self) -> None:
         """Raise an error unless the plan is the one that was shown and nothing bars its way."""
-        super().check()
+        self.plan.check()
         refuse_protected_pools(self.workspace, self.state)
         if not self.force:
             for bucket in self.buckets:
@@ -147,11 +176,44 @@ def _interfaces_stay(subnets: Sequence[str]) -> str:
     )
 
 
+def apply(
+    workspace: Workspace, plan: Plan, report: progress.Report, *, hold: bool = False
+) -> tuple[Changes, list[str]]:
+    """Apply a plan, and unless held have the versions called that it published.
+
+    Only those: a release that is being tried, or was taken back, of another function stays so.
+
+    Returns
+    -------
+    tuple
+        How many resources changed, and of which functions another version is called.
+    """
+    before = _versions_of_functions(workspace)
+    changes = workspace.apply(plan, report)
+    after = {} if hold else _versions_of_functions(workspace)
+    published = {
+        name: version for name, version in after.items() if before.get(name, version) != version
+    }
+    moved = aliases.go_live(workspace.client("lambda"), published) if published else []
+    return changes, [f"{name} {published[name]}" for name in moved]
+
+
+def _versions_of_functions(workspace: Workspace) -> dict[str, str]:
+    """Return the version that Terraform published last of each function."""
+    try:
+        state = terraform_state.read(workspace)
+    except NothingAppliedError:
+        return {}
+    return {each["function_name"]: each["version"] for each in state.all("aws_lambda_function")}
+
+
 @contextmanager
-def planned_apply(workspace: Workspace, report: progress.Report) -> Iterator[Apply | None]:
+def planned_apply(
+    workspace: Workspace, report: progress.Report, *, hold: bool = False
+) -> Iterator[Apply | None]:
     """Plan, and give the change to apply; None if there is nothing to change."""
     with workspace.planned(report) as plan:
-        yield None if plan.empty else Apply(workspace, plan)
+        yield None if plan.empty else Apply(workspace, plan, hold)
 
 
 @contextmanager

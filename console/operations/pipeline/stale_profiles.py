@@ -19,6 +19,7 @@ from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.migrations import session
+from console.operations.releases import aliases
 from console.operations.uploads import names, outcomes
 
 _PAGE = 1000
@@ -112,6 +113,7 @@ def _look_again(deployment: Deployment, stale: Sequence[str]) -> None:
     with aws_errors("call the profile function"):
         answer = deployment.functions.invoke(
             FunctionName=deployment.function_names["profiles"],
+            Qualifier=aliases.ALIAS,
             Payload=json.dumps({"Records": [{"Sns": {"Message": json.dumps(event)}}]}),
         )
     if answer.get("FunctionError"):

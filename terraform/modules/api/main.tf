@@ -34,6 +34,7 @@ resource "aws_apigatewayv2_authorizer" "this" {
 resource "aws_lambda_permission" "authorizer" {
   statement_id  = "CallAsAuthorizer"
   function_name = var.authorizer_function.name
+  qualifier     = var.authorizer_function.alias
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.this.id}"
@@ -64,6 +65,7 @@ resource "aws_lambda_permission" "route" {
 
   statement_id  = "CallForRoute${replace(title(replace(each.key, "/[^0-9A-Za-z]+/", " ")), " ", "")}"
   function_name = var.functions[each.value.function].name
+  qualifier     = var.functions[each.value.function].alias
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
   # stage/method/path, a path's parameters as they are written in the route.

@@ -23,6 +23,7 @@ variable "authorizer_function" {
   description = "Function that decides whether a request's access token is good."
   type = object({
     name       = string
+    alias      = string
     invoke_arn = string
   })
 }
@@ -41,6 +42,7 @@ variable "functions" {
   description = "Functions that answer routes."
   type = map(object({
     name       = string
+    alias      = string
     invoke_arn = string
   }))
 }

@@ -23,6 +23,8 @@ resource "aws_lambda_function" "this" {
   architectures = ["arm64"]
   memory_size   = var.memory_size
   timeout       = var.timeout
+  # Each change is a version of its own, which never changes again.
+  publish = true
 
   reserved_concurrent_executions = var.maximum_concurrency
 
@@ -53,4 +55,17 @@ resource "aws_lambda_function" "this" {
   # The first call would otherwise create the log group by itself, without retention,
   # or find its role without rights.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+}
+
+# What everybody calls. Which version it is, `make apply`, `release`, `promote` and `back` say: a plan
+# must not put back what an operator took away.
+resource "aws_lambda_alias" "this" {
+  name             = "live"
+  description      = "What is called: see make releases."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+
+  lifecycle {
+    ignore_changes = [function_version, routing_config]
+  }
 }

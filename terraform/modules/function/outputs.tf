@@ -3,14 +3,19 @@ output "name" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "alias" {
+  description = "Name of the alias that everybody calls."
+  value       = aws_lambda_alias.this.name
+}
+
 output "arn" {
-  description = "ARN of the function."
-  value       = aws_lambda_function.this.arn
+  description = "ARN of the alias."
+  value       = aws_lambda_alias.this.arn
 }
 
 output "invoke_arn" {
-  description = "ARN by which API Gateway calls the function."
-  value       = aws_lambda_function.this.invoke_arn
+  description = "ARN by which API Gateway calls the alias."
+  value       = aws_lambda_alias.this.invoke_arn
 }
 
 output "timeout" {

@@ -37,6 +37,7 @@ resource "aws_lambda_permission" "subscriber" {
 
   statement_id  = "CallOnNewAvatar"
   function_name = each.value.name
+  qualifier     = each.value.alias
   action        = "lambda:InvokeFunction"
   principal     = "sns.amazonaws.com"
   source_arn    = aws_sns_topic.this.arn

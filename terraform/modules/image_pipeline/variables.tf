@@ -63,8 +63,9 @@ variable "replaced_image_seconds" {
 variable "subscriber_functions" {
   description = "Functions that are called for each new or removed avatar."
   type = map(object({
-    name = string
-    arn  = string
+    name  = string
+    alias = string
+    arn   = string
   }))
   default = {}
 }

@@ -204,6 +204,7 @@ resource "aws_cloudwatch_event_target" "probe" {
 resource "aws_lambda_permission" "probe" {
   statement_id  = "CallBySchedule"
   function_name = var.probe_function.name
+  qualifier     = var.probe_function.alias
   action        = "lambda:InvokeFunction"
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.probe.arn
@@ -248,6 +249,7 @@ resource "aws_lambda_permission" "oldest_review" {
 
   statement_id  = "CallBySchedule"
   function_name = var.reviewing.report_function.name
+  qualifier     = var.reviewing.report_function.alias
   action        = "lambda:InvokeFunction"
   principal     = "events.amazonaws.com"
   source_arn    = aws_cloudwatch_event_rule.oldest_review[0].arn

@@ -50,7 +50,7 @@ variable "functions" {
 
 variable "probe_function" {
   description = "Function that fetches what must be there from the CDN, and fails where it is not served."
-  type        = object({ name = string, arn = string })
+  type        = object({ name = string, alias = string, arn = string })
 }
 
 variable "limiting_functions" {
@@ -62,7 +62,7 @@ variable "limiting_functions" {
 variable "reviewing" {
   description = "Where pictures are held or reported: the function that logs how long the oldest waits, the one that asks a verdict function (null for none), and after how many hours an alarm fires; null for none."
   type = object({
-    report_function = object({ name = string, arn = string })
+    report_function = object({ name = string, alias = string, arn = string })
     judged_function = optional(string)
     oldest_hours    = number
   })
