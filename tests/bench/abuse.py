@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
 from console.operations.uploads import test_users
 from console.operations.uploads.test_users import SignIn
+from tests.integration.live import configured
 from tests.integration.system import picture
 
 THREADS = 8
@@ -148,22 +149,14 @@ def forget(here: Deployment, user: SignIn) -> None:
 @contextmanager
 def without_limits(here: Deployment) -> Iterator[None]:
     """Give the functions limits that nobody reaches."""
-    before = {}
-    for name in ("presign", "remove", "resize"):
-        function = here.function_names[name]
-        settings = here.functions.get_function_configuration(FunctionName=function)["Environment"]
-        before[function] = settings["Variables"]
-    try:
-        for function, variables in before.items():
-            here.functions.update_function_configuration(
-                FunctionName=function, Environment={"Variables": variables | NO_LIMITS}
-            )
+    with ExitStack() as stack:
+        for function in ("presign", "remove", "resize"):
+            settings = here.functions.get_function_configuration(
+                FunctionName=here.function_names[function]
+            )["Environment"]
+            variables = settings["Variables"] | NO_LIMITS
+            stack.enter_context(configured(here, function, Environment={"Variables": variables}))
         yield
-    finally:
-        for function, variables in before.items():
-            here.functions.update_function_configuration(
-                FunctionName=function, Environment={"Variables": variables}
-            )
 
 
 def drained(here: Deployment) -> None:

@@ -13,6 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from console.operations.environments.deployment import CDN_REGION, Deployment, client
+from console.operations.releases.aliases import ALIAS
 
 #: What AWS's services call a request that a policy doesn't allow; HEAD has no body to say more.
 DENIALS = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}
@@ -182,18 +183,23 @@ def _of_topic(sns: Any, arn: str, owner: str) -> Policy:
 def _of_function(here: Deployment, name: str, owner: str) -> Policy:
     def read() -> list[Statement]:
         with _none_if_missing():
-            return _statements(here.functions.get_policy(FunctionName=name)["Policy"])
+            return _statements(
+                here.functions.get_policy(FunctionName=name, Qualifier=ALIAS)["Policy"]
+            )
         return []
 
     def write(left: list[Statement]) -> None:
         before = read()
         for statement in before:
             if statement not in left:
-                here.functions.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+                here.functions.remove_permission(
+                    FunctionName=name, Qualifier=ALIAS, StatementId=statement["Sid"]
+                )
         for statement in left:
             if statement not in before:
                 here.functions.add_permission(
                     FunctionName=name,
+                    Qualifier=ALIAS,
                     StatementId=statement["Sid"],
                     Action=statement["Action"],
                     Principal=statement["Principal"]["Service"],

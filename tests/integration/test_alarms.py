@@ -19,6 +19,7 @@ from console.operations.environments import clients
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.terraform import Workspace
 from console.operations.pipeline import dead_letters
+from console.operations.releases.aliases import ALIAS
 from tests.integration.alarm_rules import Alarm, period, queries, state_at
 from tests.integration.system import System, wait_until
 
@@ -136,7 +137,7 @@ def a_failed_call(name: str) -> Callable[[Deployment], Values]:
 
     def call(here: Deployment) -> Values:
         answer = here.functions.invoke(
-            FunctionName=here.function_names[name], Payload=b'"no event"'
+            FunctionName=here.function_names[name], Qualifier=ALIAS, Payload=b'"no event"'
         )
         answer["Payload"].close()
         return {1.0 if answer.get("FunctionError") else 0.0: 1}
@@ -149,7 +150,9 @@ def nothing_readable_by_the_cdn(here: Deployment) -> Values:
     policy = here.s3.get_bucket_policy(Bucket=here.assets_bucket)["Policy"]
     here.s3.delete_bucket_policy(Bucket=here.assets_bucket)
     try:
-        answer = here.functions.invoke(FunctionName=here.function_names["probe"], Payload=b"{}")
+        answer = here.functions.invoke(
+            FunctionName=here.function_names["probe"], Qualifier=ALIAS, Payload=b"{}"
+        )
         said = json.loads(answer["Payload"].read())
     finally:
         here.s3.put_bucket_policy(Bucket=here.assets_bucket, Policy=policy)

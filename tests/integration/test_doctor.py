@@ -23,6 +23,7 @@ from console.operations.environments.settings_files import front_end_file
 from console.operations.environments.terraform import Workspace
 from console.operations.errors import OperationError
 from console.operations.migrations import postgres_server as postgres
+from console.operations.releases.aliases import ALIAS
 from tests.conftest import DOCTOR
 from tests.integration.system import System, wait_until
 
@@ -439,9 +440,9 @@ def notification(here: Deployment, bucket: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mapping(here: Deployment) -> Iterator[None]:
-    (found,) = here.functions.list_event_source_mappings(
-        FunctionName=here.function_names["resize"]
-    )["EventSourceMappings"]
+    name = here.function_names["resize"]
+    alias = here.functions.get_alias(FunctionName=name, Name=ALIAS)["AliasArn"]
+    (found,) = here.functions.list_event_source_mappings(FunctionName=alias)["EventSourceMappings"]
     here.functions.update_event_source_mapping(UUID=found["UUID"], Enabled=False)
     try:
         yield
@@ -553,13 +554,18 @@ def client_flows(here: Deployment) -> Iterator[None]:
 @contextlib.contextmanager
 def invocation(here: Deployment) -> Iterator[None]:
     name = here.function_names["authorizer"]
-    (statement,) = json.loads(here.functions.get_policy(FunctionName=name)["Policy"])["Statement"]
-    here.functions.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+    (statement,) = json.loads(
+        here.functions.get_policy(FunctionName=name, Qualifier=ALIAS)["Policy"]
+    )["Statement"]
+    here.functions.remove_permission(
+        FunctionName=name, Qualifier=ALIAS, StatementId=statement["Sid"]
+    )
     try:
         yield
     finally:
         here.functions.add_permission(
             FunctionName=name,
+            Qualifier=ALIAS,
             StatementId=statement["Sid"],
             Action=statement["Action"],
             Principal=statement["Principal"]["Service"],

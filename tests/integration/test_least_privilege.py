@@ -21,8 +21,10 @@ from console.operations import web
 from console.operations.avatars import takedown
 from console.operations.environments.deployment import CDN_REGION, Deployment
 from console.operations.pipeline import reviews
+from console.operations.releases.aliases import ALIAS
 from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
+from tests.integration.live import call_newest
 from tests.integration.policies import (
     Actors,
     DeniedError,
@@ -99,7 +101,7 @@ def uploaded(scene: Scene) -> None:
 def call(here: Deployment, function: str, event: dict[str, Any]) -> None:
     """Call a function with an event, and wait for its end."""
     answer = here.functions.invoke(
-        FunctionName=here.function_names[function], Payload=json.dumps(event)
+        FunctionName=here.function_names[function], Qualifier=ALIAS, Payload=json.dumps(event)
     )
     if "FunctionError" in answer:
         message = json.loads(answer["Payload"].read())["errorMessage"]
@@ -330,8 +332,9 @@ def profile_read(scene: Scene) -> None:
     """Read a profile from a function that has just started."""
     name = scene.here.function_names["profiles"]
     timeout = scene.here.functions.get_function_configuration(FunctionName=name)["Timeout"]
-    # any change of its configuration, even none, ends the processes that know the database's URL
+    # another version, even of the same, has no process yet that knows the database's URL
     scene.here.functions.update_function_configuration(FunctionName=name, Timeout=timeout)
+    call_newest(scene.here.functions, name)
     answer = web.request("GET", f"{scene.here.api_url}/api/activities/ada")
     if answer.status == 503:
         raise DeniedError(answer.body)
@@ -472,7 +475,7 @@ def logs(function: str, action: str, scene: Scene) -> None:
     (result,) = here.iam.simulate_principal_policy(
         PolicySourceArn=f"arn:aws:iam::{account(here)}:role/{name}",
         ActionNames=[action],
-        ResourceArns=[f"{group}:log-stream:2026/01/31/[$LATEST]0123"],
+        ResourceArns=[f"{group}:log-stream:2026/01/31/[4]0123"],
     )["EvaluationResults"]
     if result["EvalDecision"] == "implicitDeny":
         raise DeniedError(action)
@@ -482,8 +485,9 @@ def logs(function: str, action: str, scene: Scene) -> None:
 def callable_by(here: Deployment, function: str, service: str, source: str) -> None:
     """Evaluate whether a function's policy lets a service call it on behalf of `source`."""
     name = here.function_names[function]
-    arn = here.functions.get_function_configuration(FunctionName=name)["FunctionArn"]
-    policy = json.loads(here.functions.get_policy(FunctionName=name)["Policy"])
+    arn = here.functions.get_alias(FunctionName=name, Name=ALIAS)["AliasArn"]
+    answer = here.functions.get_policy(FunctionName=name, Qualifier=ALIAS)
+    policy = json.loads(answer["Policy"])
     if not any(
         statement["Effect"] == "Allow"
         and statement["Principal"] == {"Service": service}

@@ -17,6 +17,7 @@ from console.operations.pipeline.reviews import Review
 from console.operations.progress import ignore
 from console.operations.uploads import outcomes
 from console.operations.uploads.test_users import SignIn
+from tests.integration.live import configured
 from tests.integration.system import NOWHERE, picture, wait_for_version, wait_until
 from tests.integration.test_crop import crop
 from tests.integration.test_limits import forget, put
@@ -45,13 +46,8 @@ def hold_uploads(here: Deployment) -> Iterator[None]:
         **role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [hold]})
     )
     variables = before["Variables"] | {"MODERATION": "all"}
-    here.functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": variables}
-    )
-    yield
-    here.functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": before["Variables"]}
-    )
+    with configured(here, "resize", Environment={"Variables": variables}):
+        yield
     here.iam.delete_role_policy(**role)
 
 

@@ -17,6 +17,7 @@ from console import cli
 from console.operations import web
 from console.operations.environments import target, terraform
 from console.operations.environments.deployment import ROOT, Deployment
+from tests.integration.live import call_newest
 from tests.integration.system import ANSI, System
 from tests.strict_aws.names import AwsNames
 
@@ -104,6 +105,7 @@ class Region:
             },
         )
         client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        call_newest(client, name)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from console.operations.environments.doctor import buckets
 from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
+from console.operations.releases import aliases
 
 AREA = "Permissions"
 _NO_POLICY = {"NoSuchBucketPolicy", "NoSuchEntity", "ResourceNotFoundException"}
@@ -80,7 +81,8 @@ def checks(subject: Examined) -> Iterator[Check]:
                 subject,
                 invocation_key(name),
                 {"Statement": statements},
-                partial(_function_policy, subject, name),
+                # of the alias, which is what is called
+                partial(_function_policy, subject, name, aliases.ALIAS),
             )
 
 
@@ -169,8 +171,9 @@ def _topic_policy(subject: Examined, arn: str) -> Any:
     return json.loads(attributes.get("Policy") or "{}")
 
 
-def _function_policy(subject: Examined, name: str) -> Any:
-    policy = json.loads(subject.here.functions.get_policy(FunctionName=name)["Policy"])
+def _function_policy(subject: Examined, name: str, alias: str) -> Any:
+    answer = subject.here.functions.get_policy(FunctionName=name, Qualifier=alias)
+    policy = json.loads(answer["Policy"])
     return {"Statement": [_permission(statement) for statement in policy["Statement"]]}
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
+from console.operations.releases import aliases
 
 AREA = "Queue"
 _QUEUE = "the queue"
@@ -86,11 +87,13 @@ def _dead_letters(subject: Examined) -> Iterator[Finding]:
 
 
 def _mapping(subject: Examined, function: str) -> Iterator[Finding]:
+    functions, name = subject.here.functions, subject.here.function_names[function]
+    alias = functions.get_alias(FunctionName=name, Name=aliases.ALIAS)["AliasArn"]
     mappings = [
         mapping
-        for mapping in subject.here.functions.list_event_source_mappings(
-            FunctionName=subject.here.function_names[function]
-        )["EventSourceMappings"]
+        for mapping in functions.list_event_source_mappings(FunctionName=alias)[
+            "EventSourceMappings"
+        ]
         if function != "resize" or mapping.get("EventSourceArn") == subject.queue_arn
     ]
     found = [
