@@ -1,4 +1,4 @@
-"""A release that is broken: seen by version, taken back by one click, and no upload is lost."""
+"""A release that is broken: seen by version, rolled back by one click, and no upload is lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def published(system: System, here: Deployment) -> Iterator[str]:
     here.functions.delete_function(FunctionName=name, Qualifier=version)
 
 
-def test_a_broken_release_to_10_percent_is_seen_taken_back_and_loses_nothing(
+def test_a_broken_release_to_10_percent_is_seen_rolled_back_and_loses_nothing(
     system: System, here: Deployment, ledger: Ledger, published: str, page_at: PageAt
 ) -> None:
     good = aliases.read(here, "resize").live
@@ -62,7 +62,7 @@ def test_a_broken_release_to_10_percent_is_seen_taken_back_and_loses_nothing(
     with redelivered_after(here, 2):
         said = system.make("release", "FUNCTION=resize", "PERCENT=10", "YES=1")
         assert f"version {published} of {here.function_names['resize']} is called for 10 %" in said
-        failed = (aliases.read(here, "resize").function, published)
+        failed = ("resize", published)
 
         def fails() -> bool:
             ledger.put(*next(pictures))
@@ -85,21 +85,15 @@ def test_a_broken_release_to_10_percent_is_seen_taken_back_and_loses_nothing(
         now = aliases.read(here, "resize")
         assert (now.live, now.trial, now.next) == (good, "", published)
 
-        wait_until(
-            lambda: (
-                not {"waiting", "in_flight"}
-                & {k for k, v in dead_letters.counts(here).items() if v}
-            ),
-            "what failed being tried again",
-            120,
-        )
+        def tried_again() -> bool:
+            counts = dead_letters.counts(here)
+            return not counts["waiting"] + counts["in_flight"]
+
+        wait_until(tried_again, "what failed being tried again", 120)
         if dead_letters.counts(here)["dead"]:  # each of three tries met the broken version
             system.make("redrive")
         assert ledger.settle("a broken release to 10 %")["served"] == len(ledger.accepted)
-    calls = did()
-    ledger.put(*next(pictures))
-    ledger.settle("after the release")
-    assert failed not in calls, "the version is called by nobody"
+    assert failed not in did(), "nobody asks for figures of what was not promoted"
 
 
 def test_promoted_it_is_called_by_everybody_and_back_is_the_one_before(

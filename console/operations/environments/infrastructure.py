@@ -181,7 +181,7 @@ def apply(
 ) -> tuple[Changes, list[str]]:
     """Apply a plan, and unless held have the versions called that it published.
 
-    Only those: a release that is being tried, or was taken back, of another function stays so.
+    Only those: a release that is being tried, or was rolled back, of another function stays so.
 
     Returns
     -------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -262,3 +264,30 @@ def waiting(here: Deployment, url: str) -> int:
         QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
     )
     return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def publish(here: Deployment, versions: int) -> None:
+    """Make resize with so many published versions, of which the first is live."""
+    name = here.function_names["resize"]
+    role = boto3.client("iam", region_name=REGION).create_role(
+        RoleName=name, AssumeRolePolicyDocument="{}"
+    )["Role"]["Arn"]
+    functions = here.functions
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="resize.handler.handler",
+        Code={"ZipFile": _zip(0)},
+        Publish=True,
+    )
+    functions.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    for number in range(1, versions):
+        functions.update_function_code(FunctionName=name, ZipFile=_zip(number), Publish=True)
+
+
+def _zip(number: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("resize/handler.py", f"NUMBER = {number}\n")
+    return stream.getvalue()

@@ -53,6 +53,7 @@ PAGES: dict[str, tuple[str, Callable[[AppTest], AppTest]]] = {
     "environment": ("Environment", ended),
     "migrations": ("Migrations", drawn),
     "cdn": ("CDN", drawn),
+    "releases": ("Releases", drawn),
     "audit": ("Audit", drawn),
 }
 

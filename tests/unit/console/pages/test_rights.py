@@ -22,17 +22,18 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from console import session, widgets
-from console.operations import changes, migrations
+from console.operations import changes, migrations, progress
 from console.operations.accounts import account, erasure, legal_hold, records
 from console.operations.accounts.account import Account
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Audit
 from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.pipeline import rejections
+from console.operations.releases import aliases
 from console.operations.uploads import outcomes, profiles
 from console.operations.uploads.profiles import Profile
 from console.operations.uploads.test_users import SignIn
-from tests.integration.system import wait_until
+from tests.integration.system import NOWHERE, wait_until
 from tests.unit.console import deployments
 from tests.unit.console.move_tasks import MoveTasks
 from tests.unit.console.pages.conftest import Show
@@ -265,6 +266,18 @@ def _leave_an_action_of_another_machine(world: World) -> None:
         connection.execute("DELETE FROM avatar_ops.audit_entries WHERE outcome = 'done'")
 
 
+def _publish(world: World) -> None:
+    deployments.publish(world.here, 2)
+    world.calls.clear()
+
+
+def _promote(world: World) -> None:
+    deployments.publish(world.here, 2)
+    change = aliases.promote(NOWHERE, world.here, aliases.read(world.here, "resize"))
+    change.execute(progress.ignore)
+    world.calls.clear()
+
+
 def _lose_the_history(world: World) -> None:
     with psycopg.connect(world.database) as connection:
         connection.execute("DROP TABLE alembic_version, migration_history")
@@ -297,6 +310,9 @@ OPERATIONS = [
     Operation("profile", "Release", "release a legal hold", _type_to_release, _hold),
     Operation("profile", "Erase", "erase an account", _type_to_erase),
     Operation("environment", "Run checks with a sign-in", "examine"),
+    Operation("releases", "Release version 2 to 10 %", "release", setup=_publish),
+    Operation("releases", "Promote version 2", "promote", setup=_publish),
+    Operation("releases", "Back to version 1", "back", setup=_promote),
     Operation("migrations", "Preview", "preview up"),
     Operation("migrations", "Preview", "preview down"),
     Operation("migrations", "Apply 1", "migrate", _preview),
