@@ -17,14 +17,15 @@ def configured(here: Deployment, function: str, **settings: Any) -> Iterator[Non
     before: Any = here.functions.get_function_configuration(FunctionName=name)
     live = here.functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
     here.functions.update_function_configuration(FunctionName=name, **settings)
+    version = call_newest(here.functions, name)
     try:
-        call_newest(here.functions, name)
         yield
     finally:
         here.functions.update_function_configuration(
             FunctionName=name, **{key: before[key] for key in settings}
         )
         here.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=live)
+        here.functions.delete_function(FunctionName=name, Qualifier=version)
 
 
 def call_newest(client: Any, name: str) -> str:

@@ -12,7 +12,10 @@ from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
 from console.operations import progress
+from console.operations.environments import infrastructure, terraform_state
 from console.operations.environments.deployment import Deployment
+from console.operations.environments.terraform import Changes, Plan
+from console.operations.environments.terraform_state import TerraformState
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.releases import aliases, figures
 from console.operations.releases.aliases import Alias, Move
@@ -198,3 +201,71 @@ def test_figures_of_each_version_are_asked_for_by_the_alias_in_one_call(here: De
         ("Duration", "p99", 3600),
     ]
     assert stats[0]["Metric"]["Dimensions"] == dimensions
+
+
+class Applied:
+    """A workspace whose apply publishes these versions."""
+
+    def __init__(self, here: Deployment, before: dict[str, str], after: dict[str, str]) -> None:
+        self.target = NOWHERE
+        self.versions = [before, after]
+        self._here = here
+
+    def client(self, _service: str) -> Any:
+        return self._here.functions
+
+    def apply(self, _plan: Plan, _report: progress.Report) -> Changes:
+        del self.versions[0]
+        return Changes(0, 1, 0)
+
+    def state(self) -> TerraformState:
+        if not self.versions[0]:
+            raise terraform_state.NothingAppliedError("test")
+        functions = [
+            {"function_name": name, "version": version}
+            for name, version in self.versions[0].items()
+        ]
+        return TerraformState({}, {"aws_lambda_function": functions})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "hold", "live"),
+    [
+        ({"resize": "2"}, {"resize": "3"}, False, "3"),
+        ({"resize": "2"}, {"resize": "3"}, True, "1"),
+        ({"resize": "3"}, {"resize": "3"}, False, "1"),
+        # made by this apply, its alias calls it already
+        ({}, {"resize": "1"}, False, "1"),
+        ({"resize": "$LATEST"}, {"resize": "1"}, False, "1"),
+    ],
+    ids=["another version", "held", "of something else", "the first", "the first with an alias"],
+)
+def test_an_apply_has_called_what_it_published_itself_unless_held(
+    here: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, str],
+    after: dict[str, str],
+    hold: bool,
+    live: str,
+) -> None:
+    monkeypatch.setattr(terraform_state, "read", lambda workspace: workspace.state())
+    plan = Plan(Path("plan"), Changes(0, 1, 0), False, Path("build"))
+    change = infrastructure.Apply(Applied(here, before, after), plan, hold)  # type: ignore[arg-type]
+    outcome = change.execute(progress.ignore)
+    assert look(here).live == live
+    assert ("Called are now: resize 3." in outcome) == (live == "3")
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_an_apply_says_of_each_function_that_it_changes_what_will_be_called(hold: bool) -> None:
+    described = (
+        "  # module.resize.aws_lambda_function.this will be updated in-place",
+        '  ~ resource "aws_lambda_function" "this" {',
+        "  # module.report[0].aws_lambda_function.this will be updated in-place",
+        "  # module.cdn.aws_s3_object.banner will be updated in-place",
+    )
+    plan = Plan(Path("plan"), Changes(0, 3, 0), False, Path("build"), described)
+    lines = list(infrastructure.Apply(None, plan, hold).lines())  # type: ignore[arg-type]
+    said = lines[len(described) :]
+    assert [line.split()[1] for line in said] == ["module.resize:", "module.report[0]:"]
+    assert all(("waits for `make release`" in line) == hold for line in said)

@@ -10,6 +10,7 @@ from console.operations.environments.doctor import settings
 from console.operations.environments.doctor.examination import Check
 from console.operations.environments.doctor.examined import Examined
 from console.operations.environments.doctor.finding import Finding, compare
+from console.operations.releases import aliases
 
 AREA = "Functions"
 _WELL = "Active, last update Successful"
@@ -41,6 +42,7 @@ def checks(subject: Examined) -> Iterator[Check]:
     """Yield a check for each function."""
     for function in subject.here.function_names:
         yield Check(AREA, key(function), partial(_function, subject, function))
+        yield Check(AREA, f"what is called of {function}", partial(_live, subject, function))
 
 
 def _function(subject: Examined, function: str) -> Iterator[Finding]:
@@ -90,3 +92,15 @@ def _function(subject: Examined, function: str) -> Iterator[Finding]:
             for variable in variables
         }
     yield from settings.compare(AREA, function, expected, variables, subject.fix_by_apply)
+
+
+def _live(subject: Examined, function: str) -> Iterator[Finding]:
+    alias = aliases.read(subject.here, function)
+    yield compare(
+        AREA,
+        f"{function} live",
+        f"version {alias.newest}",
+        alias.calls,
+        f"`make releases FUNCTION={function}`, then promote it, or leave it until the next apply.",
+        "warning",
+    )
