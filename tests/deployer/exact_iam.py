@@ -41,6 +41,8 @@ _MAPPING_ACTIONS = {
     ("POST", False): "CreateEventSourceMapping",
     ("GET", False): "ListEventSourceMappings",
 }
+_ALIAS = re.compile(r"/functions/[^/]+/aliases/[^/]+/?$")
+_ALIAS_ACTIONS = {"GET": "GetAlias", "PUT": "UpdateAlias", "DELETE": "DeleteAlias"}
 _CONCURRENCY = re.compile(r"/functions/[^/]+/concurrency/?$")
 _CONCURRENCY_ACTIONS = {
     "GET": "GetFunctionConcurrency",
@@ -70,6 +72,8 @@ def _action(
     if service == "lambda":
         if found := _MAPPING.search(path):
             return f"lambda:{_MAPPING_ACTIONS[method, bool(found[1])]}"
+        if _ALIAS.search(path):
+            return f"lambda:{_ALIAS_ACTIONS[method]}"
         if _CONCURRENCY.search(path):
             return f"lambda:{_CONCURRENCY_ACTIONS[method]}"
     if service == "monitoring" and (found := re.search(r"/operation/([^/?]+)", path)):

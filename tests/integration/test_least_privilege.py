@@ -486,7 +486,10 @@ def callable_by(here: Deployment, function: str, service: str, source: str) -> N
     """Evaluate whether a function's policy lets a service call it on behalf of `source`."""
     name = here.function_names[function]
     arn = here.functions.get_alias(FunctionName=name, Name=ALIAS)["AliasArn"]
-    answer = here.functions.get_policy(FunctionName=name, Qualifier=ALIAS)
+    try:
+        answer = here.functions.get_policy(FunctionName=name, Qualifier=ALIAS)
+    except here.functions.exceptions.ResourceNotFoundException as error:
+        raise DeniedError(f"nobody may call {name}") from error
     policy = json.loads(answer["Policy"])
     if not any(
         statement["Effect"] == "Allow"
