@@ -66,7 +66,7 @@ run "calls_each_function_for_its_routes_only" {
 
   assert {
     condition = {
-      for key, permission in aws_lambda_permission.route : key => [permission.statement_id, permission.source_arn]
+      for key, permission in aws_lambda_permission.route : key => [permission.statement_id, permission.source_arn] if permission.qualifier == "live"
       } == {
       "POST /things/add"     = ["CallForRoutePOSTThingsAdd", "arn:aws:execute-api:eu-central-1:123456789012:api123/*/POST/things/add"]
       "GET /things/{handle}" = ["CallForRouteGETThingsHandle", "arn:aws:execute-api:eu-central-1:123456789012:api123/*/GET/things/{handle}"]

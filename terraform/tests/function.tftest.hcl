@@ -47,6 +47,14 @@ run "may_write_its_logs_and_nothing_else" {
   }
 
   assert {
+    condition = (
+      aws_lambda_function.this.publish && aws_lambda_alias.this.name == "live" &&
+      output.arn == aws_lambda_alias.this.arn && output.invoke_arn == aws_lambda_alias.this.invoke_arn
+    )
+    error_message = "Each change should be a version, and callers should be given the alias."
+  }
+
+  assert {
     condition     = length(aws_lambda_function.this.vpc_config) == 0 && length(aws_lambda_function.this.environment) == 0
     error_message = "Network and environment should be absent unless given."
   }
