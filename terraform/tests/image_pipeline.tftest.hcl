@@ -172,9 +172,9 @@ run "tells_functions_and_the_webhook" {
 
     subscriber_functions = {
       profiles = {
-        name = "faces-test-profiles"
+        name  = "faces-test-profiles"
         alias = "live"
-        arn  = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-profiles:live"
+        arn   = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-profiles:live"
       }
     }
   }
