@@ -26,7 +26,7 @@ run "plans_with_the_least_settings" {
   }
 
   assert {
-    condition     = toset(keys(output.function_names)) == toset(["authorizer", "cleanup", "crop", "presign", "remove", "resize"])
-    error_message = "Uploading, serving and removing need five functions."
+    condition     = toset(keys(output.function_names)) == toset(["authorizer", "cleanup", "crop", "presign", "probe", "remove", "resize"])
+    error_message = "Uploading, serving and removing need six functions, and a probe."
   }
 }
