@@ -42,7 +42,11 @@ def checks(subject: Examined) -> Iterator[Check]:
     """Yield a check for each function."""
     for function in subject.here.function_names:
         yield Check(AREA, key(function), partial(_function, subject, function))
-        yield Check(AREA, f"what is called of {function}", partial(_live, subject, function))
+        if made := subject.made(
+            "aws_lambda_function", function_name=subject.here.function_names[function]
+        ):
+            live = partial(_live, subject, function, made["version"])
+            yield Check(AREA, f"what is called of {function}", live)
 
 
 def _function(subject: Examined, function: str) -> Iterator[Finding]:
@@ -94,13 +98,17 @@ def _function(subject: Examined, function: str) -> Iterator[Finding]:
     yield from settings.compare(AREA, function, expected, variables, subject.fix_by_apply)
 
 
-def _live(subject: Examined, function: str) -> Iterator[Finding]:
-    alias = aliases.read(subject.here, function)
+def _live(subject: Examined, function: str, published: str) -> Iterator[Finding]:
+    alias = subject.here.functions.get_alias(
+        FunctionName=subject.here.function_names[function], Name=aliases.ALIAS
+    )
+    weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights")
+    trial = " and another" if weights else ""
     yield compare(
         AREA,
         f"{function} live",
-        f"version {alias.newest}",
-        alias.calls,
+        f"version {published}",
+        f"version {alias['FunctionVersion']}{trial}",
         f"`make releases FUNCTION={function}`, then promote it, or leave it until the next apply.",
         "warning",
     )

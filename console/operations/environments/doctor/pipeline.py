@@ -87,13 +87,13 @@ def _dead_letters(subject: Examined) -> Iterator[Finding]:
 
 
 def _mapping(subject: Examined, function: str) -> Iterator[Finding]:
-    functions, name = subject.here.functions, subject.here.function_names[function]
-    alias = functions.get_alias(FunctionName=name, Name=aliases.ALIAS)["AliasArn"]
+    name = subject.here.function_names[function]
+    alias = subject.made("aws_lambda_alias", function_name=name)
     mappings = [
         mapping
-        for mapping in functions.list_event_source_mappings(FunctionName=alias)[
-            "EventSourceMappings"
-        ]
+        for mapping in subject.here.functions.list_event_source_mappings(
+            FunctionName=alias["arn"] if alias else f"{name}:{aliases.ALIAS}"
+        )["EventSourceMappings"]
         if function != "resize" or mapping.get("EventSourceArn") == subject.queue_arn
     ]
     found = [
