@@ -27,6 +27,7 @@ def install() -> None:
     """Put the rules into the emulator."""
     lambda_svc._ACCOUNT_CONCURRENCY_CAP = CONCURRENT_EXECUTIONS
     lambda_svc._sqs_esm_concurrency = receives_though_throttled
+    lambda_svc._reserved_concurrency = reserved_of_all_versions(lambda_svc._reserved_concurrency)
     lambda_svc._effective_func_record_for_qualifier = by_weight(
         lambda_svc._effective_func_record_for_qualifier
     )
@@ -88,6 +89,21 @@ def receives_though_throttled(esm: dict[str, Any], *_: Any) -> int:
     """
     limit = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency")
     return int(limit or lambda_svc._ESM_SQS_DEFAULT_CONCURRENCY)
+
+
+def reserved_of_all_versions(reserved: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Bound the calls of a version by what is reserved for its function.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: "Reserved
+    concurrency applies to the entire function, including all versions and aliases."
+    """
+
+    @functools.wraps(reserved)
+    def bounding(record: dict[str, Any], config: dict[str, Any]) -> int | None:
+        function = lambda_svc._functions.get(config.get("FunctionName", ""))
+        return reserved(function or record, config)
+
+    return bounding
 
 
 def by_weight(resolve: Callable[..., Any]) -> Callable[..., Any]:
