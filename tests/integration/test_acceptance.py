@@ -21,6 +21,7 @@ from console.operations.errors import OperationError
 from console.operations.pipeline import dead_letters
 from console.operations.progress import ignore
 from console.operations.uploads import test_users
+from tests.integration.live import configured
 from tests.integration.system import System
 from tests.integration.test_doctor import (
     FRONT_ENDS,
@@ -28,7 +29,6 @@ from tests.integration.test_doctor import (
     bucket_policy,
     cors,
     function,
-    variables,
 )
 
 Break = Callable[[Deployment], contextlib.AbstractContextManager[None]]
@@ -116,6 +116,13 @@ def throttled(here: Deployment) -> contextlib.AbstractContextManager[None]:
     return reserved()
 
 
+def authorizer_of_another_client(here: Deployment) -> contextlib.AbstractContextManager[None]:
+    name = here.function_names["authorizer"]
+    before = here.functions.get_function_configuration(FunctionName=name)["Environment"]
+    variables = before["Variables"] | {"CLIENT_ID": "another"}
+    return configured(here, "authorizer", Environment={"Variables": variables})
+
+
 @pytest.mark.parametrize(
     ("broken", "tried", "says"),
     [
@@ -133,7 +140,7 @@ def throttled(here: Deployment) -> contextlib.AbstractContextManager[None]:
             {"the banner": "assets bucket's policy must let the distribution read it"},
         ),
         (
-            lambda here: variables(here, "authorizer", {"CLIENT_ID": "another"}),
+            authorizer_of_another_client,
             ("",),
             {
                 "POST /avatars/key_upload with a token": (
