@@ -22,6 +22,7 @@ class EventError(Exception):
 
 
 _REMOVED = "ObjectRemoved:DeleteMarkerCreated"
+_AGAIN = "ObjectCreated:Reprocess"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Upload:
         Whether it is a delete marker: the avatar is to be removed.
     is_copy
         Whether S3 copied it from another, as far as that is known.
+    again
+        Whether operators have what was processed already processed again.
     """
 
     bucket: str
@@ -50,6 +53,7 @@ class Upload:
     event_time: str | None = None
     removes: bool = False
     is_copy: bool = False
+    again: bool = False
 
     @property
     def name(self) -> str:
@@ -114,11 +118,32 @@ def uploads_in(event: Any) -> list[Upload]:
                     event_time=record.get("eventTime"),
                     removes=kind == _REMOVED,
                     is_copy=kind == "ObjectCreated:Copy",
+                    again=kind == _AGAIN,
                 )
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise EventError(f"a record of the S3 event has no usable {error}") from error
     return uploads
+
+
+def upload_of(task: Any) -> Upload:
+    """Return the upload that a task of S3 Batch Operations is about.
+
+    Raises
+    ------
+    EventError
+        If it is not one of their tasks, in version 1.0 or 2.0 of their schema.
+
+    References
+    ----------
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
+    """
+    try:
+        bucket = task.get("s3Bucket") or task["s3BucketArn"].rpartition(":")[2]
+        key = unquote_plus(task["s3Key"])
+        return Upload(bucket, key, task.get("s3VersionId") or None, again=True)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise EventError(f"the task has no usable {error}") from error
 
 
 def is_later(sequencer: str, other: str) -> bool:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -22,18 +22,23 @@ import sqs_batch
 from avatar_variants import FORMATS, POINTERS, Variant
 from limits import Limits, Refusal
 from picture_kinds import AVATAR, Kind
-from resize.events import Upload, uploads_in
+from resize.events import EventError, Upload, upload_of, uploads_in
 from resize.header import MAX_BYTES
 from resize.image import AvatarRejected, placeholder, render
 from resize.leftovers import Leftovers
 from resize.moderation import APPROVED, HELD, REFUSED, Moderation
-from resize.rejection import UploadHeld
+from resize.rejection import OF_THE_PICTURE, UploadHeld
 from resize.store import Original, Pointer, StaleUploadError, Store
 
 CALL_ATTEMPTS = 3
 READ_SECONDS = 3
 SLOWEST_CALL_SECONDS = CALL_ATTEMPTS * READ_SECONDS + 3
 """A call of S3 that stalls each time, with botocore's waits of up to 1 and 2 s in between."""
+
+WRITTEN = "avatar written"
+"""What the log says of an upload that is shown now."""
+NOT_MADE_AGAIN = "rejected, but shown already"
+"""What it says of one that is shown and, processed again, is rejected: it stays as it was."""
 
 log = json_log.logger("resize")
 
@@ -96,23 +101,26 @@ if moderation and moderation.verdict_function:
 
 @json_log.with_request_id
 def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str, Any] | None:
-    """Process S3 events, direct or wrapped in SQS messages.
+    """Process S3 events, direct or wrapped in SQS messages, and tasks of S3 Batch Operations.
 
     Returns
     -------
     dict
-        For SQS, the messages to deliver again; the others are done. Direct events have no such
-        answer: a failure raises, and Lambda retries.
+        For SQS, the messages to deliver again; the others are done. For S3 Batch Operations, what
+        became of each task. Direct events have no such answer: a failure raises, and Lambda
+        retries.
 
     Raises
     ------
     BatchFailedError
         If every message failed.
     """
+    if "invocationSchemaVersion" in event:
+        return _work_on_tasks(event)
     records = event.get("Records") or []
     if not records or records[0].get("eventSource") != "aws:sqs":
         for upload in uploads_in(event):
-            process(upload)
+            _work_on(upload)
         return None
     return sqs_batch.work_through(records, _process_message, slowest_seconds, context, log)
 
@@ -120,7 +128,33 @@ def handler(event: dict[str, Any], context: json_log.LambdaContext) -> dict[str,
 def _process_message(body: str, facts: dict[str, Any]) -> None:
     for upload in uploads_in(json.loads(body)):
         facts["key"] = upload.key
-        process(upload)
+        _work_on(upload)
+
+
+def _work_on(upload: Upload) -> str:
+    return process_again(upload) if upload.again else process(upload)
+
+
+def _work_on_tasks(event: dict[str, Any]) -> dict[str, Any]:
+    """Work on what S3 Batch Operations asks for; S3 tries again what failed temporarily."""
+    results = []
+    for task in event["tasks"]:
+        try:
+            said = _work_on(upload_of(task))
+            code = "PermanentFailure" if NOT_MADE_AGAIN in said else "Succeeded"
+        except EventError as error:
+            code, said = "PermanentFailure", str(error)
+        except Exception as error:
+            code, said = "TemporaryFailure", f"{type(error).__name__}: {error}"
+            fields = {"task_id": task["taskId"], "job": event["job"]["id"], "reason": str(error)}
+            log.exception("task failed", extra={"fields": fields})
+        results.append({"taskId": task["taskId"], "resultCode": code, "resultString": said[:1024]})
+    return {
+        "invocationSchemaVersion": event["invocationSchemaVersion"],
+        "invocationId": event["invocationId"],
+        "treatMissingKeysAs": "PermanentFailure",
+        "results": results,
+    }
 
 
 def _milliseconds_since(event_time: str | None) -> int | None:
@@ -182,18 +216,40 @@ def _allowed(state: str) -> str:
     return state
 
 
-def process(upload: Upload) -> None:
+def process_again(upload: Upload) -> str:
+    """Process what is shown, and what was rejected for the picture's sake; all else stays as it is.
+
+    Where the upload itself is not what is shown, what is shown of its key is processed, too.
+    """
+    said = process(upload)
+    if said == WRITTEN:
+        return said
+    pointer = store.pointer(upload.name) if upload.name else None
+    if not (pointer and pointer.version and pointer.version_id and pointer.is_of(upload.key)):
+        return said
+    if pointer.version_id == upload.version_id:
+        return said
+    return f"{said}; what is shown: {process(replace(upload, version_id=pointer.version_id))}"
+
+
+def process(upload: Upload) -> str:
     """Turn one upload into an avatar or banner, record why it can't be one, or remove it.
 
     What is no longer shown is left to `cleanup`, which is told so after each of its pictures has
     been replaced, and again where that might not have been done: a message that comes again.
+
+    Returns
+    -------
+    str
+        What became of it, as the log says.
     """
     started = time.monotonic()
     facts: dict[str, Any] = {"key": upload.key, "version_id": upload.version_id}
 
-    def say(message: str, **more: Any) -> None:
+    def say(message: str, **more: Any) -> str:
         facts["ms"] = round((time.monotonic() - started) * 1000)
         log.info(message, extra={"fields": facts | more})
+        return message
 
     if not upload.name:
         return say("folder ignored")
@@ -230,6 +286,11 @@ def process(upload: Upload) -> None:
     if refusal and refusal.code == "erased":
         store.let_expire(upload)
         return say("upload of an erased account")
+    made_again = bool(upload.again and pointer and pointer.shows(original))
+    if upload.again and not made_again:
+        code = store.rejection(upload, original)
+        if code not in OF_THE_PICTURE:
+            return say("left as it is", code=code)
     try:
         if upload.is_reserved:
             raise AvatarRejected("reserved_name")
@@ -256,22 +317,25 @@ def process(upload: Upload) -> None:
     except UploadHeld:
         return say("upload held")
     except AvatarRejected as rejection:
+        if made_again:
+            return say(NOT_MADE_AGAIN, code=rejection.code, cause=repr(rejection.__cause__))
         if refusal and refusal.is_flood:  # told often enough
             store.mark(upload, original, rejection.code)
             return say("upload refused", code=rejection.code)
         store.write_rejection(upload, original, rejection.code, rejection.message)
         # the user is told the code; operators also see what the decoder said
         return say("upload rejected", code=rejection.code, cause=repr(rejection.__cause__))
-    said = "avatar written"
+    said, replaces = WRITTEN, True
     try:
-        is_first = store.write_pointer(upload, original, picture, blurred, pointer) is None
+        before = store.write_pointer(upload, original, picture, blurred, pointer)
+        replaces = before is not None and not (upload.again and before.shows(original))
     except StaleUploadError:
-        said, is_first = "upload superseded", False
+        said = "upload superseded"
     facts |= {
         "uploaded": original.uploaded.isoformat(),
         "since_upload_ms": _milliseconds_since(upload.event_time),
         "variants": len(wanted),
     }
-    if not is_first or state == APPROVED:  # its record says that it is held
+    if replaces or state == APPROVED:  # its record says that it is held
         leftovers.announce(upload.name)
     return say(said)

@@ -39,6 +39,9 @@ REJECTIONS: Mapping[str, str] = MappingProxyType(
 )
 """Every code a rejection can carry, with the sentence for the user."""
 
+OF_THE_PICTURE = REJECTIONS.keys() - {"too_many_uploads", "locked", "not_allowed", "held"}
+"""Codes that another engine, or other settings of it, may not give any more."""
+
 
 class AvatarRejected(Exception):
     """The file can never become an avatar: a retry would end the same way.

@@ -116,6 +116,7 @@ class World:
     decided: int = 0
     cleanups: int = 0
     repairs: int = 0
+    reprocessed: int = 0
     erasures: int = 0
     erased: int = 0
     uploads_of_erased: int = 0
@@ -133,6 +134,7 @@ class World:
             f"{self.writes} pointers written, "
             f"{self.marks} removals by operators begun, {self.removals} completed, "
             f"{self.removals_by_users} by users, {self.cleanups} cleanups, {self.repairs} repairs, "
+            f"{self.reprocessed} reprocessed, "
             f"{self.erasures} erasures begun, {self.erased} completed, "
             f"{self.uploads_of_erased} uploads after them"
             + (f", {self.held} held, {self.decided} decided" if self.held else "")
@@ -329,6 +331,14 @@ class Order(RuleBasedStateMachine):
             cast("Deployment", deployment), lambda _: None, dry_run=False, everything=everything
         ):
             pass
+
+    @rule()
+    def reprocess(self) -> None:
+        """Have S3 Batch Operations, which lists what is there now, call the function at any time."""
+        for key in KEYS:
+            if newest := self.s3.newest("uploads", key):
+                self.world.reprocessed += 1
+                self.messages.append(_again(newest))
 
     @precondition(lambda self: self.world.with_removals and len(self.removing) < REMOVING)
     @rule(calls=st.integers(0, 20))
@@ -672,8 +682,9 @@ class Order(RuleBasedStateMachine):
         def work() -> list[Message]:
             """Return the messages that come again."""
             if not by_queue:
-                self.world.resize.handler(messages[0], CONTEXT)
-                return []
+                answer = self.world.resize.handler(_directly(messages[0]), CONTEXT)
+                codes = {result["resultCode"] for result in (answer or {}).get("results", [])}
+                return messages if "TemporaryFailure" in codes else []
             answer = self.world.resize.handler(_batch(messages), CONTEXT)
             return [messages[int(item["itemIdentifier"])] for item in answer["batchItemFailures"]]
 
@@ -984,6 +995,33 @@ def _event(stored: Stored) -> Message:
                 "s3": {"bucket": {"name": "uploads"}, "object": described},
             }
         ]
+    }
+
+
+def _again(stored: Stored) -> Message:
+    described = {"key": quote_plus(stored.key), "versionId": stored.version_id}
+    entity = {"bucket": {"name": "uploads"}, "object": described}
+    return {"Records": [{"eventName": "ObjectCreated:Reprocess", "s3": entity}]}
+
+
+def _directly(message: Message) -> Message:
+    """Return what calls the function without a queue: S3, or S3 Batch Operations."""
+    (record,) = message["Records"]
+    if record["eventName"] != "ObjectCreated:Reprocess":
+        return message
+    stored = record["s3"]["object"]
+    return {
+        "invocationSchemaVersion": "1.0",
+        "invocationId": "invocation-1",
+        "job": {"id": "job-1"},
+        "tasks": [
+            {
+                "taskId": "task-1",
+                "s3Key": stored["key"],
+                "s3VersionId": stored["versionId"],
+                "s3BucketArn": "arn:aws:s3:::uploads",
+            }
+        ],
     }
 
 
