@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE CAUSE CODE FIND RATE STOP FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
+OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE CAUSE CODE FIND RATE STOP JOB FOLLOW FORCE KEY VERSION LOCK FUNCTION TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -193,7 +193,7 @@ back: .venv/product ## End a release, or have the version before called again FU
 	@$(OPS) back
 
 ##@ Avatars
-.PHONY: upload clear lock-user unlock-user review approve refuse invalidate redrive discard reconcile
+.PHONY: upload clear lock-user unlock-user review approve refuse invalidate redrive discard reconcile reprocess
 upload: .venv/product ## Send a picture as a user does and watch it arrive FILE= [WHO=ada] [CROP=x,y,side] [DIRECT=1 KEY=]
 	@$(OPS) upload
 
@@ -226,6 +226,9 @@ discard: .venv/product ## Delete dead-letter messages, after listing them; origi
 
 reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]
 	@$(OPS) reconcile
+
+reprocess: .venv/product ## Process every original again, priced first, followed, resumable [DRY_RUN=1 STOP=1 JOB=]
+	@$(OPS) reprocess
 
 ##@ Accounts
 .PHONY: export erase legal-hold release-legal-hold

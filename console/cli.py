@@ -43,6 +43,7 @@ COMMANDS = {
     "redrive": "queue",
     "discard": "queue",
     "reconcile": "queue",
+    "reprocess": "queue",
     "migrate": "database",
     "rollback": "database",
     "migration": "database",

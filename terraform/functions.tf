@@ -307,6 +307,11 @@ module "resize" {
       actions   = ["s3:PutObjectVersionTagging"]
       resources = ["${module.uploads.arn}/*"]
     }
+    # What was refused stays so when everything is processed again.
+    SeeRejections = {
+      actions   = ["s3:GetObjectVersionTagging"]
+      resources = ["${module.uploads.arn}/*"]
+    }
     SeeCurrentAvatar = {
       actions   = ["s3:GetObject"]
       resources = ["${module.assets.arn}/avatars/*"]

@@ -1,10 +1,10 @@
-"""The queue's commands: redrive, discard, reconcile."""
+"""The queue's commands: redrive, discard, reconcile, reprocess."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ from console.operations.environments.target import Target
 from console.operations.errors import OperationError
 from console.operations.pipeline import causes, dead_letters, rejections, stale_profiles
 from console.operations.pipeline import reconcile as reconciliation
+from console.operations.pipeline import reprocess as reprocessing
 from console.operations.pipeline.causes import Selection
 from console.operations.progress import Report
 
@@ -198,6 +199,83 @@ def reconcile(
     elif behind:
         done = "" if dry_run else ", now updated"
         out.print(f"{behind} profiles named an old avatar{done}.")
+
+
+@command(app)
+def reprocess(
+    dry_run: DryRun = False,
+    stop: Annotated[bool, typer.Option(envvar="STOP", help="Stop what runs.")] = False,
+    job_id: Annotated[str, typer.Option("--job", envvar="JOB", help="A job to follow.")] = "",
+    yes: Yes = False,
+) -> None:
+    """Process every original again, as after a change of sizes, formats or the engine."""
+    deployment, target = deployed(), resolved()
+    by_job = reprocessing.by_job(deployment)
+    if job_id and not by_job:
+        raise OperationError(
+            f"{target.env} has no jobs: the queue serves.",
+            "Set `reprocess = { enabled = true }` in its tfvars, then run `make apply`.",
+        )
+    job_id = job_id or (reprocessing.active(target, deployment) if by_job else "")
+    with terminal.Progress() as report:
+        if stop:
+            _stop(target, deployment, job_id, report)
+            return
+        if not job_id:
+            change = reprocessing.new(target, deployment)
+            if dry_run:
+                terminal.show(change, out)
+                return
+            try:
+                out.print(carry_out(change, report, yes=yes))
+            except KeyboardInterrupt:
+                if isinstance(change, reprocessing.Queued):
+                    terminal.err.print(f"To go on: make reprocess ENV={target.env}")
+                raise
+            if isinstance(change, reprocessing.Queued):
+                return
+            job_id = change.job_id
+        try:
+            job = reprocessing.follow(target, deployment, job_id, report)
+        except KeyboardInterrupt:
+            terminal.err.print(
+                f"The job goes on. To follow it: make reprocess ENV={target.env} JOB={job_id}; "
+                f"to stop it: make reprocess ENV={target.env} STOP=1"
+            )
+            raise
+    _show_report(deployment, job)
+
+
+def _stop(target: Target, deployment: Deployment, job_id: str, report: Report) -> None:
+    if job_id:
+        touches = (f"- the job {job_id}; what it has made stays",)
+        work = lambda _: reprocessing.stop(target, deployment, job_id)  # noqa: E731
+    elif (marker := reprocessing.marker(target)).exists():
+        touches = (f"- {marker}, where it stands; what is queued already is still processed",)
+        work = lambda _: marker.unlink(missing_ok=True) or "The next run starts anew."  # noqa: E731
+    else:
+        out.print("Nothing is being processed again.")
+        return
+    out.print(
+        carry_out(Operation(target, "stop-reprocess", "every original", touches, work), report)
+    )
+
+
+def _show_report(deployment: Deployment, job: dict[str, Any]) -> None:
+    done = job.get("ProgressSummary", {})
+    out.print(
+        f"{job['Status']}: {done.get('NumberOfTasksSucceeded', 0):,} done, "
+        f"{done.get('NumberOfTasksFailed', 0):,} failed."
+    )
+    for reason in job.get("FailureReasons", []):
+        out.print(f"  {reason.get('FailureCode')}: {reason.get('FailureReason')}", markup=False)
+    for why, number, key in reprocessing.failures(deployment, job["JobId"]):
+        out.print(f"  {number:,} x {why} (such as {key})", markup=False)
+    if job["Status"] != "Complete":
+        raise OperationError(
+            f"The job {job['JobId']} has ended as {job['Status']}.",
+            f"Run `make reprocess ENV={deployment.name}` again: what is done already is done alike.",
+        )
 
 
 def _refresh_profiles(

@@ -72,6 +72,8 @@ class Deployment:
         The one of pictures that were held or reported; empty where moderation is off.
     legal_holds_bucket
         The bucket of what the law says must be kept.
+    reprocess_role_arn
+        The role with which S3 Batch Operations calls `resize`; empty where the queue serves.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Deployment:
     limits_table: str = ""
     reviews_table: str = ""
     legal_holds_bucket: str = ""
+    reprocess_role_arn: str = ""
 
     s3: ClassVar[_Client[S3Client]] = _Client("s3")
     sqs: ClassVar[_Client[SQSClient]] = _Client("sqs")
@@ -104,6 +107,7 @@ class Deployment:
     iam: ClassVar[_Client[IAMClient]] = _Client("iam")
     route53: ClassVar[_Client[Route53Client]] = _Client("route53")
     apis: ClassVar[_Client[Any]] = _Client("apigatewayv2")  # types of HTTP APIs are not installed
+    s3control: ClassVar[_Client[Any]] = _Client("s3control")  # nor are these
     dynamodb: ClassVar[_Client[Any]] = _Client("dynamodb")  # nor are DynamoDB's
 
     @property

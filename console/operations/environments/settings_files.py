@@ -42,6 +42,7 @@ CONSOLE = (
     "limits_table",
     "reviews_table",
     "legal_holds_bucket",
+    "reprocess_role_arn",
     "function_names",
     "database_url_parameter",
 )
@@ -71,7 +72,7 @@ def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
 
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
     """Return what an apply that ran to its end would have put out besides."""
-    optional = {"database_url_parameter", "reviews_table"}  # null without one
+    optional = {"database_url_parameter", "reviews_table", "reprocess_role_arn"}  # null without one
     wanted = {*CONSOLE, *FRONT_END.values()} - optional
     return sorted(wanted - outputs.keys())
 

@@ -196,17 +196,24 @@ def _is_settled(version: ObjectTypeDef | ObjectVersionTypeDef, shown: Mapping[st
     )
 
 
-def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -> None:
+def queue(
+    deployment: Deployment, originals: Sequence[tuple[str, str | None]], *, again: bool = False
+) -> None:
     """Send S3's own event, without a sequencer, for each original.
 
     Parameters
     ----------
     originals
         Key and version id; None means the newest version.
+    again
+        Have the function do what `make reprocess` is for.
     """
     for start in range(0, len(originals), 10):
         entries = [
-            {"Id": str(index), "MessageBody": json.dumps(event(deployment, key, version_id))}
+            {
+                "Id": str(index),
+                "MessageBody": json.dumps(event(deployment, key, version_id, again=again)),
+            }
             for index, (key, version_id) in enumerate(originals[start : start + 10])
         ]
         answer = deployment.sqs.send_message_batch(
@@ -217,12 +224,17 @@ def queue(deployment: Deployment, originals: Sequence[tuple[str, str | None]]) -
             raise OperationError(
                 f"The queue refused {len(answer['Failed'])} messages: "
                 f"{answer['Failed'][0].get('Message')}.",
-                "Run `make reconcile` again: what was queued already is processed once only.",
+                "Run the command again: what was queued already is processed once only.",
             )
 
 
 def event(
-    deployment: Deployment, key: str, version_id: str | None, sequencer: str | None = None
+    deployment: Deployment,
+    key: str,
+    version_id: str | None,
+    sequencer: str | None = None,
+    *,
+    again: bool = False,
 ) -> dict[str, object]:
     """Return what S3 sends when an original comes, without a sequencer unless it is known."""
     stored = {"key": quote_plus(key)}
@@ -232,7 +244,7 @@ def event(
         "Records": [
             {
                 "eventSource": "avatar-ops:reconcile",
-                "eventName": "ObjectCreated:Reconcile",
+                "eventName": f"ObjectCreated:{'Reprocess' if again else 'Reconcile'}",
                 "s3": {"bucket": {"name": deployment.uploads_bucket}, "object": stored},
             }
         ]
