@@ -157,12 +157,23 @@ module "image_pipeline" {
   subscriber_functions = { for profiles in module.profiles : "profiles" => profiles }
 }
 
+# `make reprocess` on S3's own engine.
+module "reprocess" {
+  source = "./modules/reprocess"
+  count  = var.reprocess.enabled ? 1 : 0
+
+  name               = "${local.name}-reprocess"
+  function_arn       = module.resize.arn
+  uploads_bucket_arn = module.uploads.arn
+  reports_arn        = "${module.assets.arn}/reprocess/*"
+}
+
 # What everybody sees. `make reconcile ALL=1` makes all of it again, so it has no versions.
 module "assets" {
   source = "./modules/bucket"
 
   name                    = "${local.name}-assets-${data.aws_caller_identity.this.account_id}"
-  expiring_prefixes       = { "rejections/" = 90 }
+  expiring_prefixes       = merge({ "rejections/" = 90 }, var.reprocess.enabled ? { "reprocess/" = var.reprocess.report_days } : {})
   expiring_tags           = { avatar-removed = 30 } # days: longer than a message waits, redriven once
   read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport

@@ -82,6 +82,11 @@ output "legal_holds_bucket" {
   value       = module.legal_holds.name
 }
 
+output "reprocess_role_arn" {
+  description = "ARN of the role with which S3 Batch Operations calls `resize`; null where the queue serves."
+  value       = one(module.reprocess[*].role_arn)
+}
+
 output "function_names" {
   description = "Names of the functions by their short name; `profiles` only with a database."
   value       = { for key, function in local.functions : key => function.name }

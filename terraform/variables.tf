@@ -164,6 +164,20 @@ variable "upload_limits" {
   }
 }
 
+variable "reprocess" {
+  description = "Whether `make reprocess` has S3 Batch Operations call `resize` for each original, rather than use the queue; and days for which a job's report is kept."
+  type = object({
+    enabled     = optional(bool, false)
+    report_days = optional(number, 30)
+  })
+  default = {}
+
+  validation {
+    condition     = var.reprocess.report_days >= 1
+    error_message = "A report is kept for a day at least."
+  }
+}
+
 variable "moderation" {
   description = "Which pictures operators look at: `off`, `reports` (those that users report), `suspicious` (also each that a verdict function holds, before it is shown), `all` (each before it is shown)."
   type        = string

@@ -274,7 +274,7 @@ def _show_report(deployment: Deployment, job: dict[str, Any]) -> None:
     if job["Status"] != "Complete":
         raise OperationError(
             f"The job {job['JobId']} has ended as {job['Status']}.",
-            f"Run `make reprocess ENV={deployment.name}` again: what is done already is done alike.",
+            f"Run `make reprocess ENV={deployment.name}` again: nothing is harmed by it.",
         )
 
 

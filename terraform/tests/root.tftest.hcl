@@ -66,7 +66,8 @@ run "stands_without_domain_database_and_webhook" {
     condition = (
       length(module.dns) == 0 && length(module.api_certificate) == 0 && length(module.assets_certificate) == 0 &&
       length(module.alarm_topic) == 0 && length(module.cdn_alarm_topic) == 0 &&
-      length(module.reviews) == 0 && length(module.report) == 0 && length(module.rekognition) == 0 && output.reviews_table == null
+      length(module.reviews) == 0 && length(module.report) == 0 && length(module.rekognition) == 0 && output.reviews_table == null &&
+      length(module.reprocess) == 0 && output.reprocess_role_arn == null
     )
     error_message = "What wasn't asked for should not be made."
   }
@@ -74,6 +75,17 @@ run "stands_without_domain_database_and_webhook" {
   assert {
     condition     = output.avatar_variants == tolist(["512.jpg", "128.webp"])
     error_message = "The default should be the avatar and a small WebP for lists."
+  }
+}
+
+run "processes_everything_again" {
+  variables {
+    reprocess = { enabled = true }
+  }
+
+  assert {
+    condition     = output.reprocess_role_arn != null
+    error_message = "A job needs a role."
   }
 }
 

@@ -159,6 +159,12 @@ def reconciled(scene: Scene) -> None:
     assert outcomes.shown_version(scene.here, scene.good.key) == scene.good.version
 
 
+def reprocessed(scene: Scene) -> None:
+    """Process a rejected upload again."""
+    resize(scene.here, scene.bad.key, scene.bad.version_id)
+    announce(scene.here, "ObjectCreated:Reprocess", scene.bad.key, scene.bad.version_id)
+
+
 def replaced(scene: Scene) -> None:
     """Make an avatar that replaces one, whose images are then to go."""
     announce(scene.here, "ObjectCreated:Put", scene.good.key, scene.good.version_id)
@@ -591,6 +597,9 @@ PROOFS = {
     "resize/WriteImages s3:PutObject variants/*": _AVATAR,
     "resize/WriteImages s3:PutObject rejections/*": _REJECTION,
     "resize/MarkRejectedOriginals s3:PutObjectVersionTagging": _REJECTION,
+    "resize/SeeRejections s3:GetObjectVersionTagging": Proof(
+        "`make reprocess` leaves out what is rejected, and its tasks fail", "flow", reprocessed
+    ),
     "resize/SeeMissingAvatar s3:ListBucket": Proof(
         "a user's first upload becomes no avatar", "flow", shown
     ),
@@ -808,6 +817,14 @@ PLANNED = {
         "root",
         "gives_each_role_what_it_needs",
     ),
+    **{
+        f"reprocess/{grant}": PlannedProof(fails, "reprocess", "gives_a_job_what_it_needs")
+        for grant, fails in (
+            ("CallResize lambda:InvokeFunction", "each task of `make reprocess` fails"),
+            ("ListOriginals s3:PutInventoryConfiguration", "S3 can't list what to process again"),
+            ("WriteReports s3:PutObject", "the job fails when its report is written"),
+        )
+    },
     **{
         name: PlannedProof(fails, "root", run)
         for name, fails, run in (

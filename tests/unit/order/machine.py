@@ -334,7 +334,7 @@ class Order(RuleBasedStateMachine):
 
     @rule()
     def reprocess(self) -> None:
-        """Have S3 Batch Operations, which lists what is there now, call the function at any time."""
+        """List what is there now; S3 Batch Operations calls the function for it at any time."""
         for key in KEYS:
             if newest := self.s3.newest("uploads", key):
                 self.world.reprocessed += 1

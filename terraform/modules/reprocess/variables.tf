@@ -1,0 +1,19 @@
+variable "name" {
+  description = "Name of the role."
+  type        = string
+}
+
+variable "function_arn" {
+  description = "ARN of the function that S3 Batch Operations calls for each original."
+  type        = string
+}
+
+variable "uploads_bucket_arn" {
+  description = "ARN of the bucket of originals."
+  type        = string
+}
+
+variable "reports_arn" {
+  description = "ARN of the objects of the jobs' reports, such as `arn:aws:s3:::assets/reprocess/*`."
+  type        = string
+}
