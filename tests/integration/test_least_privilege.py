@@ -161,8 +161,8 @@ def reconciled(scene: Scene) -> None:
 
 def reprocessed(scene: Scene) -> None:
     """Process a rejected upload again."""
-    resize(scene.here, scene.broken.key, scene.bad.version_id)
-    announce(scene.here, "ObjectCreated:Reprocess", scene.broken.key, scene.bad.version_id)
+    resize(scene.here, scene.broken.key, scene.broken.version_id)
+    announce(scene.here, "ObjectCreated:Reprocess", scene.broken.key, scene.broken.version_id)
 
 
 def replaced(scene: Scene) -> None:

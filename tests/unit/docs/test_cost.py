@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from console.operations.pipeline import reprocess
+
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/cost.md").read_text()
 VARIABLES = (ROOT / "terraform/variables.tf").read_text()
@@ -102,6 +104,19 @@ def test_each_memory_size_costs_and_takes_what_its_processor_does() -> None:
         ]
     (default,) = re.findall(r"memory_size +=\s*optional\(number, (\d+)\)", VARIABLES)
     assert f"The default is {int(default):,}" in PAGE
+
+
+def test_everything_again_costs_what_the_command_says() -> None:
+    job, objects = numbers("S3 Batch Operations")
+    assert (reprocess.JOB_USD, reprocess.OBJECTS_USD) == (job, objects)
+    assert (reprocess.PUTS_USD, reprocess.MESSAGES_USD) == (PUT, 3 * numbers("SQS")[0])
+    assert (reprocess.READS_USD, reprocess.NOTICES_USD) == (2 * GET, numbers("SNS")[0])
+    rows = table("originals \\| S3 Batch Operations")
+    assert len(rows) == 3
+    for originals, by_job, by_queue in rows:
+        count = int(originals.replace(",", ""))
+        for said, way in ((by_job, True), (by_queue, False)):
+            assert said.rstrip(" |") == f"{reprocess.usd(count, 2, 1769, by_job=way):,.2f}"
 
 
 ORIGINALS_GB = 2188
