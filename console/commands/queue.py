@@ -252,7 +252,11 @@ def _stop(target: Target, deployment: Deployment, job_id: str, report: Report) -
         work = lambda _: reprocessing.stop(target, deployment, job_id)  # noqa: E731
     elif (marker := reprocessing.marker(target)).exists():
         touches = (f"- {marker}, where it stands; what is queued already is still processed",)
-        work = lambda _: marker.unlink(missing_ok=True) or "The next run starts anew."  # noqa: E731
+
+        def work(_: Report) -> str:
+            marker.unlink(missing_ok=True)
+            return "The next run starts from the beginning."
+
     else:
         out.print("Nothing is being processed again.")
         return

@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   name               = "faces-test-reprocess"
-  function_arn       = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize"
+  function_arn       = "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize:live"
   uploads_bucket_arn = "arn:aws:s3:::uploads"
   reports_arn        = "arn:aws:s3:::assets/reprocess/*"
 }
@@ -18,10 +18,7 @@ run "gives_a_job_what_it_needs" {
     condition = {
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       } == {
-      CallResize = [["lambda:InvokeFunction"], [
-        "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize",
-        "arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize:*",
-      ]]
+      CallResize    = [["lambda:InvokeFunction"], ["arn:aws:lambda:eu-central-1:123456789012:function:faces-test-resize:live"]]
       ListOriginals = [["s3:PutInventoryConfiguration"], ["arn:aws:s3:::uploads"]]
       WriteReports  = [["s3:PutObject"], ["arn:aws:s3:::assets/reprocess/*"]]
     }

@@ -26,6 +26,7 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError, StaleChangeError
 from console.operations.pipeline import reconcile
+from console.operations.releases import aliases
 from console.operations.uploads import names
 
 STEP = "Reprocess"
@@ -82,7 +83,7 @@ def engine(deployment: Deployment) -> Engine:
     """Look at the resize function."""
     with aws_errors("look at the resize function"):
         found = deployment.functions.get_function_configuration(
-            FunctionName=deployment.function_names["resize"]
+            FunctionName=deployment.function_names["resize"], Qualifier=aliases.ALIAS
         )
     settings = found.get("Environment", {}).get("Variables", {})
     made = (settings.get(name) for name in ("AVATAR_VARIANTS", "BANNER_VARIANTS"))
@@ -199,7 +200,7 @@ def request(target: Target, deployment: Deployment) -> dict[str, Any]:
         "Operation": {
             "LambdaInvoke": {
                 "FunctionArn": f"arn:{partition}:lambda:{deployment.region}:{target.account}"
-                f":function:{deployment.function_names['resize']}",
+                f":function:{deployment.function_names['resize']}:{aliases.ALIAS}",
                 "InvocationSchemaVersion": "1.0",
             }
         },

@@ -27,7 +27,7 @@ resource "aws_iam_role_policy" "this" {
         Sid      = "CallResize"
         Effect   = "Allow"
         Action   = ["lambda:InvokeFunction"]
-        Resource = [var.function_arn, "${var.function_arn}:*"]
+        Resource = [var.function_arn]
       },
       {
         # S3 lists what is there by an inventory of its own; it reads no original.

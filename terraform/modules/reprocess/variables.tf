@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "function_arn" {
-  description = "ARN of the function that S3 Batch Operations calls for each original."
+  description = "ARN of what S3 Batch Operations calls for each original: the function's alias."
   type        = string
 }
 

@@ -116,7 +116,7 @@ def test_a_job_is_what_s3_takes_and_names_role_function_originals_and_report(
     asked = reprocess.request(target, s3control.here)
     assert asked["RoleArn"] == ROLE
     assert asked["Operation"]["LambdaInvoke"]["FunctionArn"] == (
-        f"arn:aws:lambda:{deployments.REGION}:{ACCOUNT}:function:resize"
+        f"arn:aws:lambda:{deployments.REGION}:{ACCOUNT}:function:resize:live"
     )
     generator = asked["ManifestGenerator"]["S3JobManifestGenerator"]
     assert generator["SourceBucket"] == "arn:aws:s3:::uploads"
