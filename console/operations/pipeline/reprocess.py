@@ -32,6 +32,7 @@ from console.operations.uploads import names
 STEP = "Reprocess"
 REPORTS = "reprocess"
 """The prefix of the jobs' reports in the assets bucket."""
+MARKER = "reprocess.json"
 ENDED = ("Complete", "Failed", "Cancelled")
 _ACTIVE = ("New", "Preparing", "Suspended", "Ready", "Active", "Pausing", "Paused", "Cancelling")
 _POLL_SECONDS = 10
@@ -354,7 +355,7 @@ class Queued(_Everything):
 
 def marker(target: Target) -> Path:
     """Return the file that says where the queue's run was stopped."""
-    return target.state / "reprocess.json"
+    return target.state / MARKER
 
 
 def _read(path: Path) -> dict[str, Any]:
