@@ -109,7 +109,7 @@ def test_each_memory_size_costs_and_takes_what_its_processor_does() -> None:
 def test_everything_again_costs_what_the_command_says() -> None:
     job, objects = numbers("S3 Batch Operations")
     assert (job, objects) == (reprocess.JOB_USD, reprocess.OBJECTS_USD)
-    assert (PUT, 3 * numbers("SQS")[0]) == (reprocess.PUTS_USD, reprocess.MESSAGES_USD)
+    assert (PUT, round(3 * numbers("SQS")[0], 2)) == (reprocess.PUTS_USD, reprocess.MESSAGES_USD)
     assert (2 * GET, numbers("SNS")[0]) == (reprocess.READS_USD, reprocess.NOTICES_USD)
     rows = table("originals \\| S3 Batch Operations")
     assert len(rows) == 3
