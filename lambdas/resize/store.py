@@ -383,20 +383,20 @@ class Store:
 
     def let_expire(self, upload: Upload) -> None:
         """Mark an upload whose user's account is erased, so that nothing of it is kept."""
-        try:
-            self._tag(upload, upload.version_id, ERASED_TAG, "true")
-        except ClientError as error:
-            if _code(error) not in {"NoSuchVersion", "NoSuchKey", "MethodNotAllowed"}:  # it is gone
-                raise
+        self._tag(upload, upload.version_id, ERASED_TAG, "true")
 
     def _tag(self, upload: Upload, version_id: str | None, tag: str, value: str) -> None:
         version: Any = {"VersionId": version_id} if version_id else {}
-        self._s3.put_object_tagging(
-            Bucket=upload.bucket,
-            Key=upload.key,
-            Tagging={"TagSet": [{"Key": tag, "Value": value}]},
-            **version,
-        )
+        try:
+            self._s3.put_object_tagging(
+                Bucket=upload.bucket,
+                Key=upload.key,
+                Tagging={"TagSet": [{"Key": tag, "Value": value}]},
+                **version,
+            )
+        except ClientError as error:
+            if _code(error) not in {"NoSuchVersion", "NoSuchKey", "MethodNotAllowed"}:  # it is gone
+                raise
 
     def rejection(self, upload: Upload, original: Original) -> str:
         """Return the code with which an upload was rejected; "" if it was not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
 from console.operations import web
+from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
 from console.operations.uploads import names, outcomes
@@ -47,6 +49,7 @@ class Ledger:
     def __init__(self, here: Deployment, record: Callable[[str, object], None]) -> None:
         self.here = here
         self.accepted: list[Upload] = []
+        self._began = time.time()
         self._record = record
 
     def put(self, key: str, body: bytes) -> Upload | None:
@@ -96,6 +99,9 @@ class Ledger:
 
         try:
             wait_until(dry, "an empty queue", seconds)
+        except AssertionError as error:
+            error.add_note(self._failures())
+            raise
         finally:
             with ThreadPoolExecutor(WRITERS) as pool:
                 letters = [key for letter in self._dead_letters() for key in letter.keys]
@@ -106,7 +112,7 @@ class Ledger:
             self._record(FAULT, [fault, *numbers])
         lost = [item for item, end in zip(self.accepted, ends, strict=True) if end == "lost"]
         assert not lost
-        assert counts["dead"] == dead
+        assert counts["dead"] == dead, self._failures()
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(self._check_whole, {upload.name for upload in self.accepted}))
         return found
@@ -115,6 +121,11 @@ class Ledger:
         letters = list(dead_letters.receive(self.here))
         dead_letters.release(self.here, letters)
         return letters
+
+    def _failures(self) -> str:
+        """Return what the resize function said of messages that failed."""
+        lines = logs.read(self.here, ["resize"], self._began - 600, "message failed")
+        return "\n".join(str(line.fields) for line in lines)
 
     def _end(self, upload: Upload, dead: list[str]) -> str:
         shown = outcomes.shown_version(self.here, upload.name)

@@ -744,6 +744,22 @@ def test_what_is_queued_again_of_a_locked_user_is_shown_only_if_it_was(
     assert code_of(s3, "ada", sent) == "locked"
 
 
+def test_a_file_that_is_deleted_while_it_is_rejected_does_not_come_again(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = upload(s3, "ada", b"no picture")
+    record = resize.store.write_record
+
+    def deleted_then(*arguments: Any) -> None:
+        s3.delete_object(Bucket="uploads", Key="ada", VersionId=stored["versionId"])
+        record(*arguments)
+
+    monkeypatch.setattr(resize.store, "write_record", deleted_then)
+    answer = resize.handler(sqs_event(json.dumps(s3_event(stored))), CONTEXT)
+    assert answer == {"batchItemFailures": []}
+    assert code_of(s3, "ada", stored) == "unsupported_format"
+
+
 def test_each_upload_of_a_flood_is_marked(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
