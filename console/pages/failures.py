@@ -282,7 +282,7 @@ def _group_actions(here: Deployment, found: Sample, selection: Selection, number
             label, about = f"these {number:,}", f"the messages of {selection}"
         with redrive:
             widgets.change_button(
-                f"Redrive {label}",
+                f"Redrive {label} at {rate} a second",
                 KIND,
                 lambda on: Redrive(on, here, found, selection, number, rate),
                 key="redrive group",
@@ -404,7 +404,7 @@ def _rejected_group_actions(here: Deployment, selection: Selection, number: int)
             rate = _pace()
         with again:
             widgets.change_button(
-                f"Try all {number:,} again",
+                f"Try all {number:,} again at {rate} a second",
                 KIND,
                 lambda on: TryAgain(on, here, selection=selection, number=number, rate=rate),
                 key="try again group",

@@ -82,6 +82,10 @@ front_end_origins = ["https://example.com"]
 #   verdict_on_failure      = "hold"
 # }
 
+# Whether `make reprocess`, which makes everything again after a change of variants or of the engine,
+# has S3 Batch Operations call `resize` rather than use the queue; days for which its report is kept.
+# reprocess = { enabled = false, report_days = 30 }
+
 # How long the images of a picture that was replaced or removed stay, in seconds, for pages that
 # show them: at least twice the resize function's timeout and 10, at most 900.
 # replaced_image_seconds = 900

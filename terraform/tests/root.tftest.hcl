@@ -216,6 +216,7 @@ run "gives_each_role_what_it_needs" {
       SeeDefaultBanner      = [["s3:GetObject"], ["arn:aws:s3:::assets/banners/banner.jpg"]]
       SeeMissingAvatar      = [["s3:ListBucket"], ["arn:aws:s3:::assets"]]
       SeeMissingOriginal    = [["s3:ListBucket"], ["arn:aws:s3:::uploads"]]
+      SeeRejections         = [["s3:GetObjectVersionTagging"], ["arn:aws:s3:::uploads/*"]]
       WriteImages           = [["s3:PutObject"], ["arn:aws:s3:::assets/avatars/*", "arn:aws:s3:::assets/variants/*", "arn:aws:s3:::assets/rejections/*"]]
     }
     error_message = "resize may read originals, mark them, and write images; never change the banner of all."

@@ -81,7 +81,7 @@ def test_a_redrive_of_all_goes_at_a_pace_and_is_stopped(
     page.get_by_role("button", name="Refresh").click()
     page.get_by_role("spinbutton", name="At most, per second").fill("1")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile(r"Redrive all \d+")).click()
+    page.get_by_role("button", name=re.compile(r"Redrive all \d+ at 1 a second")).click()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text(re.compile("Stopped by .* put back on the queue"))).to_be_visible()
     assert dead_letters.sample(here, 0).total

@@ -140,7 +140,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(signed_in: SignIn, here: D
     expect(page.get_by_text("Uploads, last hour")).to_be_visible()
     for link, button in (
         ("Test avatars", "Send"),
-        ("Failures", "Redrive all 1"),
+        ("Failures", "Redrive all 1 at 50 a second"),
         ("Profile", "Sign in as @ada"),
     ):
         page.get_by_role("link", name=link).click()

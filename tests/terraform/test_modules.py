@@ -30,7 +30,11 @@ def test_every_branch_of_every_module_plans_as_it_should(
         check=False,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    problems = [line["@message"] for line in lines if line["@level"] == "error"]
+    problems = [
+        f"{line['@message']}: {line.get('diagnostic', {}).get('detail')} {line.get('@testrun', '')}"
+        for line in lines
+        if line["@level"] == "error"
+    ]
     assert done.returncode == 0, "\n".join(problems)
     summary = next(line["test_summary"] for line in lines if line["type"] == "test_summary")
     assert summary["passed"] > 0

@@ -53,6 +53,10 @@ def front_end_file(env: str) -> Path:
     return settings_file(env).with_name(f".env.front-end.{env}")
 
 
+OPTIONAL = {"database_url_parameter", "reviews_table", "reprocess_role_arn"}
+"""Outputs that are null, and settings that are empty, where there is no such thing."""
+
+
 def console_settings(outputs: Mapping[str, Any], access: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of ``.env.<ENV>``; `access` is empty on AWS."""
     settings = {name.upper(): _text(outputs.get(name)) for name in CONSOLE}
@@ -72,8 +76,7 @@ def front_end_settings(outputs: Mapping[str, Any]) -> dict[str, str]:
 
 def missing_outputs(outputs: Mapping[str, Any]) -> list[str]:
     """Return what an apply that ran to its end would have put out besides."""
-    optional = {"database_url_parameter", "reviews_table", "reprocess_role_arn"}  # null without one
-    wanted = {*CONSOLE, *FRONT_END.values()} - optional
+    wanted = {*CONSOLE, *FRONT_END.values()} - OPTIONAL
     return sorted(wanted - outputs.keys())
 
 

@@ -189,6 +189,9 @@ def _settings(env: str, state: TerraformState | None) -> Iterator[Finding]:
         )
     else:
         expected = dict.fromkeys(settings_files.console_settings({}, {}))
+        there = deployment.read_variables(deployment.settings_file(env))
+        optional = [name.upper() for name in settings_files.OPTIONAL]
+        expected |= {name: "" for name in optional if not there.get(name)}
         expected_by_front_end = dict.fromkeys(settings_files.FRONT_END)
     if env == "local":
         expected |= dict.fromkeys(deployment.ACCESS) | {"AWS_REGION": expected["REGION"]}

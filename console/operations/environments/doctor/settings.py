@@ -40,7 +40,7 @@ def compare(
                 seen = f"missing; misspelt as {near[0]}?"
             else:
                 seen = "missing"
-        elif not value:
+        elif not value and wanted != "":
             seen = "empty"
         elif wanted is None or value == wanted:
             yield Finding(
