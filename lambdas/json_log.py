@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -67,13 +67,14 @@ def logger(name: str) -> logging.Logger:
     return log
 
 
-def metrics(milliseconds: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, Any]:
+def metrics(*derived: tuple[Sequence[str], Sequence[str]]) -> dict[str, Any]:
     """Return a field from which CloudWatch derives metrics: the Embedded Metric Format.
 
     Parameters
     ----------
-    milliseconds
-        Fields that are durations, and by the values of which other fields each is told apart.
+    derived
+        Fields that are durations in milliseconds, and by the values of which other fields they are
+        told apart.
 
     References
     ----------
@@ -82,10 +83,10 @@ def metrics(milliseconds: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, An
     directives = [
         {
             "Namespace": NAMESPACE,
-            "Dimensions": dimensions,
-            "Metrics": [{"Name": name, "Unit": "Milliseconds"}],
+            "Dimensions": [dimensions],
+            "Metrics": [{"Name": name, "Unit": "Milliseconds"} for name in names],
         }
-        for name, dimensions in milliseconds.items()
+        for names, dimensions in derived
     ]
     return {"_aws": {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": directives}}
 

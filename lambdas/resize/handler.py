@@ -180,13 +180,13 @@ def _counted(message: str, upload: Upload, said: Mapping[str, Any]) -> dict[str,
     if outcome is None or upload.again:
         return {}
     fields: dict[str, Any] = {"outcome": outcome}
-    by = ["function", "outcome"]
-    times: dict[str, list[list[str]]] = {"ms": [by, [*by, "code"]] if "code" in said else [by]}
+    times, by = ["ms"], ["function", "outcome"]
     waited = _milliseconds_since(upload.event_time)
     if waited is not None:
         fields["since_upload_ms"] = waited
-        times["since_upload_ms"] = [by]
-    return fields | json_log.metrics(times)
+        times.append("since_upload_ms")
+    codes = [(["ms"], [*by, "code"])] if "code" in said else []
+    return fields | json_log.metrics((times, by), *codes)
 
 
 def _count(upload: Upload) -> Refusal | None:
