@@ -30,6 +30,9 @@ _PAGE = re.compile(
     "(Overview|Test avatars|Failures|Review|Profile|Environment|Migrations|CDN|Audit)"
 )
 _OPEN_SECONDS = 60
+PERIODS = {"1h": "Last hour", "1d": "Last day", "7d": "Last 7 days", "90d": "Last 90 days"}
+_PERIOD = "period"
+_USUAL = "1d"
 _SHOWN_SECONDS = 3600
 Status = Literal["ok", "warning", "error", "unknown"]
 # Colour never speaks alone: each state has a shape of its own
@@ -95,6 +98,25 @@ def header(title: str, about: str, refresh: Sequence[session.Lookup[..., Any]] =
     st.caption(f"{about}\n\n:material/my_location: {plain(_named_target())}")
     if refused := st.session_state.pop(_REFUSED, None):
         show_error(refused)
+
+
+def choose_period(label: str) -> str:
+    """Ask for a time, a key of `PERIODS`; it is in the address, and stays when the page changes."""
+    asked = st.query_params.get("since") or st.session_state.get(_PERIOD, "")
+    options = list(PERIODS)
+    chosen: str = st.selectbox(
+        label,
+        options,
+        index=options.index(asked if asked in PERIODS else _USUAL),
+        format_func=PERIODS.__getitem__,
+        key="choose period",
+    )
+    st.session_state[_PERIOD] = chosen
+    if chosen == _USUAL:
+        st.query_params.pop("since", None)
+    else:
+        st.query_params["since"] = chosen
+    return chosen
 
 
 def _named_target() -> str:

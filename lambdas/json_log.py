@@ -11,12 +11,17 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+NAMESPACE = "AvatarOps"
+"""Of the metrics that CloudWatch derives from lines."""
 
 
 class LambdaContext(Protocol):
@@ -60,6 +65,30 @@ def logger(name: str) -> logging.Logger:
         log.setLevel(os.environ.get("LOG_LEVEL", "INFO"))
         log.propagate = False  # Lambda's root handler would print each line again
     return log
+
+
+def metrics(*derived: tuple[Sequence[str], Sequence[str]]) -> dict[str, Any]:
+    """Return a field from which CloudWatch derives metrics: the Embedded Metric Format.
+
+    Parameters
+    ----------
+    derived
+        Fields that are durations in milliseconds, and by the values of which other fields they are
+        told apart.
+
+    References
+    ----------
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    directives = [
+        {
+            "Namespace": NAMESPACE,
+            "Dimensions": [dimensions],
+            "Metrics": [{"Name": name, "Unit": "Milliseconds"} for name in names],
+        }
+        for names, dimensions in derived
+    ]
+    return {"_aws": {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": directives}}
 
 
 def with_request_id(handler: Handler) -> Handler:

@@ -27,7 +27,6 @@ from console.operations.pipeline.rejections import (
 KIND = "failures"
 _LINES_AROUND_SECONDS = 10
 _LINES_SHOWN = 50
-_PERIODS = {"1h": "Last hour", "1d": "Last day", "7d": "Last 7 days", "90d": "Last 90 days"}
 _KEPT_DAYS = 14
 
 
@@ -137,16 +136,9 @@ def _search() -> tuple[str, str]:
         placeholder="a user's id, or a part of the key",
         key="find failures",
     ).strip()
-    asked = st.query_params.get("since", "1d")
-    period = right.selectbox(
-        "Failed in the",
-        list(_PERIODS),
-        index=list(_PERIODS).index(asked) if asked in _PERIODS else 1,
-        format_func=_PERIODS.__getitem__,
-        key="failures since",
-    )
+    with right:
+        period = widgets.choose_period("Failed in the")
     _keep_in_address("find", text)
-    _keep_in_address("since", period if period != "1d" else "")
     return text, period
 
 
@@ -380,8 +372,8 @@ def _rejected_uploads(here: Deployment) -> None:
     page = _rejections(here, period, code, text, trail[-1], ended).value
     if not page.uploads and len(trail) == 1:
         widgets.empty(
-            f"No upload was rejected so, {_PERIODS[period].lower()}. To see one, send a text file "
-            "named .jpg on the page **Test avatars**."
+            f"No upload was rejected so, {widgets.PERIODS[period].lower()}. To see one, send a "
+            "text file named .jpg on the page **Test avatars**."
         )
     else:
         number = sum(group.count for group in groups if code in {"", group.value})

@@ -14,20 +14,23 @@ import streamlit as st
 
 from console import session, units, widgets
 from console.operations import migrations
+from console.operations.audit.audit import Action, Filter
 from console.operations.avatars import cdn
 from console.operations.avatars.cdn import Invalidation
-from console.operations.environments import health
+from console.operations.environments import arrivals, health, logs
+from console.operations.environments.arrivals import Arrivals, Bin
 from console.operations.environments.deployment import Deployment
-from console.operations.environments.health import Alarm, Certificate, Processed
+from console.operations.environments.health import Alarm, Certificate
 from console.operations.errors import OperationError
 from console.operations.pipeline import dead_letters
 
 _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
-_SPANS = (60, 300, 900, 1800)
-_MOST_SPANS = 100
 _METRIC_WIDTH = 165  # two beside one another on a phone
-_OUTLIER = 10  # times the median, from which on an upload is drawn on its own
+_OUTLIER = 10  # times the median, from which on the slowest of a span is drawn on its own
+_MARKED = ("apply", "release", "promote", "back", "migrate", "rollback")
+_MOST_MARKS = 200
+_HOUR = 3600
 _LEAST_SECONDS = 0.01  # a logarithm has no zero
 
 
@@ -53,8 +56,8 @@ class Condition:
     ways: tuple[tuple[str, str, dict[str, str]], ...] = ()
 
 
-def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed]]) -> Condition:
-    counts, oldest, failed, lines = found
+def queue(found: tuple[dict[str, int], float | None, int, Arrivals]) -> Condition:
+    counts, oldest, failed, hour = found
     notes = ["How long the oldest waits is not known: no data yet"]
     if oldest is not None:
         notes = [f"Oldest waits {units.duration(oldest)}"]
@@ -63,19 +66,20 @@ def queue(found: tuple[dict[str, int], float | None, list[float], list[Processed
     if oldest is not None and oldest > _OLD_SECONDS:
         status, word = "warning", "slow"
     if failed:
-        done = any(line.at > time.time() - health.FAILED_SECONDS for line in lines)
+        since = time.time() - health.FAILED_SECONDS
+        done = any(each.uploads and each.at + hour.width > since for each in hour.bins)
         status, word = ("warning", "some fail") if done else ("error", "all fail")
         span = units.duration(health.FAILED_SECONDS)
-        notes.insert(0, f"{_at_least(failed)} tries failed in the last {span}")
+        notes.insert(0, f"{failed:,} messages failed in the last {span}")
     waiting = counts["waiting"] + counts["in_flight"]
     return Condition(
         status, word, "Waiting or in flight", f"{waiting:,}", tuple(notes), _to("failures")
     )
 
 
-def failures(found: tuple[dict[str, int], list[Processed]]) -> Condition:
-    counts, lines = found
-    rejected = [line for line in lines if line.code]
+def failures(found: tuple[dict[str, int], Arrivals]) -> Condition:
+    counts, came = found
+    rejected = came.outcomes.get("rejected", 0)
     dead = counts["dead"]
     ways = _to("failures", "Deal with them" if dead else "Failures")
     if rejected:
@@ -85,7 +89,7 @@ def failures(found: tuple[dict[str, int], list[Processed]]) -> Condition:
         "not empty" if dead else "empty",
         "Dead-letter messages",
         f"{dead:,}",
-        (f"Rejected in the last day: {_at_least(rejected, lines)}",),
+        (f"Rejected: {rejected:,}{_most_frequent(came)}",),
         ways,
     )
 
@@ -159,10 +163,10 @@ def _ago(when: datetime, word: str = " ago") -> str:
     return f"{units.duration(max(0, time.time() - when.timestamp()))}{word}"
 
 
-def _at_least(counted: list[Any], listed: list[Any] | None = None) -> str:
-    """Return a count of lines, and that there may be more where the list they are of was cut."""
-    cut = len(counted if listed is None else listed) >= health.MOST
-    return f"{len(counted):,}{' or more' if cut else ''}"
+def _most_frequent(came: Arrivals) -> str:
+    codes = sorted(came.codes.items(), key=lambda item: -item[1])
+    said = ", ".join(f"{code} {count:,}" for code, count in codes[:3])
+    return f", mostly {said}" if len(codes) > 3 else f" ({said})" if codes else ""
 
 
 def draw_attention(conditions: dict[str, Condition]) -> None:
@@ -223,60 +227,74 @@ def _draw_ways(condition: Condition) -> None:
         )
 
 
-def draw_arrivals(lines: list[Processed]) -> None:
-    """Draw how many came, and how long they took."""
-    now = time.time()
-    hour = [line for line in lines if line.at > now - 3600]
-    known = [
-        (line.at, line.seconds) for line in lines if not line.code and line.seconds is not None
-    ]
-    middle = health.percentiles([seconds for _, seconds in known])
+def draw_arrivals(came: Arrivals, period: str, marks: list[Action]) -> None:
+    """Draw how many came, how long they took, and when something was changed."""
+    middle = came.percentiles
+    told = [units.duration(seconds) for seconds in middle] or ["none yet"] * 3
     with st.container(horizontal=True):
-        for label, value in (
-            ("Uploads, last hour", _at_least(hour)),
-            ("Uploads, last day", _at_least(lines)),
-            ("To avatar, median", units.duration(middle[0]) if middle else "none yet"),
-            ("To avatar, p95", units.duration(middle[1]) if middle else "none yet"),
+        for label, value, course in (
+            ("Uploads", f"{came.uploads:,}", _course(came, lambda each: each.uploads)),
+            (
+                "Rejected",
+                f"{came.outcomes.get('rejected', 0):,}",
+                _course(came, lambda each: each.rejected),
+            ),
+            ("To avatar, median", told[0], _course(came, lambda each: each.p50 or 0)),
+            ("To avatar, p95", told[1], _course(came, lambda each: each.p95 or 0)),
+            ("To avatar, p99", told[2], None),
         ):
-            st.metric(label, value, border=True, width=_METRIC_WIDTH)
-    if not known or not middle:
-        widgets.empty("No upload in the last day. Send one on **Test avatars** and watch it come.")
+            st.metric(
+                label, value, border=True, width=_METRIC_WIDTH, chart_data=course, height="stretch"
+            )
+    if not middle:
+        when = widgets.PERIODS[period].lower()
+        widgets.empty(f"No upload in the {when}. Send one on **Test avatars** and watch it come.")
         return
-    st.altair_chart(_chart(known, middle[0], now), width="stretch")
+    st.altair_chart(_chart(came, middle[0], marks), width="stretch")
 
 
-def over_time(
-    known: list[tuple[float, float]], median: float, now: float
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the median and p95 of each span of time, and the uploads far above all of them."""
-    age = now - min(at for at, _ in known)
-    width = next((span for span in _SPANS if age / span <= _MOST_SPANS), _SPANS[-1])
-    spans: dict[int, list[float]] = {}
-    for at, seconds in known:
-        spans.setdefault(int(at // width), []).append(max(seconds, _LEAST_SECONDS))
+def _course(came: Arrivals, of: Callable[[Bin], float]) -> list[float] | None:
+    """Return a value of each span, with those in which nothing came; None of a single one."""
+    found = {round(each.at / came.width): of(each) for each in came.bins}
+    if len(found) < 2:
+        return None
+    return [found.get(number, 0) for number in range(min(found), max(found) + 1)]
+
+
+def over_time(came: Arrivals, median: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the median and p95 of each span of time, and what was far slower than the median."""
+
+    def row(each: Bin, what: str, seconds: float) -> dict[str, Any]:
+        at = round((each.at + came.width / 2) * 1000)
+        rounded = round(max(seconds, _LEAST_SECONDS), 2)
+        return {"at": at, "seconds": rounded, "what": what, "uploads": each.uploads}
+
     rows = [
-        {
-            "at": (number * width + width // 2) * 1000,
-            "seconds": round(value, 2),
-            "what": what,
-            "uploads": len(values),
-        }
-        for number, values in sorted(spans.items())
-        for what, value in zip(("median", "p95"), health.percentiles(values) or (), strict=False)
+        row(each, what, value)
+        for each in came.bins
+        for what, value in (("median", each.p50), ("p95", each.p95))
+        if value is not None
     ]
     slow = [
-        {"at": round(at * 1000), "seconds": round(seconds, 2), "what": "outlier", "uploads": 1}
-        for at, seconds in known
-        if seconds > _OUTLIER * max(median, _LEAST_SECONDS)
+        row(each, "slowest", each.slowest)
+        for each in came.bins
+        if each.slowest is not None and each.slowest > _OUTLIER * max(median, _LEAST_SECONDS)
     ]
     return rows, slow
 
 
-def _chart(known: list[tuple[float, float]], median: float, now: float) -> Any:
-    rows, slow = over_time(known, median, now)
-    kinds = ["median", "p95", "outlier"]
+def _chart(came: Arrivals, median: float, marks: list[Action]) -> Any:
+    rows, slow = over_time(came, median)
+    kinds = ["median", "p95", "slowest"]
+    days = came.width >= _HOUR
+    x = altair.X(
+        "at:T",
+        title=None,
+        axis=altair.Axis(format="%d %b" if days else "%H:%M", tickCount=6),
+    )
+    when = altair.Tooltip("at:T", format="%d %b %H:%M", title="At")
     base = altair.Chart(altair.Data(values=[*rows, *slow])).encode(  # type: ignore[no-untyped-call]
-        x=altair.X("at:T", title=None, axis=altair.Axis(format="%H:%M", tickCount=6)),
+        x=x,
         y=altair.Y(
             "seconds:Q",
             title="Seconds to avatar",
@@ -285,27 +303,42 @@ def _chart(known: list[tuple[float, float]], median: float, now: float) -> Any:
         ),
         color=altair.Color("what:N", sort=kinds, legend=altair.Legend(title=None, orient="top")),
         tooltip=[
-            altair.Tooltip("at:T", format="%H:%M", title="At"),
+            when,
             altair.Tooltip("what:N", title="What"),
             altair.Tooltip("seconds:Q", title="Seconds"),
             altair.Tooltip("uploads:Q", title="Uploads"),
         ],
     )
-    lines = base.transform_filter("datum.what != 'outlier'").mark_line(opacity=0.5)
+    lines = base.transform_filter("datum.what != 'slowest'").mark_line(opacity=0.5)
     points = base.mark_point(filled=True, size=50).encode(shape=altair.Shape("what:N", sort=kinds))
-    return (lines + points).properties(height=220)
+    changes = [
+        {"at": round(each.started.timestamp() * 1000), "change": f"{each.action}: {each.target}"}
+        for each in marks
+    ]
+    rules = (
+        altair.Chart(altair.Data(values=changes))  # type: ignore[no-untyped-call]
+        .mark_rule(strokeDash=[4, 4], size=2, color="gray")
+        .encode(x=x, tooltip=[when, altair.Tooltip("change:N", title="Change")])
+    )
+    return (rules + lines + points if changes else lines + points).properties(height=220)
 
 
 def main() -> None:
     widgets.header(
         "Overview",
         "What needs attention comes first, with the way to where it is dealt with.",
-        refresh=tuple(_LOOKUPS.values()),
+        refresh=(*_LOOKUPS.values(), _arrivals, _marks),
     )
     with widgets.show_errors():
         here = session.here()
+        period = widgets.choose_period("Uploads of the")
+        came = f"arrivals {period}"
         found = session.ask_all(
-            {name: functools.partial(look, here) for name, look in _LOOKUPS.items()}
+            {
+                **{name: functools.partial(look, here) for name, look in _LOOKUPS.items()},
+                "arrivals 1h": functools.partial(_arrivals, here, "1h"),
+                came: functools.partial(_arrivals, here, period),
+            }
         )
         _show_away(found)
         kept = _kept()
@@ -313,11 +346,17 @@ def main() -> None:
             {name: item for name, item in found.items() if not isinstance(item, OperationError)}
         )
         conditions = {
-            title: _condition(found, kept, names, judge) for title, (names, judge) in _PARTS.items()
+            title: _condition(
+                found, kept, [came if name == "arrivals" else name for name in names], judge
+            )
+            for title, (names, judge) in _PARTS.items()
         }
         draw_attention(conditions)
-        if "processed" in kept:
-            draw_arrivals(kept["processed"].value)
+        if came in kept:
+            marks, unknown = _marks(here, period).value
+            draw_arrivals(kept[came].value, period, marks)
+            if unknown:
+                st.caption(f"When something was changed is not known: {widgets.plain(unknown)}")
         draw_quiet(conditions)
         ages = [looked.at for looked in found.values() if not isinstance(looked, OperationError)]
         if ages:
@@ -362,13 +401,24 @@ def _condition(
 
 
 @session.cached(15)
-def _processed(_here: Deployment) -> list[Processed]:
-    return health.processed(_here)
+def _arrivals(_here: Deployment, period: str) -> Arrivals:
+    return arrivals.within(_here, logs.seconds(period))
 
 
 @session.cached(15)
-def _failed(_here: Deployment) -> list[float]:
-    return health.failed(_here)
+def _marks(_here: Deployment, period: str) -> tuple[list[Action], str]:
+    """Return what was changed in a time, or why that is not known."""
+    since = datetime.fromtimestamp(time.time() - logs.seconds(period), UTC)
+    wanted = Filter(actions=_MARKED, outcomes=("done",), since=since)
+    try:
+        return session.the_audit().actions(wanted, _MOST_MARKS), ""
+    except OperationError as error:
+        return [], error.message
+
+
+@session.cached(15)
+def _failed(_here: Deployment) -> int:
+    return arrivals.failed(_here, health.FAILED_SECONDS)
 
 
 @session.cached(15)
@@ -402,7 +452,6 @@ def _certificate(_here: Deployment) -> Certificate | None:
 
 
 _LOOKUPS: dict[str, session.Lookup[[Deployment], Any]] = {
-    "processed": _processed,
     "failed": _failed,
     "queues": _queues,
     "age": _age,
@@ -417,8 +466,8 @@ _DEALT_WITH = {
     "queue-age": ("failures", "See what fails"),
 }
 _PARTS: dict[str, tuple[list[str], Callable[[Any], Condition]]] = {
-    "Queue": (["queues", "age", "failed", "processed"], queue),
-    "Failures": (["queues", "processed"], failures),
+    "Queue": (["queues", "age", "failed", "arrivals 1h"], queue),
+    "Failures": (["queues", "arrivals"], failures),
     "Alarms": (["alarms"], alarms),
     "Database": (["migration"], database),
     "CDN": (["newest invalidations"], invalidations),

@@ -37,6 +37,16 @@ SLOWEST_CALL_SECONDS = CALL_ATTEMPTS * READ_SECONDS + 3
 
 WRITTEN = "avatar written"
 """What the log says of an upload that is shown now."""
+OUTCOMES = {
+    WRITTEN: "written",
+    "upload superseded": "superseded",
+    "upload already shown or superseded": "superseded",
+    "upload rejected": "rejected",
+    "upload refused": "rejected",
+    "upload held": "held",
+    "avatar removed": "removed",
+}
+"""What each line that ends an upload is counted as."""
 NOT_MADE_AGAIN = "rejected, but shown already"
 """What it says of one that is shown and, processed again, is rejected: it stays as it was."""
 
@@ -164,6 +174,21 @@ def _milliseconds_since(event_time: str | None) -> int | None:
     return round(elapsed.total_seconds() * 1000)
 
 
+def _counted(message: str, upload: Upload, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the line that ends an upload is counted by: its outcome and its times."""
+    outcome = OUTCOMES.get(message)
+    if outcome is None or upload.again:
+        return {}
+    fields: dict[str, Any] = {"outcome": outcome}
+    times, by = ["ms"], ["function", "outcome"]
+    waited = _milliseconds_since(upload.event_time)
+    if waited is not None:
+        fields["since_upload_ms"] = waited
+        times.append("since_upload_ms")
+    codes = [(["ms"], [*by, "code"])] if "code" in said else []
+    return fields | json_log.metrics((times, by), *codes)
+
+
 def _count(upload: Upload) -> Refusal | None:
     """Count a user's upload; what operators send, or queue again, is only held to locks."""
     if limits is None or upload.removes:
@@ -248,7 +273,7 @@ def process(upload: Upload) -> str:
 
     def say(message: str, **more: Any) -> str:
         facts["ms"] = round((time.monotonic() - started) * 1000)
-        log.info(message, extra={"fields": facts | more})
+        log.info(message, extra={"fields": facts | more | _counted(message, upload, more)})
         return message
 
     if not upload.name:
@@ -276,7 +301,7 @@ def process(upload: Upload) -> str:
         except StaleUploadError:
             said = "removal superseded"
         leftovers.announce(upload.name)
-        return say(said, since_upload_ms=_milliseconds_since(upload.event_time))
+        return say(said)
     facts |= {"version": original.version, "bytes": original.size}
     # the avatar's own picture first: the others are made while it is being written
     wanted, stable = settings.variants[upload.kind], POINTERS[upload.kind]
@@ -333,7 +358,6 @@ def process(upload: Upload) -> str:
         said = "upload superseded"
     facts |= {
         "uploaded": original.uploaded.isoformat(),
-        "since_upload_ms": _milliseconds_since(upload.event_time),
         "variants": len(wanted),
     }
     if replaces or state == APPROVED:  # its record says that it is held

@@ -1,44 +1,18 @@
-"""Whether the pipeline is healthy: arrivals, failures, alarms, certificate."""
+"""Whether the system is healthy: the queue, alarms, migrations, the certificate."""
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from statistics import quantiles
 
 from console.operations import migrations
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import CDN_REGION, Deployment
 from console.operations.environments.target import Target
-from console.operations.errors import OperationError
 from console.operations.migrations import Migration
 
 DAY = 86_400
 FAILED_SECONDS = 600
-MOST = 10_000
-"""Lines of one answer, which is Logs Insights' own bound: there may be more."""
-_QUERY_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Processed:
-    """One upload that was processed.
-
-    Attributes
-    ----------
-    at
-        When, in seconds since 1970.
-    seconds
-        From S3's event to the avatar; None where the message was not S3's own.
-    code
-        Why it was rejected; empty if it became an avatar.
-    """
-
-    at: float
-    seconds: float | None
-    code: str
 
 
 @dataclass(frozen=True)
@@ -58,70 +32,6 @@ class Certificate:
     domain: str
     status: str
     expires: datetime | None
-
-
-def processed(deployment: Deployment, seconds: float = DAY) -> list[Processed]:
-    """Return the newest uploads of this time, newest first, at most `MOST`.
-
-    Raises
-    ------
-    OperationError
-        If the function's log can't be asked.
-    """
-    found = _logged(deployment, "(avatar written|upload rejected)", seconds)
-    return [_processed(line) for line in found]
-
-
-def failed(deployment: Deployment, seconds: float = FAILED_SECONDS) -> list[float]:
-    """Return when the function failed on a message in this time, newest first, at most `MOST`.
-
-    Raises
-    ------
-    OperationError
-        If the function's log can't be asked.
-    """
-    found = _logged(deployment, "message failed", seconds)
-    return [datetime.fromisoformat(str(line["time"])).timestamp() for line in found]
-
-
-def _logged(deployment: Deployment, message: str, seconds: float) -> list[dict[str, object]]:
-    """Return the resize function's newest lines whose message matches, newest first."""
-    now = time.time()
-    with aws_errors("ask the resize function's log"):
-        query = deployment.logs.start_query(
-            logGroupName=f"/aws/lambda/{deployment.function_names['resize']}",
-            startTime=int(now - seconds),
-            endTime=int(now) + 1,
-            queryString=(
-                "fields @timestamp, @message"
-                f' | filter @message like /"message": "{message}"/'
-                " | sort @timestamp desc"
-                f" | limit {MOST}"
-            ),
-        )["queryId"]
-        deadline = time.monotonic() + _QUERY_SECONDS
-        while True:
-            answer = deployment.logs.get_query_results(queryId=query)
-            if answer["status"] == "Complete":
-                break
-            if answer["status"] in {"Failed", "Cancelled", "Timeout"} or (
-                time.monotonic() > deadline
-            ):
-                raise OperationError(
-                    f"CloudWatch did not answer what was processed ({answer['status']}).",
-                    "Refresh the page in a minute.",
-                )
-            time.sleep(0.1)
-    rows = ({field["field"]: field["value"] for field in row} for row in answer["results"])
-    return [json.loads(row["@message"]) for row in rows]
-
-
-def percentiles(values: list[float]) -> tuple[float, float] | None:
-    """Return the median and the 95th percentile; None of nothing."""
-    if not values:
-        return None
-    cuts = quantiles([*values, *values], n=20, method="inclusive")
-    return cuts[9], cuts[18]
 
 
 def queue_age(deployment: Deployment) -> float | None:
@@ -180,12 +90,3 @@ def certificate(deployment: Deployment) -> Certificate | None:
             "Certificate"
         ]
     return Certificate(found["DomainName"], found["Status"], found.get("NotAfter"))
-
-
-def _processed(line: dict[str, object]) -> Processed:
-    waited = line.get("since_upload_ms")
-    return Processed(
-        at=datetime.fromisoformat(str(line["time"])).timestamp(),
-        seconds=float(waited) / 1000 if isinstance(waited, int | float) else None,
-        code=str(line.get("code", "")),
-    )

@@ -128,6 +128,8 @@ def _line(function: str, event: FilteredLogEventTypeDef) -> Line:
         fields = json.loads(text)
     except ValueError:
         fields = None
+    if isinstance(fields, dict):
+        fields.pop("_aws", None)  # CloudWatch's, for its metrics
     return Line(
         event["timestamp"] / 1000,
         function,

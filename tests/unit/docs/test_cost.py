@@ -59,7 +59,7 @@ def upload_usd(processor_ms: float, puts: int) -> float:
         + numbers("SNS")[0]
         + counted
         + looked_up / 2
-        + 2.16 * (taken_in + kept)
+        + 2.42 * (taken_in + kept)
     )
 
 

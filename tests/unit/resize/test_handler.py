@@ -744,6 +744,53 @@ def test_what_is_queued_again_of_a_locked_user_is_shown_only_if_it_was(
     assert code_of(s3, "ada", sent) == "locked"
 
 
+def test_cloudwatch_derives_metrics_from_the_line_that_ends_an_upload(
+    s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held to the Embedded Metric Format: each name is a field, each dimension's value a text."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "resize")
+    logged = io.StringIO()
+    for handler in resize.log.handlers:
+        if isinstance(handler.formatter, JsonFormatter):
+            monkeypatch.setattr(handler, "stream", logged)
+    sent = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
+    for key, body in (("good", picture("red")), ("bad", b"no picture"), ("again", picture("red"))):
+        event = s3_event(upload(s3, key, body))
+        if key != "again":
+            event["Records"][0]["eventTime"] = sent
+        resize.handler(event, CONTEXT)
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    good, bad, again = (line for line in lines if "outcome" in line)
+    for line in (good, bad, again):
+        assert abs(line["_aws"]["Timestamp"] - time.time() * 1000) < 60_000
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            assert directive["Namespace"] == "AvatarOps"
+            for metric in directive["Metrics"]:
+                assert metric["Unit"] == "Milliseconds"
+                assert isinstance(line[metric["Name"]], int)
+            for dimensions in directive["Dimensions"]:
+                assert all(isinstance(line[name], str) for name in dimensions)
+    assert (good["outcome"], bad["outcome"], bad["code"]) == (
+        "written",
+        "rejected",
+        "unsupported_format",
+    )
+    assert 2000 <= good["since_upload_ms"] < 60_000
+
+    def counted(line: dict[str, Any]) -> list[tuple[str, list[str]]]:
+        return [
+            (metric["Name"], dimensions)
+            for directive in line["_aws"]["CloudWatchMetrics"]
+            for metric in directive["Metrics"]
+            for dimensions in directive["Dimensions"]
+        ]
+
+    by = ["function", "outcome"]
+    assert counted(good) == [("ms", by), ("since_upload_ms", by)]
+    assert counted(bad) == [("ms", by), ("since_upload_ms", by), ("ms", [*by, "code"])]
+    assert counted(again) == [("ms", by)], "nobody knows when it was sent"
+
+
 def test_a_file_that_is_deleted_while_it_is_rejected_does_not_come_again(
     s3: S3Client, resize: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

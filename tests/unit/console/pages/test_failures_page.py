@@ -162,7 +162,7 @@ def test_a_search_and_its_time_are_in_the_address(here: Deployment) -> None:
         deployments.fail(here, name)
     app = opened()
     app.text_input(key="find failures").set_value("grace").run()
-    app.selectbox(key="failures since").set_value("7d").run()
+    app.selectbox(key="choose period").set_value("7d").run()
     assert app.query_params == {"find": "grace", "since": "7d"}
     assert [box.label for box in app.checkbox] == ["**grace.jpg**"]
 
