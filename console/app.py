@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import streamlit as st
 
-from console import session, widgets
+from console import session, units, widgets
+from console.operations import announcements
+from console.operations.announcements import Announcement
 from console.operations.errors import OperationError
 
+_ANNOUNCEMENTS = "announcement"
 _log = logging.getLogger(__name__)
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
@@ -79,9 +83,11 @@ def main() -> None:
                 help="They end with the console: a restart cuts them off, and the audit closes "
                 "them as interrupted.",
             )
+        _for_operators()
         if session.sign_in_is_configured():
             st.button("Sign out", on_click=st.logout)
     session.authorize(True)
+    _show_announcement()
     try:
         page.run()
     except OperationError as error:
@@ -92,6 +98,57 @@ def main() -> None:
             "This page met an unexpected error.\n\n**What to do:** reload it. If it "
             "stays so, report it with the console's log (`make logs FUNCTION=console`).",
             icon=":material/bug_report:",
+        )
+
+
+def _for_operators() -> None:
+    """Ask why the next action is taken, and offer to tell all operators something."""
+    st.text_input(
+        "Reason of the next action",
+        key=session.reason_key(),
+        placeholder="a ticket, a sentence",
+        help="Recorded in the audit with the action.",
+        autocomplete="off",
+    )
+    with st.popover("Tell all operators", icon=":material/campaign:", width="stretch"):
+        text = st.text_input(
+            "Line on every page", key="announcement", max_chars=announcements.LONGEST
+        )
+        hours = st.select_slider("Shown for, hours", (1, 2, 4, 8, 24, 72, 168), value=4)
+        widgets.change_button(
+            "Show it to all",
+            _ANNOUNCEMENTS,
+            lambda on: announcements.announce(on, text, hours),
+            key="announce",
+            icon=":material/campaign:",
+        )
+        widgets.show_jobs(_ANNOUNCEMENTS)
+
+
+@session.cached(15)
+def _announcement(env: str, ended: int) -> Announcement | None:
+    try:
+        return announcements.current(session.the_audit())
+    except OperationError:
+        return None  # pages that need the database say that it is away
+
+
+def _show_announcement() -> None:
+    shown = _announcement(session.env(), session.jobs().ended(_ANNOUNCEMENTS)).value
+    if shown is None or shown.until < datetime.now(UTC):
+        return
+    when = units.duration((datetime.now(UTC) - shown.at).total_seconds())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(
+            f"**{widgets.plain(shown.text)}** :small[{widgets.plain(shown.by)}, {when} ago]",
+            icon=":material/campaign:",
+        )
+        widgets.change_button(
+            "Remove",
+            _ANNOUNCEMENTS,
+            lambda on: announcements.withdraw(on, shown),
+            key=f"withdraw {shown.at}",
+            icon=":material/close:",
         )
 
 

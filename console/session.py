@@ -30,6 +30,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 AUTHORIZED = "authorized"
 _TARGET_SECONDS = 60
+_REASONS = "reasons given"
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,17 @@ def stop(job: Job) -> None:
     job.stopped_by = who.name
 
 
+def reason_key() -> str:
+    """Return the key of the field for the next action's reason: each has a field of its own."""
+    return f"reason {st.session_state.get(_REASONS, 0)}"
+
+
+def _take_reason() -> str:
+    reason = str(st.session_state.get(reason_key(), "")).strip()
+    st.session_state[_REASONS] = st.session_state.get(_REASONS, 0) + 1
+    return reason
+
+
 def start(kind: str, change: Change, shown: str) -> Job:
     """Start a change as a job, done once however often its click arrives.
 
@@ -243,10 +255,11 @@ def start(kind: str, change: Change, shown: str) -> Job:
     """
     who = require_actor()
     access.require_operator(who)
-    record = the_audit()
+    record, reason = the_audit(), _take_reason()
 
     def work(key: str, report: Report) -> Any:
-        said = changes.carry_out(change, changes.confirmed_as(shown), record, who, report, key=key)
+        confirm = changes.confirmed_as(shown)
+        said = changes.carry_out(change, confirm, record, who, report, key=key, reason=reason)
         results = change.results if isinstance(change, Operation) else None
         return results[-1] if results else said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from functools import wraps
@@ -70,6 +71,7 @@ def carry_out(change: Change, report: Report, *, yes: bool = False, key: str | N
             Actor(name, may_operate=True),
             report,
             key=key,
+            reason=os.environ.get("REASON", "").strip(),
             origin=f"{user}@{socket.gethostname()}",
         )
     finally:

@@ -132,6 +132,7 @@ def _show(found: list[Action], chosen: Filter) -> None:
                 "Who": _ARN.sub("", action.actor),
                 "Action": action.action,
                 "Target": action.target,
+                "Reason": action.reason,
                 "Took": _took(action),
                 "Detail": action.detail,
             }

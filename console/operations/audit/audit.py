@@ -80,7 +80,9 @@ class Action:
     outcome
         ``running``, ``done``, ``failed``, or ``interrupted``: its process ended before it.
     detail
-        What it said at its end, or why it was begun while it runs.
+        What it said at its end, or where it was begun while it runs.
+    reason
+        Why, in the operator's words.
     """
 
     started: datetime
@@ -91,6 +93,7 @@ class Action:
     outcome: str
     detail: str
     key: str
+    reason: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -129,7 +132,8 @@ class FilterOptions:
 # An end that arrives after all counts more than somebody's taking the action for interrupted
 _ACTIONS = """
 SELECT s.at AS started, e.at AS ended, s.actor, s.action, s.target,
-       coalesce(e.outcome, 'running') AS outcome, coalesce(e.detail, s.detail) AS detail, s.key
+       coalesce(e.outcome, 'running') AS outcome, coalesce(e.detail, s.detail) AS detail, s.key,
+       coalesce(substring(s.detail FROM '; reason: (.*)$'), '') AS reason
 FROM avatar_ops.audit_entries s
      LEFT JOIN LATERAL (
          SELECT at, outcome, detail FROM avatar_ops.audit_entries

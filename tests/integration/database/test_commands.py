@@ -168,7 +168,7 @@ def test_plain_alembic_prints_sql_but_changes_no_database(empty_database: str) -
 def test_commands_that_change_the_schema_are_in_the_audit(
     run: CliRunner, empty_database: str, tmp_path: Path
 ) -> None:
-    run.invoke(app, ["migrate", "--to", "add_bio"])
+    run.invoke(app, ["migrate", "--to", "add_bio"], env={"REASON": "OPS-7"})
     run.invoke(app, ["rollback", "--steps", "1", "--yes"])
     run.invoke(app, ["rollback", "--to", "nonsense", "--yes"])
     record = Audit("local", lambda: empty_database, tmp_path / "none")
@@ -178,6 +178,7 @@ def test_commands_that_change_the_schema_are_in_the_audit(
         ("migrate", "add_bio", "done"),
     ]
     assert "1790000100_add_bio" in record.actions()[1].detail
+    assert [line.reason for line in record.actions()] == ["", "OPS-7"]
     with psycopg.connect(empty_database) as connection:
         started = [
             detail

@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from console import session, widgets
-from console.operations import changes, migrations, progress
+from console.operations import announcements, changes, migrations, progress
 from console.operations.accounts import account, erasure, legal_hold, records
 from console.operations.accounts.account import Account
 from console.operations.audit.access import Actor
@@ -115,7 +115,18 @@ def _choose_and_type(world: World, app: AppTest) -> None:
 
 
 def _type(world: World, app: AppTest) -> None:
-    app.text_input[-1].set_value("local").run()
+    app.main.text_input[-1].set_value("local").run()
+
+
+def _write_a_line(world: World, app: AppTest) -> None:
+    app.text_input(key="announcement").set_value("No applies today").run()
+
+
+def _announced(world: World) -> None:
+    change = announcements.announce(NOWHERE, "No applies today", 1)
+    somebody = Actor("somebody", may_operate=True)
+    changes.carry_out(change, lambda _: None, session.the_audit(), somebody, progress.ignore)
+    st.cache_data.clear()
 
 
 def _show_rejected(world: World, app: AppTest) -> None:
@@ -286,6 +297,8 @@ def _lose_the_history(world: World) -> None:
 BROWSER = ("upload an avatar from the browser", "profile")
 IN_THE_BROWSER = Operation(BROWSER[1], "", BROWSER[0], _signed_in)
 OPERATIONS = [
+    Operation("overview", "Show it to all", "announce", _write_a_line),
+    Operation("overview", "Remove", "withdraw", setup=_announced),
     Operation("test_avatars", "Send", "send"),
     Operation("test_avatars", "Show again", "restore", _find),
     Operation("test_avatars", "Lock", "lock", _find),
@@ -408,6 +421,23 @@ def test_a_viewer_opens_the_page_and_clicks_and_nothing_is_changed(
     assert world.state() == before
     assert not app.exception
     assert all(a.actor != "vera@example.com" for a in session.the_audit().actions())
+
+
+def test_the_reason_of_one_action_is_recorded_with_it_alone(
+    drawn: Callable[[Operation, str], AppTest], world: World
+) -> None:
+    app = drawn(Operation("failures", "Redrive all 1 at 50 a second", "redrive"), "operators")
+    (field,) = (each for each in app.sidebar.text_input if each.label.startswith("Reason"))
+    field.set_value("OPS-7: the bucket; is back").run()
+    for _ in range(2):
+        deployments.bury(world.here, "ada.jpg")
+        st.cache_data.clear()
+        app.run()
+        buttons = (each for each in app.button if each.label.startswith("Redrive all"))
+        next(buttons).click().run()
+        wait_until(lambda: not session.jobs().running(), "the change")
+    found = [a.reason for a in session.the_audit().actions() if a.action == "redrive"]
+    assert found == ["", "OPS-7: the bucket; is back"]
 
 
 def test_an_operators_picture_from_the_browser_is_recorded(
