@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from console import session, units, widgets
+from console import session, sign_out, units, widgets
 from console.operations import announcements
 from console.operations.announcements import Announcement
 from console.operations.errors import OperationError
@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _LOGO = str(Path(__file__).with_name("logo.svg"))
 st.set_page_config(page_title="Avatar Ops", page_icon=_LOGO, layout="wide")
 st.logo(_LOGO, size="large")
+
+sign_out.install()
 
 _STYLE = ".stMainBlockContainer { padding-top: 4rem }"  # it leaves 6 empty
 # White on a blue that is light enough for links could not be read

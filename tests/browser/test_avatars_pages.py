@@ -79,7 +79,7 @@ def test_the_overview_counts_uploads_and_leads_to_failures(
     stored = here.s3.put_object(Bucket=here.uploads_bucket, Key="counted.jpg", Body=picture(84))
     wait_for_version(here, "counted", stored["ETag"].strip('"'))
     page = page_at("/")
-    page.get_by_text("Uploads, last hour").wait_for()
+    page.get_by_text("To avatar, median").wait_for()
     for card in ("Queue", "Failures", "Alarms", "Database", "CDN", "Certificate"):
         page.get_by_text(card, exact=True).last.wait_for()
     # the navigation has such a link too

@@ -73,7 +73,8 @@ def test_a_rejected_upload_shows_its_reason_and_its_record_is_discarded(
 def test_a_redrive_of_all_goes_at_a_pace_and_is_stopped(
     page_at: Callable[[str], Page], here: Deployment
 ) -> None:
-    record = {"bucket": {"name": "none"}, "object": {"key": "of-a-cause.jpg"}}
+    # put back, it is passed over: a folder is no upload
+    record = {"bucket": {"name": here.uploads_bucket}, "object": {"key": "put-back/"}}
     event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": record}]})
     for _ in range(30):
         here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=event)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -41,6 +42,7 @@ def guarded(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         AllowedOAuthFlows=["code"],
         AllowedOAuthScopes=["openid", "email", "profile"],
         CallbackURLs=[f"{address}/oauth2callback"],
+        LogoutURLs=[f"{address}/"],
     )["UserPoolClient"]
     endpoint = here.access["AWS_ENDPOINT_URL"]
     directory = tmp_path_factory.mktemp("guarded")
@@ -137,7 +139,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(signed_in: SignIn, here: D
     here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody="{}")
     page = signed_in("viewers")
     expect(page.get_by_text("viewers@example.com · may look, change nothing")).to_be_visible()
-    expect(page.get_by_text("Uploads, last hour")).to_be_visible()
+    expect(page.get_by_text("To avatar, median")).to_be_visible()
     for link, button in (
         ("Test avatars", "Send"),
         ("Failures", "Redrive all 1 at 50 a second"),
@@ -148,3 +150,16 @@ def test_a_viewer_sees_everything_and_changes_nothing(signed_in: SignIn, here: D
         expect(
             page.get_by_role("button", name=re.compile(f"^{button}( Shortcut|$)"))
         ).to_be_disabled()
+
+
+def test_signing_out_ends_the_session_with_cognito_too(signed_in: SignIn, guarded: str) -> None:
+    page = signed_in("operators")
+    expect(page.get_by_text("operators@example.com · may operate")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    (logout,) = (urlsplit(url) for url in asked if urlsplit(url).path == "/logout")
+    assert parse_qs(logout.query)["logout_uri"] == [f"{guarded}/"]
+    page.goto(f"{guarded}/failures")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
