@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
 from __future__ import annotations
 
 import functools
+from typing import Any
 from urllib.parse import quote
 
 from streamlit.web.server.starlette import starlette_auth_routes as routes
@@ -23,7 +24,7 @@ def install() -> None:
         return
 
     @functools.wraps(build)
-    def with_logout_uri(**options: str | None) -> str:
+    def with_logout_uri(**options: Any) -> str:
         back = str(options["post_logout_redirect_uri"]).removesuffix(CALLBACK)
         return f"{build(**options)}&logout_uri={quote(back + '/', safe='')}"
 
