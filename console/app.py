@@ -105,9 +105,10 @@ def main() -> None:
 
 def _for_operators() -> None:
     """Ask why the next action is taken, and offer to tell all operators something."""
+    session.clear_taken_reason()
     st.text_input(
         "Reason of the next action",
-        key=session.reason_key(),
+        key=session.REASON,
         placeholder="a ticket, a sentence",
         help="Recorded in the audit with the action.",
         autocomplete="off",

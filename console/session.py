@@ -30,7 +30,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 AUTHORIZED = "authorized"
 _TARGET_SECONDS = 60
-_REASONS = "reasons given"
+REASON = "reason"
+_TAKEN = "reason taken"
 
 
 @dataclass(frozen=True)
@@ -227,15 +228,15 @@ def stop(job: Job) -> None:
     job.stopped_by = who.name
 
 
-def reason_key() -> str:
-    """Return the key of the field for the next action's reason: each has a field of its own."""
-    return f"reason {st.session_state.get(_REASONS, 0)}"
+def clear_taken_reason() -> None:
+    """Empty the field of the reason, before it is drawn, if an action has taken it."""
+    if st.session_state.pop(_TAKEN, False):
+        st.session_state[REASON] = ""
 
 
 def _take_reason() -> str:
-    reason = str(st.session_state.get(reason_key(), "")).strip()
-    st.session_state[_REASONS] = st.session_state.get(_REASONS, 0) + 1
-    return reason
+    st.session_state[_TAKEN] = True
+    return str(st.session_state.get(REASON, "")).strip()
 
 
 def start(kind: str, change: Change, shown: str) -> Job:

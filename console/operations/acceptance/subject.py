@@ -23,7 +23,7 @@ TRACING = (
     "x-datadog-sampling-priority", "x-datadog-trace-id", "x-request-id", "x-requested-with",
 )  # fmt: skip
 """Headers that tracing and request libraries add to a page's requests by themselves."""
-_LOG_SECONDS = 8
+_LOG_SECONDS = 20
 
 
 @dataclass(frozen=True)

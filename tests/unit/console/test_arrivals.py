@@ -15,8 +15,6 @@ from console.operations.environments import arrivals
 from console.operations.environments.deployment import Deployment
 from tests.unit.console import deployments
 
-NOW = time.time()
-
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
@@ -30,7 +28,7 @@ def ended(
 ) -> None:
     line = {"message": "x", "outcome": outcome, **more}
     line |= {"since_upload_ms": waited} if waited is not None else {}
-    deployments.write_log(here, line, NOW - ago)
+    deployments.write_log(here, line, time.time() - ago)
 
 
 def test_lines_are_counted_where_nobody_derives_metrics(here: Deployment) -> None:
@@ -42,7 +40,7 @@ def test_lines_are_counted_where_nobody_derives_metrics(here: Deployment) -> Non
     ended(here, "rejected", 30, 20, code="damaged")
     ended(here, "removed", 30, 20)
     ended(here, "written", 5000, 9000)  # before the hour
-    deployments.write_log(here, {"message": "folder ignored"}, NOW - 20)
+    deployments.write_log(here, {"message": "folder ignored"}, time.time() - 20)
     came = arrivals._of_lines(here, 3600)
     assert came.outcomes == {"written": 101, "rejected": 3, "removed": 1}
     assert came.uploads == 104, "a removal is no upload"
@@ -57,7 +55,7 @@ def test_metrics_are_asked_for_in_one_call_as_the_function_publishes_them(
     here: Deployment,
 ) -> None:
     asked: list[dict[str, Any]] = []
-    at = datetime.fromtimestamp(int(NOW) // 900 * 900, UTC)
+    at = datetime.fromtimestamp(int(time.time()) // 900 * 900, UTC)
 
     def answer(parameters: dict[str, Any]) -> dict[str, Any]:
         asked.append(parameters)
@@ -115,7 +113,7 @@ def test_metrics_are_asked_for_in_one_call_as_the_function_publishes_them(
 def test_messages_that_failed_are_counted_once_for_all_their_tries(here: Deployment) -> None:
     for message in ("1", "1", "2"):
         line = {"message": "message failed", "message_id": message}
-        deployments.write_log(here, line, NOW - 10)
+        deployments.write_log(here, line, time.time() - 10)
     assert arrivals.failed(here, 600) == 2
 
 

@@ -119,6 +119,7 @@ class World:
     reprocessed: int = 0
     erasures: int = 0
     erased: int = 0
+    ended_erased: int = 0
     uploads_of_erased: int = 0
     reports: int = 0
     late_reports: int = 0
@@ -446,6 +447,7 @@ class Order(RuleBasedStateMachine):
             self._settle()
             assert self.is_erased, "an erasure that is run again must complete it"
         if self.is_erased and not self.wrong:
+            self.world.ended_erased += 1
             self._send_late()
             self._deliver_everything()
             self.reconcile(everything=False)

@@ -170,7 +170,7 @@ def test_each_ends_at_its_newest_good_upload_and_nothing_is_left_of_an_erased_ac
     run_to_first_fault(BannersToo, world, RUNS or 16, derandomize=not RUNS)
     record_property(ORDER, f"with banners: {world}")
     assert world.crashes
-    assert 0 < world.erased < world.runs
+    assert 0 < world.ended_erased < world.runs
 
 
 @pytest.mark.long

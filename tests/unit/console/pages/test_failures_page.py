@@ -150,7 +150,7 @@ def test_dead_letters_are_grouped_by_cause_and_one_cause_is_redriven(here: Deplo
     assert "**left.jpg**" not in [box.label for box in app.checkbox]
     app.number_input(key="pace").set_value(500).run()
     button = app.button(key="redrive group")
-    assert button.label == "Redrive these 12 at 50 a second"
+    assert button.label == "Redrive these 12 at 500 a second"
     button.click().run()
     app = settled(app)
     assert "12 messages put back on the queue." in texts(app)
