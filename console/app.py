@@ -38,6 +38,7 @@ _PAGES = {
         ("releases", "Releases", ":material/rocket_launch:"),
         ("migrations", "Migrations", ":material/database:"),
         ("cdn", "CDN", ":material/public:"),
+        ("costs", "Costs", ":material/payments:"),
         ("audit", "Audit", ":material/history:"),
     ],
 }

@@ -27,7 +27,8 @@ _REFRESH = "Look everything up again"
 # A remedy names a page so; the way there is drawn below it
 _PAGE = re.compile(
     r"\bpage \*{0,2}"
-    "(Overview|Test avatars|Failures|Review|Profile|Environment|Migrations|CDN|Audit)"
+    "(Overview|Test avatars|Failures|Review|Profile|Environment|Releases|Migrations|CDN|Costs"
+    "|Audit)"
 )
 _OPEN_SECONDS = 60
 PERIODS = {"1h": "Last hour", "1d": "Last day", "7d": "Last 7 days", "90d": "Last 90 days"}

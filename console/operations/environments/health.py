@@ -70,6 +70,20 @@ def alarms(deployment: Deployment) -> list[Alarm]:
     return sorted(found.values(), key=lambda alarm: (alarm.state != "ALARM", alarm.name))
 
 
+def metrics_read(deployment: Deployment) -> int:
+    """Return how many metrics this environment's alarms read: what they cost."""
+    prefix = deployment.function_names["resize"].removesuffix("resize")
+    with aws_errors("list the alarms"):
+        return sum(
+            max(1, sum("MetricStat" in part for part in alarm.get("Metrics", [])))
+            for region in {deployment.region, CDN_REGION}
+            for page in deployment.cloudwatch_in(region)
+            .get_paginator("describe_alarms")
+            .paginate(AlarmNamePrefix=prefix)
+            for alarm in page["MetricAlarms"]
+        )
+
+
 def last_migration(target: Target) -> tuple[Migration | None, int]:
     """Return the migration that was applied last, and how many wait or are not as they should."""
     lines = migrations.migrations(target.database_url())

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from console.operations import progress
+from console.operations import costs, progress
 from console.operations.environments.aws_errors import aws_errors
 from console.operations.environments.deployment import Deployment
 from console.operations.environments.target import Target
@@ -39,13 +39,8 @@ _POLL_SECONDS = 10
 _REPORTED = 10_000
 """So many failed tasks of a report are read at most."""
 
-JOB_USD = 0.25
-OBJECTS_USD = 1.00
-MESSAGES_USD = 1.20
-"""Of a million; those of the queue are sent, received and deleted."""
-PUTS_USD, READS_USD, NOTICES_USD, LOGS_USD = 5.00, 0.80, 0.50, 0.45
-_CALLS_USD, _GB_SECOND_USD = 0.20, 0.0000133334
-_WHOLE_PROCESSOR_MB, _PROCESSOR_MS, _WAITS_MS, _CAUTION = 1769, 58, 60, 1.25
+LOGS_GB = 0.85
+"""Of a million lines of the function."""
 
 
 def usd(originals: int, variants: int, memory: int, *, by_job: bool) -> float:
@@ -58,12 +53,15 @@ def usd(originals: int, variants: int, memory: int, *, by_job: bool) -> float:
     memory
         The function's, in MB.
     """
-    slower = _WHOLE_PROCESSOR_MB / min(memory, _WHOLE_PROCESSOR_MB)
-    seconds = _CAUTION * (_PROCESSOR_MS * slower + _WAITS_MS) / 1000
-    function = _CALLS_USD + memory / 1024 * seconds * _GB_SECOND_USD * 1e6
-    million = function + (variants + 1) * PUTS_USD + READS_USD + NOTICES_USD + LOGS_USD
-    million += OBJECTS_USD if by_job else MESSAGES_USD
-    return million * originals / 1e6 + (JOB_USD if by_job else 0)
+    million = (
+        costs.calls_usd(memory, costs.billed_ms(costs.PROCESSOR_MS, memory))
+        + (variants + 1) * costs.PUT
+        + 2 * costs.GET
+        + costs.TOPIC
+        + LOGS_GB * (costs.LOGS_IN_GB + costs.LOGS_KEPT_GB)
+        + (costs.BATCH_OBJECTS if by_job else 3 * costs.QUEUE)
+    )
+    return million * originals / 1e6 + (costs.BATCH_JOB if by_job else 0)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from console.operations import costs
 from console.operations.pipeline import reprocess
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/cost.md").read_text()
 VARIABLES = (ROOT / "terraform/variables.tf").read_text()
-WHOLE_PROCESSOR = 1769
-ROUND_TRIPS_MS = 60
-CAUTION = 1.25
 
 
 def numbers(row: str) -> list[float]:
@@ -27,40 +25,37 @@ def table(header: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows.splitlines()]
 
 
-GB_SECOND, CALLS = numbers("Lambda, arm64")
 PUT, GET, _KEPT = numbers("S3 Standard")
 PROCESSOR_MS = {
     row[0].split(" and ")[0]: float(row[2]) for row in table("variants besides the avatar")
 }
-
-
-def lambda_usd(memory: int, milliseconds: float) -> float:
-    """Return the USD of a million calls."""
-    return CALLS + memory / 1024 * milliseconds / 1000 * GB_SECOND * 1e6
-
-
-def billed(processor_ms: float, memory: int = WHOLE_PROCESSOR) -> float:
-    return CAUTION * (
-        processor_ms * WHOLE_PROCESSOR / min(memory, WHOLE_PROCESSOR) + ROUND_TRIPS_MS
-    )
+lambda_usd, billed = costs.calls_usd, costs.billed_ms
 
 
 def upload_usd(processor_ms: float, puts: int) -> float:
     """Return the USD of a million uploads."""
-    taken_in, kept = numbers("CloudWatch Logs")
-    counted, looked_up = numbers("DynamoDB")  # not consistently: half a unit
-    return (
-        numbers("API Gateway")[0]
-        + 2 * lambda_usd(256, 50)
-        + lambda_usd(WHOLE_PROCESSOR, billed(processor_ms))
-        + puts * PUT
-        + 2 * GET
-        + 3 * numbers("SQS")[0]
-        + numbers("SNS")[0]
-        + counted
-        + looked_up / 2
-        + 2.42 * (taken_in + kept)
-    )
+    return costs.upload_usd(puts, processor_ms)
+
+
+def test_the_console_reckons_with_the_prices_and_measurements_of_the_page() -> None:
+    for row, prices in {
+        "Lambda, arm64": [costs.GB_SECOND, costs.CALLS],
+        "API Gateway": [costs.API],
+        "S3 Standard": [costs.PUT, costs.GET, costs.STORED_GB],
+        "S3 Batch Operations": [costs.BATCH_JOB, costs.BATCH_OBJECTS],
+        "SQS": [costs.QUEUE],
+        "DynamoDB": [costs.COUNTED, costs.LOOKED_UP],
+        "CloudWatch Logs": [costs.LOGS_IN_GB, costs.LOGS_KEPT_GB],
+        "CloudFront, data": [costs.CDN_GB],
+        "CloudFront, HTTPS": [costs.CDN_REQUESTS],
+        "CloudWatch, alarms": [costs.ALARM],
+        "CloudWatch, metrics": [costs.METRIC],
+    }.items():
+        assert numbers(row) == prices, row
+    assert numbers("SNS")[0] == costs.TOPIC
+    assert PROCESSOR_MS["512.jpg, 128.webp"] == costs.PROCESSOR_MS
+    per_upload = sum(map(int, re.findall(r"GB .*?: (\d+) \+ (\d+) \+ 1,100 bytes", PAGE)[0]))
+    assert round((per_upload + 1100 + 360) / 1000, 2) == costs._LOGS_GB
 
 
 def table_of_uploads() -> list[list[str]]:
@@ -107,10 +102,6 @@ def test_each_memory_size_costs_and_takes_what_its_processor_does() -> None:
 
 
 def test_everything_again_costs_what_the_command_says() -> None:
-    job, objects = numbers("S3 Batch Operations")
-    assert (job, objects) == (reprocess.JOB_USD, reprocess.OBJECTS_USD)
-    assert (PUT, round(3 * numbers("SQS")[0], 2)) == (reprocess.PUTS_USD, reprocess.MESSAGES_USD)
-    assert (2 * GET, numbers("SNS")[0]) == (reprocess.READS_USD, reprocess.NOTICES_USD)
     rows = table("originals \\| S3 Batch Operations")
     assert len(rows) == 3
     for originals, by_job, by_queue in rows:

@@ -54,6 +54,7 @@ PAGES: dict[str, tuple[str, Callable[[AppTest], AppTest]]] = {
     "migrations": ("Migrations", drawn),
     "cdn": ("CDN", drawn),
     "releases": ("Releases", drawn),
+    "costs": ("Costs", drawn),
     "audit": ("Audit", drawn),
 }
 
