@@ -79,11 +79,12 @@ logs: .venv/product ## Show logs [FUNCTION=resize|…|emulator|postgres|console 
 .PHONY: test test-long test-machines test-deployer lint format docs screenshots bench lock
 test: .venv/development ## Run every test, on a system of its own [ARGS="-k name"]
 	@.venv/bin/python -m tests.browser.chromium
-	@.venv/bin/python -m tests.pgbouncer
+	@.venv/bin/python -m tests.debian pgbouncer
 	@.venv/bin/python -m pytest --numprocesses 3 --dist loadgroup $(ARGS)
 
 test-long: .venv/development ## Run the tests that take minutes each: more crossings, regions, a burst of 1,000 (half an hour)
-	@.venv/bin/python -m pytest tests/integration tests/faults tests/terraform tests/unit -m long --numprocesses 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m tests.debian nginx
+	@.venv/bin/python -m pytest tests/integration tests/faults tests/terraform tests/unit tests/browser/test_replicas.py -m long --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)
@@ -175,7 +176,7 @@ deployer-policy: .venv/product ## Print the IAM policies that deploying an envir
 
 ##@ Console
 .PHONY: console
-console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.1 CONSOLE_PORT=8501]
+console: .venv/product ## Run the console until Ctrl-C [CONSOLE_ADDRESS=127.0.0.1 CONSOLE_PORT=8501 CONSOLE_URL=]
 	@.venv/bin/python -m console.serve
 
 ##@ Releases

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 from console import terminal
 from console.operations import web
@@ -19,6 +20,7 @@ from console.operations.environments.deployment import ROOT
 from console.operations.errors import OperationError
 
 READY_SECONDS = 60
+_PORTS = {"http": 80, "https": 443}
 _FLAGS = (
     "--server.headless=true",
     "--server.fileWatcherType=none",
@@ -53,10 +55,39 @@ def where() -> tuple[str, int]:
     return address, int(port)
 
 
+def public_address() -> tuple[list[str], str]:
+    """Return Streamlit's flags for ``CONSOLE_URL``, and the path that stands before all others.
+
+    Streamlit refuses the WebSocket of a page whose address it doesn't know.
+
+    Raises
+    ------
+    OperationError
+        If it is no address.
+    """
+    url = os.environ.get("CONSOLE_URL", "").strip()
+    if not url:
+        return [], ""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        parts, port = urlsplit(""), 0
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise OperationError(
+            f"CONSOLE_URL is {url!r}, which is not the address of a page.",
+            "Set it to what the browser shows: CONSOLE_URL=https://ops.example.com/console",
+        )
+    path = parts.path.strip("/")
+    flags = [f"--browser.serverAddress={parts.hostname}", f"--browser.serverPort={port}"]
+    return [*flags, f"--server.baseUrlPath={path}"], f"/{path}" if path else ""
+
+
 def is_ready(port: int, address: str = "127.0.0.1") -> bool:
     """Say whether a console answers there."""
+    _, path = public_address()
     try:
-        answer = web.request("GET", f"http://{_reachable(address)}:{port}/_stcore/health")
+        answer = web.request("GET", f"http://{_reachable(address)}:{port}{path}/_stcore/health")
     except OperationError:
         return False
     return answer.status == 200
@@ -66,6 +97,7 @@ def main() -> None:
     """Check the place, then run the console until it is stopped."""
     os.chdir(ROOT)  # Streamlit looks for .streamlit/ here
     address, port = where()
+    flags, _ = public_address()
     env = target.chosen_env()
     deployment.check_name(env)
     threading.Thread(target=_announce, args=(env, address, port), daemon=True).start()
@@ -80,7 +112,7 @@ def main() -> None:
     # Else Streamlit takes console/pages/ for its older kind of pages until the first visit
     PagesManager.uses_pages_directory = False
     place = [f"--server.address={address}", f"--server.port={port}"]
-    sys.argv = ["streamlit", "run", str(ROOT / "console/app.py"), *place, *_FLAGS]
+    sys.argv = ["streamlit", "run", str(ROOT / "console/app.py"), *place, *flags, *_FLAGS]
     cli.main()
 
 
@@ -99,10 +131,8 @@ def _announce(env: str, address: str, port: int) -> None:
         if time.monotonic() > deadline:
             return
         time.sleep(0.1)
-    terminal.out.print(
-        f"The console of [bold]{env}[/] is at [bold]http://{_reachable(address)}:{port}[/]     "
-        "Stop: Ctrl-C"
-    )
+    here = os.environ.get("CONSOLE_URL", "").strip() or f"http://{_reachable(address)}:{port}"
+    terminal.out.print(f"The console of [bold]{env}[/] is at [bold]{here}[/]     Stop: Ctrl-C")
 
 
 def _reachable(address: str) -> str:

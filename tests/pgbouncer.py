@@ -1,4 +1,4 @@
-"""PgBouncer in front of a test's Postgres; found, or installed (`make test` does so first)."""
+"""PgBouncer in front of a test's Postgres."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,12 +15,14 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo
 
+from tests import debian
+
 REASON = "needs PgBouncer: apt-get install pgbouncer"
 
 
 def executable() -> str | None:
     """Return the path of PgBouncer, None where it isn't installed."""
-    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return debian.executable("pgbouncer")
 
 
 @contextmanager
@@ -90,22 +91,3 @@ def _until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> 
             time.sleep(0.05)
         else:
             return
-
-
-def main() -> None:
-    """Install it where that is possible; without it, the tests that need it are skipped."""
-    if executable():
-        return
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        print(f"Some tests are skipped: {REASON}")
-        return
-    print("Installing PgBouncer for the tests of the database …", flush=True)
-    for step in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "pgbouncer"]):
-        done = subprocess.run(step, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.stderr.write(f"{' '.join(step)} failed; some tests are skipped: {REASON}\n")
-            return
-
-
-if __name__ == "__main__":
-    main()

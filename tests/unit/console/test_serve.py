@@ -78,6 +78,44 @@ def test_a_port_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, port: str
         serve.where()
 
 
+@pytest.mark.parametrize(
+    ("url", "flags"),
+    [
+        ("", []),
+        (
+            "https://ops.example.com/console/",
+            [
+                "--browser.serverAddress=ops.example.com",
+                "--browser.serverPort=443",
+                "--server.baseUrlPath=console",
+            ],
+        ),
+        (
+            "http://ops.localhost:8080",
+            [
+                "--browser.serverAddress=ops.localhost",
+                "--browser.serverPort=8080",
+                "--server.baseUrlPath=",
+            ],
+        ),
+    ],
+)
+def test_streamlit_is_told_the_address_that_the_browser_shows(
+    monkeypatch: pytest.MonkeyPatch, url: str, flags: list[str]
+) -> None:
+    monkeypatch.setenv("CONSOLE_URL", url)
+    assert serve.public_address()[0] == flags
+
+
+@pytest.mark.parametrize(
+    "url", ["ops.example.com", "ftp://x", "https://", "https://x:port", "https://x/?a=1"]
+)
+def test_what_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CONSOLE_URL", url)
+    with pytest.raises(OperationError, match="CONSOLE_URL"):
+        serve.public_address()
+
+
 def test_a_taken_port_is_named_with_the_way_out() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(os.environ["CONSOLE_PORT"])))
