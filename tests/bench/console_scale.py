@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SEEN = 123_456  # whose avatar is looked for
+_FIND = "Avatar's name"
 _DATABASE = "console_scale"
 _LONGEST = 900
 
@@ -132,9 +133,9 @@ def _one(page: str, tree: Path, environment: dict[str, str]) -> dict[str, Any] |
 
 def _find(name: str) -> Callable[[Any], None]:
     def search(test: Any) -> None:
-        test.session_state["view"] = "Find"
+        test.session_state["view"] = test.session_state["test avatars view"] = "Find"
         test.run(timeout=_LONGEST)
-        test.text_input(key="find").set_value(name)
+        next(field for field in test.text_input if field.label == _FIND).set_value(name)
 
     return search
 
@@ -182,7 +183,6 @@ def _measure(visit: str) -> dict[str, Any] | None:
     import altair  # noqa: F401 - as the server does before its first page
     import botocore.client
     import pandas  # noqa: F401
-    import streamlit as st
     from streamlit.testing.v1 import AppTest
 
     from console import session
@@ -199,16 +199,15 @@ def _measure(visit: str) -> dict[str, Any] | None:
         return call(client, operation, parameters)
 
     botocore.client.BaseClient._make_api_call = counted  # type: ignore[attr-defined]
-    # the page that asks least, after which AppTest knows the others by their addresses
-    test = AppTest.from_file(str(tree / "console/app.py")).switch_page("pages/cdn.py")
+    # after any page, AppTest knows the others by their addresses; these ask for least
+    before = "cdn" if page != "cdn" else "migrations"
+    test = AppTest.from_file(str(tree / "console/app.py")).switch_page(f"pages/{before}.py")
     test.run(timeout=_LONGEST)
     test.switch_page(f"pages/{page}.py")
-    if page == "cdn":
-        st.cache_data.clear()
     calls.clear()
     try:
         prepare(test)
-    except KeyError:
+    except (KeyError, StopIteration):
         return None
     first, own = _run(test)
     made, peak = Counter(calls), _peak()

@@ -347,11 +347,12 @@ class Million:
 
     def _results(self, asked: dict[str, Any]) -> dict[str, Any]:
         query = self._queries[int(asked["queryId"]) - 1]
-        text, group = query["queryString"], query["logGroupName"]
+        text = query["queryString"]
+        groups = query.get("logGroupNames") or [query["logGroupName"]]
         until = min([query["endTime"] * 1000, *map(int, _UNTIL.findall(text))])
         window = query["startTime"] * 1000, until
         filters = tuple(match[1].replace(r"\/", "/") for match in _LIKE.finditer(text))
-        if not group.endswith("resize"):
+        if not any(group.endswith("resize") for group in groups):
             rows: list[dict[str, str]] = []
         elif "as number" in text and " by value" in text:
             rows = self._counted(filters, *window)
