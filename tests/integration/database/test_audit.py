@@ -417,6 +417,7 @@ WHERE outcome = 'started' OR i % 5000 > 0
     [
         (lambda record: record.actions(limit=50), 50),
         (lambda record: record.actions(Filter(actors=("nobody",))), 0),
+        (lambda record: record.actions(Filter(actions=("announce",), outcomes=("done",)), 1), 0),
         (lambda record: record.actions(Filter(outcomes=("running",))), 4),
         (lambda record: record.actions(Filter(outcomes=("interrupted",))), 0),
         (lambda record: record.actions(Filter(outcomes=("failed", "interrupted"))), 196),
@@ -424,7 +425,7 @@ WHERE outcome = 'started' OR i % 5000 > 0
         (lambda record: record.filter_options().actors, 40),
         (lambda record: record.filter_options().actions, 20),
     ],
-    ids=["newest", "nobody's", "running", "interrupted", "failed", "unaccounted", "who", "what"],
+    ids=["newest", "nobody's", "announcement", "running", "interrupted", "failed", "unaccounted", "who", "what"],
 )
 def test_what_is_looked_for_among_many_is_found_without_reading_them_all(
     record: Audit, empty_database: str, look: Callable[[Audit], Sequence[object]], found: int
