@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("presigning", "tokens", "migrations", "images", "profiles", "console", "console_scale")
+BENCHMARKS = (
+    "presigning",
+    "tokens",
+    "migrations",
+    "images",
+    "profiles",
+    "console",
+    "console_scale",
+)
 
 
 def main() -> None:

@@ -157,8 +157,8 @@ def lines(
 def rows(deployment: Deployment, query: Query, limit: int | None = None) -> Iterator[Row]:
     """Yield the lines, newest first, in answers of at most 10,000.
 
-    After a full answer only a stretch of time is asked for that should fill the next, so that a walk through all lines
-    has CloudWatch scan them about twice and not once for each answer.
+    After a full answer only a stretch of time is asked for that should fill the next, so that a
+    walk through all lines has CloudWatch scan them about twice and not once for each answer.
 
     Raises
     ------

@@ -425,7 +425,17 @@ WHERE outcome = 'started' OR i % 5000 > 0
         (lambda record: record.filter_options().actors, 40),
         (lambda record: record.filter_options().actions, 20),
     ],
-    ids=["newest", "nobody's", "announcement", "running", "interrupted", "failed", "unaccounted", "who", "what"],
+    ids=[
+        "newest",
+        "nobody's",
+        "announcement",
+        "running",
+        "interrupted",
+        "failed",
+        "unaccounted",
+        "who",
+        "what",
+    ],
 )
 def test_what_is_looked_for_among_many_is_found_without_reading_them_all(
     record: Audit, empty_database: str, look: Callable[[Audit], Sequence[object]], found: int
