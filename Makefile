@@ -10,7 +10,7 @@ PYTHON ?= python3
 
 # Options come from the command line of make alone. In the shell's environment they are another
 # program's, as ENV is of sh itself; and `value` keeps each $ in them.
-OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE CAUSE CODE FIND RATE STOP JOB FOLLOW FORCE KEY VERSION LOCK FUNCTION PERCENT HOLD TUNNEL ARGS
+OPTIONS := FILE NAME REASON CACHES_EXPIRE KEEP_USER TO STEPS PATHS WHO DIRECT YES ALLOW_DRIFT ALL AFTER UNTIL DRY_RUN DOWN VERBOSE LOCK_TIMEOUT STATEMENT_TIMEOUT CONCURRENT_TIMEOUT ATTEMPTS WAIT JSON SINCE CAUSE CODE FIND RATE STOP JOB FOLLOW FORCE KEY VERSION LOCK FUNCTION PERCENT HOLD TUNNEL ARGS
 ifneq ($(origin ENV),command line)
 override ENV := local
 endif
@@ -225,7 +225,7 @@ redrive: .venv/product ## Put dead-letter messages back on the queue [CAUSE= FIN
 discard: .venv/product ## Delete dead-letter messages, after listing them; originals stay [CAUSE= FIND= SINCE= RATE= CODE= YES=1]
 	@$(OPS) discard
 
-reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key]
+reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key UNTIL=key]
 	@$(OPS) reconcile
 
 reprocess: .venv/product ## Process every original again, priced first, followed, resumable [DRY_RUN=1 STOP=1 JOB=]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from typing import Annotated, Any
 
@@ -167,38 +168,46 @@ def reconcile(
         bool, typer.Option("--all", envvar="ALL", help="Every original, not only missing ones.")
     ] = False,
     after: Annotated[str, typer.Option(envvar="AFTER", help="Begin after this key.")] = "",
+    until: Annotated[str, typer.Option(envvar="UNTIL", help="End with this key.")] = "",
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue originals that were never processed, and update profiles that name an old avatar."""
     deployment, target = deployed(), resolved()
+    keys = reconciliation.Keys(after, until)
     with terminal.Progress() as report:
-        found = _walk(deployment, report, everything, after, dry_run=True)
-        if not as_json:
-            out.print(
-                f"{found.walked} originals: {found.shown} shown, {found.rejected} rejected, "
-                f"{found.queued} to process."
-            )
-        if found.queued and not dry_run:
-            what = "every original" if everything else "missing originals"
+        touches, found = "missing originals are queued again, as they are found", None
+        if dry_run or (everything and not yes):  # somebody wants to know how many before
+            found = _walk(deployment, report, everything, keys, dry_run=True)
+            touches = f"{found.queued} of {found.walked} originals are queued again"
+            if not as_json:
+                out.print(_found(found, "to process"))
+        if not dry_run and (found is None or found.queued):
             change = Operation(
                 target,
                 "reconcile",
-                what,
-                (f"~ {found.queued} of {found.walked} originals are queued again",),
-                lambda report: _walk(deployment, report, everything, after, dry_run=False),
+                "every original" if everything else "missing originals",
+                (f"~ {touches}",),
+                lambda report: _walk(deployment, report, everything, keys, dry_run=False),
                 destructive=everything,
             )
             carry_out(change, report, yes=yes)
             (found,) = change.results
             if not as_json:
-                out.print(f"{found.queued} put on the queue.")
+                out.print(_found(found, "put on the queue"))
         behind = _refresh_profiles(target, deployment, report, dry_run=dry_run)
     if as_json:
         print(json.dumps(vars(found) | {"profiles": behind}))
     elif behind:
         done = "" if dry_run else ", now updated"
         out.print(f"{behind} profiles named an old avatar{done}.")
+
+
+def _found(found: reconciliation.Findings, queued: str) -> str:
+    return (
+        f"{found.walked} originals: {found.shown} shown, {found.rejected} rejected, "
+        f"{found.queued} {queued}."
+    )
 
 
 @command(app)
@@ -288,30 +297,45 @@ def _refresh_profiles(
     if not deployment.database_url_parameter:
         return 0
     url = target.database_url()
-    behind = stale_profiles.refresh(deployment, url, report, dry_run=True)
-    if behind and not dry_run:
-        change = Operation(
-            target,
-            "reconcile",
-            "profiles",
-            (f"~ {behind} users whose profile names an old avatar",),
-            lambda report: stale_profiles.refresh(deployment, url, report, dry_run=False),
-        )
-        carry_out(change, report)
-    return behind
+    if dry_run:
+        return stale_profiles.refresh(deployment, url, report, dry_run=True)
+    change = Operation(
+        target,
+        "reconcile",
+        "profiles",
+        ("~ profiles that name an old avatar are updated, as they are found",),
+        lambda report: stale_profiles.refresh(deployment, url, report, dry_run=False),
+    )
+    carry_out(change, report)
+    return int(change.results[0])
 
 
 def _walk(
-    deployment: Deployment, report: Report, everything: bool, after: str, *, dry_run: bool
+    deployment: Deployment,
+    report: Report,
+    everything: bool,
+    keys: reconciliation.Keys,
+    *,
+    dry_run: bool,
 ) -> reconciliation.Findings:
-    findings = reconciliation.Findings(last_key=after)
+    findings = reconciliation.Findings(last_key=keys.after)
     try:
         for found in reconciliation.reconcile(
-            deployment, report, dry_run=dry_run, everything=everything, after=after
+            deployment, report, dry_run=dry_run, everything=everything, keys=keys
         ):
             findings = found
     except (OperationError, KeyboardInterrupt):
-        if findings.last_key and not dry_run:
-            terminal.err.print(f"To go on from here: make reconcile AFTER='{findings.last_key}'")
+        if findings.last_key:
+            options = {
+                "DRY_RUN": "1" if dry_run else "",
+                "ALL": "1" if everything else "",
+                "AFTER": shlex.quote(findings.last_key),
+                "UNTIL": keys.until and shlex.quote(keys.until),
+            }
+            said = "".join(f" {name}={value}" for name, value in options.items() if value)
+            terminal.err.print(
+                f"{_found(findings, 'found missing')} To go on from here: make reconcile{said}",
+                markup=False,
+            )
         raise
     return findings

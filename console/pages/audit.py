@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,9 +35,9 @@ _OUTCOMES = {
 KIND = "audit"
 
 
-@session.cached(5)
-def _actions(wanted: Filter, ended: int) -> list[Action]:
-    return session.the_audit().actions(wanted, _SHOWN)
+@session.cached(5, entries=20)
+def _actions(wanted: Filter, before: Action | None, ended: int) -> list[Action]:
+    return session.the_audit().actions(wanted, _SHOWN + 1, before)
 
 
 @session.cached(60)
@@ -75,8 +76,14 @@ def main() -> None:
         session.here()
         ended = len([job for job in session.jobs().of(KIND) if job.ended])
         chosen = _filter()
-        looked = _actions(chosen, ended)
-        _show(looked.value, chosen)
+        # Each entry is the action after which a page begins
+        place = f"audit pages {replace(chosen, since=None)} {st.session_state['audit when']}"
+        trail: list[Action | None] = st.session_state.setdefault(place, [None])
+        looked = _actions(chosen, trail[-1], ended)
+        _show(looked.value[:_SHOWN], chosen, first=len(trail) == 1)
+        _paging(looked.value, trail)
+        if looked.value:
+            _downloads(chosen)
         _close(_unaccounted(ended).value)
         st.caption(f"{widgets.age(looked).capitalize()}. Times are this console's.")
 
@@ -116,7 +123,7 @@ def _midnight(day: Any) -> datetime:
     return datetime(day.year, day.month, day.day).astimezone()
 
 
-def _show(found: list[Action], chosen: Filter) -> None:
+def _show(found: list[Action], chosen: Filter, *, first: bool) -> None:
     if not found:
         widgets.empty(
             "Nothing was done yet. Whatever an operator changes, here or by a command, is listed."
@@ -148,9 +155,20 @@ def _show(found: list[Action], chosen: Filter) -> None:
         },
     )
     count, running = len(found), sum(action.ended is None for action in found)
-    more = " newest" if count == _SHOWN else ""
-    st.caption(f"{count:,}{more} actions, {running} running.")
-    _downloads(found, chosen)
+    which = "newest" if first else "earlier"
+    st.caption(f"The {count:,} {which} actions, {running} running.")
+
+
+def _paging(found: list[Action], trail: list[Action | None]) -> None:
+    newer, older, _ = st.columns([1, 1, 4])
+    if len(trail) > 1 and newer.button("Newer", icon=":material/arrow_back:", width="stretch"):
+        trail.pop()
+        st.rerun()
+    if len(found) > _SHOWN and older.button(
+        "Older", icon=":material/arrow_forward:", width="stretch"
+    ):
+        trail.append(found[_SHOWN - 1])
+        st.rerun()
 
 
 def _close(lost: list[Entry]) -> None:
@@ -188,10 +206,8 @@ def _took(action: Action) -> str:
     return f"{units.duration((now - action.started).total_seconds())} so far"
 
 
-def _downloads(found: list[Action], chosen: Filter) -> None:
+def _downloads(chosen: Filter) -> None:
     def everything() -> list[Action]:
-        if len(found) < _SHOWN:
-            return found
         return session.the_audit().actions(chosen, _DOWNLOADED)
 
     name = f"audit-{session.env()}-{datetime.now().astimezone():%Y-%m-%d}"

@@ -88,7 +88,7 @@ def _preview(_here: Deployment, key: str, version_id: str | None) -> bytes | Non
 
 @session.cached(60)
 def _log(_here: Deployment, containing: tuple[str, ...], since: float) -> list[logs.Line]:
-    return logs.newest(_here, "resize", containing, since, _LINES_SHOWN)
+    return logs.newest(_here, ["resize"], containing, since, _LINES_SHOWN)
 
 
 def _selection(period: str, cause: str, text: str, until: float | None = None) -> Selection:

@@ -1,11 +1,19 @@
-"""Every benchmark, one after the other (`make bench`); the last two look at a running system."""
+"""Every benchmark, one after the other (`make bench`); the last three look at a running system."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-BENCHMARKS = ("presigning", "tokens", "migrations", "images", "profiles", "console")
+BENCHMARKS = (
+    "presigning",
+    "tokens",
+    "migrations",
+    "images",
+    "profiles",
+    "console",
+    "console_scale",
+)
 
 
 def main() -> None:

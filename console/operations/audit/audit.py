@@ -41,6 +41,8 @@ _NO_ENTRY = (
     psycopg.DataError,
     psycopg.IntegrityError,
 )
+_ANSWER_SECONDS = 5
+_READS_ALL = "SET LOCAL statement_timeout = '5min'"
 _log = logging.getLogger(__name__)
 
 
@@ -147,7 +149,18 @@ WHERE s.outcome = 'started' AND s.environment = %(environment)s
   AND strpos(lower(s.target), lower(%(target)s)) > 0
   AND (%(since)s::timestamptz IS NULL OR s.at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR s.at < %(until)s)
-ORDER BY s.at DESC, s.id DESC LIMIT %(limit)s
+  AND (%(before)s::timestamptz IS NULL OR (s.at, s.key) < (%(before)s, %(before_key)s))
+"""
+_NEWEST_FIRST = " ORDER BY s.at DESC, s.key DESC LIMIT %(limit)s"
+# Few of all actions: found from their end, or from what has none. As an array, which the planner
+# always takes for short, whatever the tables' statistics are.
+_FEW = """
+  AND s.key = ANY (ARRAY(
+      SELECT key FROM avatar_ops.audit_entries
+      WHERE environment = %(environment)s AND outcome IN ('failed', 'interrupted')
+        AND outcome = ANY (%(outcomes)s)
+      UNION ALL SELECT key FROM avatar_ops.audit_running WHERE 'running' = ANY (%(outcomes)s)
+  ))
 """
 _RUNNING = """
 SELECT at, actor, environment, action, target, key, outcome, detail, process
@@ -155,7 +168,23 @@ FROM avatar_ops.audit_entries s
 WHERE outcome = 'started' AND environment = %s AND (%s::text IS NULL OR process = %s)
   AND NOT EXISTS (SELECT 1 FROM avatar_ops.audit_entries
                   WHERE key = s.key AND outcome <> 'started')
-ORDER BY at
+"""
+_DISTINCT = """
+WITH RECURSIVE found AS (
+    (SELECT {0} AS value FROM avatar_ops.audit_entries
+     WHERE outcome = 'started' AND environment = %(environment)s ORDER BY {0} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {0} FROM avatar_ops.audit_entries
+            WHERE outcome = 'started' AND environment = %(environment)s AND {0} > found.value
+            ORDER BY {0} LIMIT 1)
+    FROM found WHERE found.value IS NOT NULL
+)
+SELECT value FROM found WHERE value IS NOT NULL
+"""
+"""One look into the index for each value, not one at each row."""
+_EVERY = """
+SELECT DISTINCT {0} FROM avatar_ops.audit_entries
+WHERE outcome = 'started' AND environment = %(environment)s
 """
 
 
@@ -248,8 +277,15 @@ class Audit:
             with suppress(OperationError, OSError), _connected(self._url()) as connection:
                 self._deliver(connection, actor)
 
-    def actions(self, wanted: Filter = Filter(), limit: int = 1000) -> list[Action]:
+    def actions(
+        self, wanted: Filter = Filter(), limit: int = 1000, before: Action | None = None
+    ) -> list[Action]:
         """Return the newest wanted actions, newest first.
+
+        Parameters
+        ----------
+        before
+            Only what began before this one: the last of the page before.
 
         Raises
         ------
@@ -265,10 +301,15 @@ class Audit:
             "since": wanted.since,
             "until": wanted.until,
             "limit": limit,
+            "before": before and before.started,
+            "before_key": before and before.key,
         }
         with _connected(self._url()) as connection, _none_without_tables():
+            few = bool(wanted.outcomes) and "done" not in wanted.outcomes
+            few = few and schema.is_indexed(connection)
             cursor = connection.cursor(row_factory=class_row(Action))
-            return cursor.execute(_ACTIONS, asked).fetchall()
+            query = f"{_ACTIONS}{_FEW if few else ''}{_NEWEST_FIRST}"
+            return cursor.execute(query.encode(), asked).fetchall()
         return []
 
     def filter_options(self) -> FilterOptions:
@@ -279,16 +320,17 @@ class Audit:
         OperationError
             If the database is away.
         """
-        rows: list[tuple[str, str]] = []
         with _connected(self._url()) as connection, _none_without_tables():
-            rows = connection.execute(
-                "SELECT DISTINCT actor, action FROM avatar_ops.audit_entries"
-                " WHERE environment = %s",
-                (self._environment,),
-            ).fetchall()
-        return FilterOptions(
-            tuple(sorted({actor for actor, _ in rows})), tuple(sorted({act for _, act in rows}))
-        )
+            query = _DISTINCT if schema.is_indexed(connection) else _EVERY
+
+            def values(column: str) -> tuple[str, ...]:
+                rows = connection.execute(
+                    query.format(column).encode(), {"environment": self._environment}
+                )
+                return tuple(sorted(value for (value,) in rows))
+
+            return FilterOptions(values("actor"), values("action"))
+        return FilterOptions((), ())
 
     def unaccounted(self) -> list[Entry]:
         """Return the starts of actions without an end whose process is not seen on this machine.
@@ -331,6 +373,7 @@ class Audit:
         """
         pattern = "|".join(map(_naming, names))
         with _connected(self._url()) as connection, _none_without_tables():
+            connection.execute(_READS_ALL)
             return [
                 {"at": at, "action": action, "outcome": outcome}
                 for at, action, outcome in connection.execute(
@@ -352,7 +395,7 @@ class Audit:
         with _connected(self._url()) as connection:
             schema.ensure(connection)
             self._deliver(connection, None)
-            connection.execute("SET LOCAL statement_timeout = '5min'")  # it reads all of them
+            connection.execute(_READS_ALL)
             found = connection.execute(
                 "SELECT avatar_ops.pseudonymise(%s, %s, %s)",
                 (self._environment, sub, list(handles)),
@@ -479,8 +522,13 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         # a pooler may give each transaction another server connection: nothing outlives one
         with psycopg.connect(url, connect_timeout=3, prepare_threshold=None) as connection:
             connection.execute("SET LOCAL lock_timeout = '2s'")
-            connection.execute("SET LOCAL statement_timeout = '5s'")
+            connection.execute(f"SET LOCAL statement_timeout = '{_ANSWER_SECONDS}s'".encode())
             yield connection
+    except psycopg.errors.QueryCanceled as error:
+        raise OperationError(
+            f"The audit holds too much to be looked through in {_ANSWER_SECONDS} s.",
+            "Choose a shorter time, or who acted.",
+        ) from error
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
         raise OperationError(
@@ -498,8 +546,10 @@ def _none_without_tables() -> Iterator[None]:
 def _running(
     connection: psycopg.Connection, environment: str, process: str | None = None
 ) -> list[Entry]:
+    few = " AND key = ANY (ARRAY(SELECT key FROM avatar_ops.audit_running))"
+    query = f"{_RUNNING}{few if schema.is_indexed(connection) else ''} ORDER BY at"
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
-        return cursor.execute(_RUNNING, (environment, process, process)).fetchall()
+        return cursor.execute(query.encode(), (environment, process, process)).fetchall()
 
 
 def _insert(connection: psycopg.Connection, entry: Entry) -> bool:

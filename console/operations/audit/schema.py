@@ -88,7 +88,39 @@ _STEPS = (
     $$;
     REVOKE ALL ON FUNCTION avatar_ops.pseudonymise(text, text, text[]) FROM PUBLIC;
     """,
+    # What is looked for is found without reading the actions of years: whose, of which kind, which
+    # failed, and which have no end.
+    """
+    CREATE INDEX audit_entries_by_actor ON avatar_ops.audit_entries (environment, actor, at DESC)
+        WHERE outcome = 'started';
+    CREATE INDEX audit_entries_by_action ON avatar_ops.audit_entries (environment, action, at DESC)
+        WHERE outcome = 'started';
+    CREATE INDEX audit_entries_not_done ON avatar_ops.audit_entries (environment, outcome)
+        WHERE outcome IN ('failed', 'interrupted');
+    CREATE TABLE avatar_ops.audit_running (key text PRIMARY KEY);
+    CREATE FUNCTION avatar_ops.note_running() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp AS $$
+    BEGIN
+        IF NEW.outcome <> 'started' THEN
+            DELETE FROM avatar_ops.audit_running WHERE key = NEW.key;
+        ELSIF NOT EXISTS (SELECT 1 FROM avatar_ops.audit_entries
+                          WHERE key = NEW.key AND outcome <> 'started') THEN
+            INSERT INTO avatar_ops.audit_running VALUES (NEW.key) ON CONFLICT DO NOTHING;
+        END IF;
+        RETURN NULL;
+    END
+    $$;
+    REVOKE ALL ON FUNCTION avatar_ops.note_running() FROM PUBLIC;
+    CREATE TRIGGER note_running AFTER INSERT ON avatar_ops.audit_entries
+        FOR EACH ROW EXECUTE FUNCTION avatar_ops.note_running();
+    INSERT INTO avatar_ops.audit_running
+    SELECT key FROM avatar_ops.audit_entries s
+    WHERE outcome = 'started' AND NOT EXISTS (
+        SELECT 1 FROM avatar_ops.audit_entries WHERE key = s.key AND outcome <> 'started');
+    """,
 )
+_INDEXED = 4
+"""The step from which on little is read to find what is looked for."""
 _HAND_OVER = """
     ALTER SCHEMA avatar_ops OWNER TO avatar_ops_audit;
     ALTER TABLE avatar_ops.audit_entries OWNER TO avatar_ops_audit;
@@ -99,6 +131,9 @@ _HAND_OVER = """
     GRANT SELECT, INSERT ON avatar_ops.audit_entries TO CURRENT_USER;
     GRANT SELECT ON avatar_ops.audit_steps TO CURRENT_USER;
     GRANT EXECUTE ON FUNCTION avatar_ops.pseudonymise(text, text, text[]) TO CURRENT_USER;
+    ALTER TABLE avatar_ops.audit_running OWNER TO avatar_ops_audit;
+    ALTER FUNCTION avatar_ops.note_running() OWNER TO avatar_ops_audit;
+    GRANT SELECT ON avatar_ops.audit_running TO CURRENT_USER;
     REVOKE avatar_ops_audit FROM CURRENT_USER;
 """
 
@@ -114,6 +149,8 @@ def ensure(connection: psycopg.Connection) -> None:
     taken = _taken(connection)
     if taken >= len(_STEPS):
         return
+    # what there is of years is indexed; meanwhile other consoles' entries wait in their folders
+    connection.execute("SET LOCAL statement_timeout = '5min'")
     may_hand_over = False
     with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
         _become_member(connection)
@@ -128,6 +165,14 @@ def ensure(connection: psycopg.Connection) -> None:
         connection.execute("INSERT INTO avatar_ops.audit_steps (step) VALUES (%s)", (number,))
     if may_hand_over:
         connection.execute(_HAND_OVER)
+
+
+def is_indexed(connection: psycopg.Connection) -> bool:
+    """Say whether what runs is kept in a table, and the rest has its indexes.
+
+    A database that nobody has recorded in since an upgrade lacks them.
+    """
+    return _taken(connection) >= _INDEXED
 
 
 def _taken(connection: psycopg.Connection) -> int:

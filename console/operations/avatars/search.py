@@ -10,7 +10,7 @@ from console.operations.environments.logs import Line
 from console.operations.uploads.names import name_of
 
 _LEAST_CHARACTERS = 16
-_ANSWERS = 5
+_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def mentions(deployment: Deployment, text: str, since: float) -> Mentions:
     Parameters
     ----------
     since
-        Seconds since 1970. Of each function, at most five of CloudWatch's answers are read.
+        Seconds since 1970. Of more than 200 lines, the newest are found.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def mentions(deployment: Deployment, text: str, since: float) -> Mentions:
     if len(text) < _LEAST_CHARACTERS:
         return Mentions()
     functions = sorted(deployment.function_names)
-    lines = logs.read(deployment, functions, since, text, _ANSWERS)
+    lines = logs.newest(deployment, functions, [text], since, _LINES)
     named = (str(line.fields.get("name") or "") or _named(line) for line in lines)
     return Mentions(tuple(dict.fromkeys(name for name in named if name)), tuple(lines))
 

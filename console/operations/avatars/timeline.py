@@ -13,6 +13,8 @@ from console.operations.avatars.versions import Version
 from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
 
+_LINES = 200
+
 
 @dataclass(frozen=True)
 class TimelineEvent:
@@ -43,12 +45,14 @@ def timeline(
 ) -> list[TimelineEvent]:
     """Return what happened to an avatar since a time, the newest first, from presign to CDN.
 
+    Of more than 200 lines of the functions, the newest.
+
     Parameters
     ----------
     stored
         Its originals.
     """
-    lines = logs.read(deployment, sorted(deployment.function_names), since, name)
+    lines = logs.newest(deployment, sorted(deployment.function_names), [name], since, _LINES)
     found = [
         TimelineEvent(
             line.time,

@@ -1,4 +1,4 @@
-"""Counts and newest lines from a function's log, by CloudWatch Logs Insights.
+"""Counts and newest lines from the functions' logs, by CloudWatch Logs Insights.
 
 An engine that does not aggregate (the embedded AWS, moto) answers `stats` with lines; then they
 are counted here.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,26 +25,42 @@ _WAIT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Query:
-    """Which lines of a function's log are asked for.
+    """Which lines of the functions' logs are asked for.
 
     Attributes
     ----------
+    functions
+        One, or several.
     patterns
         Regular expressions, each to be found in the line as it was written.
     since, until
         Seconds since 1970.
     """
 
-    function: str
+    functions: str | tuple[str, ...]
     patterns: tuple[str, ...]
     since: float
     until: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The functions, one or several."""
+        return (self.functions,) if isinstance(self.functions, str) else self.functions
 
     @property
     def filters(self) -> str:
         """The query's filters, in the form that every engine understands."""
         slashes = (re.sub(r"(?<!\\)/", r"\\/", pattern) for pattern in self.patterns)
         return " | ".join(f"filter @message like /{pattern}/" for pattern in slashes)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line as it was written, whose, and when CloudWatch has it, in seconds since 1970."""
+
+    at: float
+    function: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,12 @@ def containing(name: str, text: str) -> str:
     """Return the pattern of a line whose field contains this text, in any case."""
     inside = json.dumps(text, ensure_ascii=False)[1:-1]
     return rf'(?i)"{name}": "(?:[^"\\]|\\.)*{_literal(inside)}'
+
+
+def anywhere(texts: Iterable[str]) -> str:
+    """Return the pattern of a line in which one of these texts is, whatever field it is in."""
+    inside = (json.dumps(text, ensure_ascii=False)[1:-1] for text in texts)
+    return "|".join(map(_literal, inside))
 
 
 def _literal(text: str) -> str:
@@ -121,11 +143,22 @@ def groups(
 def lines(
     deployment: Deployment, query: Query, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the lines' fields, newest first, in answers of at most 10,000.
+    """Yield the lines' fields, newest first; `at`, as `Row` has it, is added to them.
 
-    `at` is added to them: when CloudWatch has the line, in seconds since 1970. After a full answer
-    only a stretch of time is asked for that should fill the next, so that a walk through all lines
-    has CloudWatch scan them about twice and not once for each answer.
+    Raises
+    ------
+    OperationError
+        If CloudWatch does not answer.
+    """
+    for row in rows(deployment, query, limit):
+        yield _fields(row.text) | {"at": row.at}
+
+
+def rows(deployment: Deployment, query: Query, limit: int | None = None) -> Iterator[Row]:
+    """Yield the lines, newest first, in answers of at most 10,000.
+
+    After a full answer only a stretch of time is asked for that should fill the next, so that a
+    walk through all lines has CloudWatch scan them about twice and not once for each answer.
 
     Raises
     ------
@@ -133,44 +166,47 @@ def lines(
         If CloudWatch does not answer.
     """
     matches = [re.compile(pattern) for pattern in query.patterns]
+    functions = {f"/aws/lambda/{deployment.function_names[name]}": name for name in query.names}
     since, until, left = query.since, query.until, limit
     known: set[str] = set()
     while True:
         most = _MOST if left is None else min(_MOST, left)
-        rows = _ask(
+        found = _ask(
             deployment,
             replace(query, since=since, until=until),
-            f"fields @timestamp, @message | {query.filters}"
+            f"fields @timestamp, @message, @log | {query.filters}"
             f" | filter toMillis(@timestamp) <= {round(until * 1000)}"
             f" | sort @timestamp desc | limit {most}",
         )
-        fresh = [row for row in rows if row["@ptr"] not in known]
+        fresh = [row for row in found if row["@ptr"] not in known]
         for row in fresh:
-            found = _fields(row["@message"])
             if all(match.search(row["@message"]) for match in matches):
-                yield found | {"at": _at(row["@timestamp"])}
+                group = row.get("@log", "").rpartition(":")[2]  # AWS puts the account before it
+                function = functions.get(group, query.names[0])
+                yield Row(_at(row["@timestamp"]), function, row["@message"])
         left = None if left is None else left - len(fresh)
         if left is not None and left <= 0:
             return
-        full = len(rows) == most
+        full = len(found) == most
         if not full and since <= query.since:
             return
         if full:
-            newest, oldest = _at(rows[0]["@timestamp"]), _at(rows[-1]["@timestamp"])
+            newest, oldest = _at(found[0]["@timestamp"]), _at(found[-1]["@timestamp"])
             # what shares the oldest line's millisecond comes again, unless it fills an answer
             until = oldest if fresh else oldest - 0.001
             stretch = max(newest - oldest, 1)
         else:
             stretch, until = 4 * (until - since), since
-        known = {row["@ptr"] for row in rows}
+        known = {row["@ptr"] for row in found}
         since = max(query.since, until - 2 * stretch)
 
 
 def _ask(deployment: Deployment, query: Query, stages: str) -> list[dict[str, str]]:
-    name = deployment.function_names[query.function]
-    with aws_errors(f"ask the log of {query.function}"):
+    groups = [f"/aws/lambda/{deployment.function_names[name]}" for name in query.names]
+    whose = f"log of {query.names[0]}" if len(groups) == 1 else "functions' logs"
+    with aws_errors(f"ask the {whose}"):
         started = deployment.logs.start_query(
-            logGroupName=f"/aws/lambda/{name}",
+            logGroupNames=groups,
             startTime=int(query.since),
             endTime=int(query.until) + 1,
             queryString=stages,
@@ -185,8 +221,8 @@ def _ask(deployment: Deployment, query: Query, stages: str) -> list[dict[str, st
                     time.monotonic() > deadline
                 ):
                     raise OperationError(
-                        f"CloudWatch did not answer within {_WAIT_SECONDS} s what the log of "
-                        f"{query.function} says ({answer['status']}).",
+                        f"CloudWatch did not answer within {_WAIT_SECONDS} s what is in the "
+                        f"{whose} ({answer['status']}).",
                         "Ask for a shorter time, or try again in a minute.",
                     )
                 time.sleep(pause)

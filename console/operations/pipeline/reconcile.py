@@ -33,6 +33,21 @@ _OF_ITS_SENDER = {"not_allowed", "locked", "too_many_uploads"}
 
 
 @dataclass(frozen=True)
+class Keys:
+    """A range of keys, as S3 orders them: behind one, up to another with it; empty for no end."""
+
+    after: str = ""
+    until: str = ""
+
+    def __post_init__(self) -> None:
+        if self.until and self.until <= self.after:
+            raise OperationError(
+                f"No key comes after {self.after!r} and up to {self.until!r}.",
+                "Give AFTER a key that comes before that of UNTIL.",
+            )
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a walk through the uploads bucket found.
 
@@ -64,7 +79,7 @@ def reconcile(
     *,
     dry_run: bool,
     everything: bool = False,
-    after: str = "",
+    keys: Keys = Keys(),
 ) -> Iterator[Findings]:
     """Walk the uploads bucket page by page, yielding the findings so far after each page.
 
@@ -72,16 +87,19 @@ def reconcile(
     ----------
     everything
         Queue what is shown too, as after a change of variants, and a rejected newest version.
-    after
-        Begin after this key: where an interrupted walk stood.
+    keys
+        The originals of these alone: behind where an interrupted walk stood, or a part of them, so
+        that several walks share the bucket.
     """
     findings = Findings()
     with aws_errors("walk through the uploads bucket"), ThreadPoolExecutor(_WORKERS) as pool:
         pages = deployment.s3.get_paginator("list_objects_v2").paginate(
-            Bucket=deployment.uploads_bucket, StartAfter=after
+            Bucket=deployment.uploads_bucket, StartAfter=keys.after
         )
         for page in pages:
-            originals = [item for item in page.get("Contents", []) if names.name_of(item["Key"])]
+            found = page.get("Contents", [])
+            inside = [item for item in found if not keys.until or item["Key"] <= keys.until]
+            originals = [item for item in inside if names.name_of(item["Key"])]
             classified = list(
                 pool.map(
                     lambda item: _classify(deployment, item, everything=everything),
@@ -107,6 +125,8 @@ def reconcile(
             )
             report(progress.Event("Reconcile", "advanced", findings.last_key, done=findings.walked))
             yield findings
+            if len(inside) < len(found):
+                return
 
 
 def _classify(

@@ -9,7 +9,8 @@ import logging
 import multiprocessing
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from console.operations.audit import audit, export, schema
 from console.operations.audit.access import Actor
-from console.operations.audit.audit import AlreadyDoneError, Audit, Filter
+from console.operations.audit.audit import AlreadyDoneError, Audit, Filter, FilterOptions
 from console.operations.errors import OperationError
 
 ADA = Actor("ada", may_operate=True)
@@ -323,6 +324,8 @@ def operators_url(empty_database: str) -> Iterator[str]:
         "DROP TABLE avatar_ops.audit_entries",
         "DROP SCHEMA avatar_ops CASCADE",
         "DELETE FROM avatar_ops.audit_steps",
+        "DELETE FROM avatar_ops.audit_running",
+        "DROP TRIGGER note_running ON avatar_ops.audit_entries",
         "SET avatar_ops.pseudonymising = 'on';"
         " UPDATE avatar_ops.audit_entries SET actor = 'nobody'",
     ],
@@ -396,6 +399,140 @@ def test_tables_of_an_older_version_are_brought_along(operators_url: str, tmp_pa
     perform(record, ADA, "clear", "new")
     assert [action.target for action in record.actions()] == ["new", "old"]
     assert [entry.target for entry in record.unaccounted()] == ["old"]
+
+
+SCALE = """
+INSERT INTO avatar_ops.audit_entries (at, actor, environment, action, target, key, outcome, detail)
+SELECT now() - i * interval '8 s' + CASE outcome WHEN 'started' THEN interval '0'
+           ELSE interval '3 s' END,
+       'operator ' || i % 40, 'test', 'action ' || i % 20, 'data ' || i, 'key ' || i, outcome, ''
+FROM generate_series(1, 20000) AS i, LATERAL unnest(ARRAY['started', CASE WHEN i % 100 = 0
+    THEN 'failed' ELSE 'done' END]) AS outcome
+WHERE outcome = 'started' OR i % 5000 > 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("look", "found"),
+    [
+        (lambda record: record.actions(limit=50), 50),
+        (lambda record: record.actions(Filter(actors=("nobody",))), 0),
+        (lambda record: record.actions(Filter(actions=("announce",), outcomes=("done",)), 1), 0),
+        (lambda record: record.actions(Filter(outcomes=("running",))), 4),
+        (lambda record: record.actions(Filter(outcomes=("interrupted",))), 0),
+        (lambda record: record.actions(Filter(outcomes=("failed", "interrupted"))), 196),
+        (lambda record: record.unaccounted(), 4),
+        (lambda record: record.filter_options().actors, 40),
+        (lambda record: record.filter_options().actions, 20),
+    ],
+    ids=[
+        "newest",
+        "nobody's",
+        "announcement",
+        "running",
+        "interrupted",
+        "failed",
+        "unaccounted",
+        "who",
+        "what",
+    ],
+)
+def test_what_is_looked_for_among_many_is_found_without_reading_them_all(
+    record: Audit, empty_database: str, look: Callable[[Audit], Sequence[object]], found: int
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        schema.ensure(connection)
+        connection.execute(SCALE.encode())
+        connection.execute("VACUUM ANALYZE avatar_ops.audit_entries")
+        before = _read(connection)
+        assert len(look(record)) == found
+        read = _read(connection) - before
+    assert read < 4000, f"{read} of 40,000 entries were read"
+
+
+def _read(connection: psycopg.Connection) -> int:
+    """Return how many entries were read so far, by all sessions that have ended."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:  # a session's figures come when it has gone
+        others = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        ).fetchone()
+        if others == (0,):
+            break
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    found = connection.execute(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_all_tables"
+        " WHERE relid = 'avatar_ops.audit_entries'::regclass"
+    ).fetchone()
+    assert found
+    return int(found[0])
+
+
+@pytest.mark.parametrize("steps", range(1, len(schema._STEPS)))
+def test_what_was_recorded_by_an_older_version_is_found_before_and_after_it_is_brought_along(
+    record: Audit, empty_database: str, steps: int
+) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(
+            "CREATE SCHEMA avatar_ops; CREATE TABLE avatar_ops.audit_steps"
+            " (step integer PRIMARY KEY, taken_at timestamptz NOT NULL DEFAULT now())"
+        )
+        for number, step in enumerate(schema._STEPS[:steps], 1):
+            connection.execute(step.encode())
+            connection.execute("INSERT INTO avatar_ops.audit_steps (step) VALUES (%s)", (number,))
+        connection.execute(SCALE.encode())
+
+    def looked() -> tuple[list[str], list[str], FilterOptions, list[str]]:
+        running = record.actions(Filter(outcomes=("running",)))
+        failed = record.actions(Filter(outcomes=("failed",)))
+        return (
+            [action.key for action in running],
+            [action.key for action in failed],
+            record.filter_options(),
+            [entry.key for entry in record.unaccounted()] if steps > 1 else [],
+        )
+
+    before = looked()
+    assert before[0] == ["key 5000", "key 10000", "key 15000", "key 20000"]
+    with psycopg.connect(empty_database) as connection:
+        schema.ensure(connection)
+    assert looked()[:3] == before[:3]
+    assert [entry.key for entry in record.unaccounted()][::-1] == before[0]
+
+
+def test_an_end_that_came_before_its_start_leaves_nothing_running(
+    record: Audit, empty_database: str
+) -> None:
+    with psycopg.connect(empty_database) as connection:
+        schema.ensure(connection)
+        for outcome in ("done", "started"):
+            connection.execute(
+                "INSERT INTO avatar_ops.audit_entries"
+                " (at, actor, environment, action, target, key, outcome, detail)"
+                " VALUES (now(), 'ada', 'test', 'clear', 'data', 'k', %s, '')",
+                (outcome,),
+            )
+    assert [action.outcome for action in record.actions()] == ["done"]
+    assert record.actions(Filter(outcomes=("running",))) == []
+    assert record.unaccounted() == []
+
+
+def test_too_much_to_be_looked_through_says_what_to_narrow(
+    record: Audit, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_ANSWER_SECONDS", 1)
+    perform(record, ADA, "clear", "data")
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("ALTER TABLE avatar_ops.audit_entries RENAME TO entries")
+        connection.execute(
+            "CREATE VIEW avatar_ops.audit_entries AS SELECT e.* FROM avatar_ops.entries e,"
+            " LATERAL pg_sleep(60)"
+        )
+    with pytest.raises(OperationError, match="too much") as raised:
+        record.actions(Filter(target="data"))
+    assert "shorter time" in raised.value.remedy
 
 
 def test_two_first_actions_at_once_are_both_recorded(empty_database: str, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_timeline_goes_from_the_newest_back_to_the_presigning(
         logs.Line(11.5, "resize", "", {"message": "avatar written", "version": "v1", "ms": 120}),
         logs.Line(11.6, "resize", "REPORT of the platform", {}),
     ]
-    monkeypatch.setattr(logs, "read", lambda *_: said)
+    monkeypatch.setattr(logs, "newest", lambda *_: said)
     served = web.Response(200, {"x-cache": "Hit from cloudfront", "age": "7"}, b"12345")
     monkeypatch.setattr(web, "request", lambda *_: served)
     original = versions.Version(

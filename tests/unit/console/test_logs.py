@@ -12,6 +12,8 @@ import pytest
 from console.operations.environments import logs
 from console.operations.environments.deployment import Deployment
 from console.operations.errors import OperationError
+from tests.unit.console.deployments import calls
+from tests.unit.console.insights_engine import InsightsEngine
 
 
 @pytest.fixture
@@ -55,6 +57,41 @@ def test_followed_lines_come_once_each_however_late_they_are_taken_in(
     assert seen == [
         "first", "late of the other", "second", "late of the same", "of the same moment",
     ]  # fmt: skip
+
+
+def test_the_newest_lines_with_a_text_are_found_in_several_functions_at_once(
+    here: Deployment,
+) -> None:
+    now = time.time() - 60
+    for function, after, text in (
+        ("presign", 0, "ada asks"),
+        ("resize", 1, "grace [x]"),
+        ("resize", 2, "ada has come"),
+        ("presign", 3, "ada asks again"),
+    ):
+        log(here, function, now + after, text)
+    asked = calls(here.logs)
+    found = logs.newest(here, ["presign", "resize"], ["ada"], now - 60, 2)
+    assert [(line.function, line.fields["message"]) for line in found] == [
+        ("resize", "ada has come"),
+        ("presign", "ada asks again"),
+    ]
+    assert asked == ["StartQuery", "GetQueryResults"]
+    either = logs.newest(here, ["resize"], ["grace [x]", "ada"], now - 60, 9)
+    assert [line.fields["message"] for line in either] == ["grace [x]", "ada has come"]
+
+
+def test_an_avatar_among_a_days_lines_is_asked_for_once(here: Deployment) -> None:
+    now = time.time()
+    written = [
+        (round((now - 80_000 + number / 2) * 1000), json.dumps({"message": f"about {number}."}))
+        for number in range(100_000)
+    ]
+    InsightsEngine(here, written)
+    asked = calls(here.logs)
+    (found,) = logs.newest(here, ["presign", "resize"], ["about 99999."], now - 86_400, 200)
+    assert found.fields == {"message": "about 99999."}
+    assert asked == ["StartQuery", "GetQueryResults"]
 
 
 @pytest.mark.parametrize("duration", ["", "5", "m", "-1m", "1w", "1.5h"])

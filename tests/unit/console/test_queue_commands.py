@@ -1,9 +1,10 @@
-"""`make redrive` and `make discard`, on moto."""
+"""`make redrive`, `make discard` and `make reconcile`, on moto."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from console import terminal
 from console.commands import queue
 from console.operations.environments.deployment import Deployment
+from console.operations.errors import OperationError
+from console.operations.pipeline import reconcile
 from tests.unit.console import deployments
 from tests.unit.console.deployments import waiting
 from tests.unit.console.move_tasks import MoveTasks
@@ -95,4 +98,39 @@ def test_sqs_own_redrive_is_stopped_where_there_is_one(here: Deployment, run: Ru
 
 def test_a_cause_and_a_code_together_are_refused(run: Run) -> None:
     code, _shown = run("redrive", "--cause", "NoSuchBucket", "--code", "damaged")
+    assert code != 0
+
+
+def test_reconcile_walks_once_and_says_what_it_queued(here: Deployment, run: Run) -> None:
+    here.s3.put_object(Bucket=here.uploads_bucket, Key="ada.jpg", Body=b"1")
+    asked = deployments.calls(here.s3)
+    code, shown = run("reconcile")
+    assert code == 0, shown
+    assert "1 originals: 0 shown, 0 rejected, 1 put on the queue." in shown
+    assert asked.count("ListObjectsV2") == 1
+    assert waiting(here, here.queue_url) == 1
+
+
+def test_a_walk_that_is_cut_off_says_how_to_go_on(
+    here: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walk(*_: object, **__: object) -> Iterator[reconcile.Findings]:
+        yield reconcile.Findings(shown=999, queued=1, last_key="people/o'hara.jpg")
+        raise OperationError("S3 is away.", "Try again.")
+
+    monkeypatch.setattr(reconcile, "reconcile", walk)
+    for options, said in {
+        ("--dry-run", "--until", "q"): "make reconcile DRY_RUN=1 AFTER=",
+        (): "make reconcile AFTER=",
+    }.items():
+        code, shown = run("reconcile", *options)
+        assert code != 0
+        one_line = " ".join(shown.split())
+        assert "1000 originals: 999 shown" in one_line
+        assert said + shlex.quote("people/o'hara.jpg") in one_line
+        assert (" UNTIL=q" in one_line) is bool(options)
+
+
+def test_a_range_without_keys_is_refused(run: Run) -> None:
+    code, _shown = run("reconcile", "--after", "q", "--until", "b")
     assert code != 0

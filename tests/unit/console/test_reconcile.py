@@ -12,7 +12,9 @@ import pytest
 from moto import mock_aws
 
 from console.operations.environments.deployment import Deployment
-from console.operations.pipeline.reconcile import reconcile
+from console.operations.errors import OperationError
+from console.operations.pipeline.reconcile import Keys, reconcile
+from console.operations.progress import ignore
 from console.operations.uploads import names
 from resize import store
 from tests.unit.console import deployments
@@ -182,3 +184,21 @@ def test_what_was_removed_is_left_alone_and_what_came_later_is_queued(
 @pytest.mark.parametrize("key", ["a b/ä.jpg", "base64:x/ada", "🦊" * 250 + "/ada.jpg"])
 def test_the_key_in_an_avatars_metadata_is_read_as_resize_wrote_it(key: str) -> None:
     assert names.source_key(store._source_key(key)) == key
+
+
+def test_walks_of_ranges_that_meet_find_each_original_once(here: Deployment) -> None:
+    for number in range(25):
+        put(here, f"{number:02}.jpg", b"picture")
+    here.s3.meta.events.register(
+        "provide-client-params.s3.ListObjectsV2", lambda params, **_: {**params, "MaxKeys": 10}
+    )
+    ranges = (Keys("", "07"), Keys("07", "19.jpg"), Keys("19.jpg"))
+    walked = [list(reconcile(here, ignore, dry_run=True, keys=keys)) for keys in ranges]
+    assert [found[-1].queued for found in walked] == [7, 13, 5]
+    assert [found[-1].last_key for found in walked] == ["06.jpg", "19.jpg", "24.jpg"]
+    assert [len(found) for found in walked] == [1, 2, 1], "no page is read behind the range"
+
+
+def test_a_range_that_holds_no_key_is_refused() -> None:
+    with pytest.raises(OperationError, match="up to 'a'"):
+        Keys("b", "a")

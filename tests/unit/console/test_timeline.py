@@ -19,7 +19,7 @@ def test_what_a_line_does_not_know_is_empty_and_sizes_are_for_people(
 ) -> None:
     fields = {"message": "upload forgotten", "version": None, "code": None, "ms": None}
     line = Line(2.0, "resize", "", fields)
-    monkeypatch.setattr(logs, "read", lambda *_: [line])
+    monkeypatch.setattr(logs, "newest", lambda *_: [line])
     answer = SimpleNamespace(status=200, headers={"age": "7"}, body=bytes(10_485_760))
     monkeypatch.setattr(web, "request", lambda *_: answer)
     here = SimpleNamespace(function_names={"resize": "resize"}, assets_url="http://assets.invalid")

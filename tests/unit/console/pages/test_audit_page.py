@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from console import session
@@ -42,6 +43,35 @@ def test_actions_are_filtered_and_ended_ones_show_how_long_they_took(
     assert list(app.dataframe[0].value["Target"]) == ["data"]
     app.text_input(key="audit target").set_value("nothing like it").run()
     assert "Take a filter away" in text(app)
+
+
+def test_older_actions_are_a_page_further_each_once(
+    show: Show, record: audit.Audit, empty_database: str
+) -> None:
+    record.perform(ADA, "clear", "newest", "newest", lambda: None)
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(
+            "INSERT INTO avatar_ops.audit_entries"
+            " (at, actor, environment, action, target, key, outcome, detail)"
+            # in pairs of the same moment, one of which is cut in two by the page's end
+            " SELECT now() - interval '1 day' - (i / 2) * interval '1 s', 'ada', 'local', 'clear',"
+            " 'data ' || i, 'key ' || i, 'started', '' FROM generate_series(1, 1200) AS i"
+        )
+    app = show("audit")
+    buttons = {button.label: button for button in app.button}
+    assert "Newer" not in buttons
+    seen = list(app.dataframe[0].value["Target"])
+    assert seen[0] == "newest"
+    assert "500 newest actions" in text(app)
+    for more in (500, 201):
+        next(button for button in app.button if button.label == "Older").click().run()
+        page = list(app.dataframe[0].value["Target"])
+        assert len(page) == more
+        seen += page
+    assert "Older" not in {button.label for button in app.button}
+    assert len(set(seen)) == len(seen) == 1201
+    next(button for button in app.button if button.label == "Newer").click().run()
+    assert list(app.dataframe[0].value["Target"]) == seen[500:1000]
 
 
 def test_what_runs_is_shown_as_running(show: Show, record: audit.Audit) -> None:

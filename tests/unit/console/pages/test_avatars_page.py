@@ -188,12 +188,13 @@ def test_a_request_or_a_version_leads_to_its_avatar_and_a_file_to_what_it_became
     asked: list[str] = []
     request = "0f3c5a2e-0007-4c1b-9d5e-3b1f6a7c8d9e"
 
-    def read(_here: object, _names: object, _since: float, text: str, answers: int) -> list[Line]:
+    def newest(_here: object, _names: object, texts: list[str], *_: object) -> list[Line]:
+        (text,) = texts
         asked.append(text)
         fields = {"message": "avatar written", "key": "people/lake.jpg", "request_id": request}
         return [Line(1.0, "resize", "", fields)] if text == request else []
 
-    monkeypatch.setattr(logs, "read", read)
+    monkeypatch.setattr(logs, "newest", newest)
     monkeypatch.setattr(timeline, "timeline", lambda *_: [])
     monkeypatch.setattr(takedown, "list_stored", lambda *_: Listing(datetime.now(UTC), (), ()))
     stored = Version("people/lake.jpg", None, "v", datetime.now(UTC), 10, "shown", None)
