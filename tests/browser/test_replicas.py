@@ -119,7 +119,8 @@ def test_operators_work_through_a_proxy_and_go_on_when_a_replica_is_gone(
     expect(page.get_by_role("heading", name="Test avatars", level=1)).to_be_visible()
     # a file goes past the WebSocket, and is protected against forged requests
     sent = {"name": "proxied.jpg", "mimeType": "image/jpeg", "buffer": picture(7)}
-    page.locator("input[type=file]").first.set_input_files(sent)
+    page.get_by_role("radio", name="Files").click()
+    page.locator('[data-testid="stFileUploader"] input[type=file]').set_input_files(sent)
     expect(page.get_by_text("proxied.jpg").first).to_be_visible()
     # an action, which every replica shows
     page.get_by_role("button", name="Tell all operators").click()
