@@ -63,7 +63,7 @@ def public_address() -> tuple[list[str], str]:
     Raises
     ------
     OperationError
-        If it is no address.
+        If it is not a valid address.
     """
     url = os.environ.get("CONSOLE_URL", "").strip()
     if not url:
