@@ -42,7 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     for item in items:
         if "system" in getattr(item, "fixturenames", ()):
             here = {item.path.parent.name, item.path.stem}
-            other = here & {"browser", "faults", "test_infrastructure"}
+            other = here & {
+                "browser",
+                "faults",
+                "test_acceptance",
+                "test_accounts",
+                "test_infrastructure",
+            }
             item.add_marker(pytest.mark.xdist_group("other system" if other else "system"))
     return (yield)
 

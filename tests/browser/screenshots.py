@@ -153,6 +153,8 @@ SHOTS: dict[str, tuple[str, Callable[[Page, Path], None]]] = {
     "profile": ("/profile", as_it_is),
     "migrations": ("/migrations", of_migrations),
     "cdn": ("/cdn", of_cdn),
+    "releases": ("/releases", as_it_is),
+    "costs": ("/costs", as_it_is),
     "overview": ("/", as_it_is),
     "audit": ("/audit", as_it_is),
     "environment": ("/environment", of_environment),

@@ -275,6 +275,7 @@ def _leave_an_action_of_another_machine(world: World) -> None:
     with psycopg.connect(world.database) as connection:
         connection.execute("SET session_replication_role = 'replica'")
         connection.execute("DELETE FROM avatar_ops.audit_entries WHERE outcome = 'done'")
+        connection.execute("INSERT INTO avatar_ops.audit_running VALUES ('1')")
 
 
 def _publish(world: World) -> None:
