@@ -29,6 +29,8 @@ COUNTED, LOOKED_UP = 0.625, 0.125  # DynamoDB: a write, a consistent read
 LOGS_IN_GB, LOGS_KEPT_GB = 0.50, 0.03  # of one
 CDN_REQUESTS, CDN_GB = 1.00, 0.085  # GB: of one
 ALARM, METRIC = 0.10, 0.30  # of one, a month
+METRICS = 10
+"""Two durations of each outcome; codes of rejections come on top."""
 
 WHOLE_PROCESSOR_MB = 1769
 PROCESSOR_MS, WAITS_MS, CAUTION = 58, 60, 1.25
@@ -158,6 +160,7 @@ def month(used: Usage) -> list[Item]:
         Item("S3, originals", _gb(used.originals_gb), used.originals_gb * STORED_GB),
         Item("S3, avatars and variants", _gb(used.images_gb), used.images_gb * STORED_GB),
         Item("CloudWatch, alarms", f"{used.alarms} metrics", used.alarms * ALARM),
+        Item("CloudWatch, metrics of uploads", f"{METRICS} or more", METRICS * METRIC),
     ]
     if used.views is not None and used.views_gb is not None:
         items += [

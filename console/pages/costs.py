@@ -58,7 +58,7 @@ def main() -> None:
         )
         if used.views is None:
             st.caption("What the CDN serves is not counted here: no CloudFront metrics.")
-        st.subheader("What would save", anchor=False)
+        st.header("What would save", anchor=False)
         for what, usd in costs.savings(used).items():
             st.markdown(f"- {what}: **{usd:,.2f}** USD a month")
         st.caption(

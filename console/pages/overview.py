@@ -26,7 +26,7 @@ from console.operations.pipeline import dead_letters
 
 _EXPIRY_DAYS = 30
 _OLD_SECONDS = 300
-_METRIC_WIDTH = 165  # two beside one another on a phone
+_METRIC_WIDTH = 147  # five in a row, two on a phone
 _OUTLIER = 10  # times the median, from which on the slowest of a span is drawn on its own
 _MARKED = ("apply", "release", "promote", "back", "migrate", "rollback")
 _MOST_MARKS = 200
@@ -285,6 +285,7 @@ def over_time(came: Arrivals, median: float) -> tuple[list[dict[str, Any]], list
 
 def _chart(came: Arrivals, median: float, marks: list[Action]) -> Any:
     rows, slow = over_time(came, median)
+    values = [row["seconds"] for row in (*rows, *slow)]
     kinds = ["median", "p95", "slowest"]
     days = came.width >= _HOUR
     x = altair.X(
@@ -298,7 +299,8 @@ def _chart(came: Arrivals, median: float, marks: list[Action]) -> Any:
         y=altair.Y(
             "seconds:Q",
             title="Seconds to avatar",
-            scale=altair.Scale(type="log", nice=False),
+            # of a single value, a logarithm's axis would have no length
+            scale=altair.Scale(type="log", nice=False, domain=[min(values) / 2, max(values) * 2]),
             axis=altair.Axis(values=[0.01, 0.1, 1, 10, 100, 1000, 10_000]),
         ),
         color=altair.Color("what:N", sort=kinds, legend=altair.Legend(title=None, orient="top")),
@@ -331,7 +333,8 @@ def main() -> None:
     )
     with widgets.show_errors():
         here = session.here()
-        period = widgets.choose_period("Uploads of the")
+        with st.container(width=300):
+            period = widgets.choose_period("Uploads of the")
         came = f"arrivals {period}"
         found = session.ask_all(
             {
