@@ -70,7 +70,8 @@ def queue(found: tuple[dict[str, int], float | None, int, Arrivals]) -> Conditio
         done = any(each.uploads and each.at + hour.width > since for each in hour.bins)
         status, word = ("warning", "some fail") if done else ("error", "all fail")
         span = units.duration(health.FAILED_SECONDS)
-        notes.insert(0, f"{failed:,} messages failed in the last {span}")
+        messages = "message" if failed == 1 else "messages"
+        notes.insert(0, f"{failed:,} {messages} failed in the last {span}")
     waiting = counts["waiting"] + counts["in_flight"]
     return Condition(
         status, word, "Waiting or in flight", f"{waiting:,}", tuple(notes), _to("failures")
