@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
 
 from console import session, sign_out, units, widgets
+from console.jobs import Job
 from console.operations import announcements
 from console.operations.announcements import Announcement
+from console.operations.audit import live
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Action, Filter
+from console.operations.audit.live import Seen
 from console.operations.errors import OperationError
 
 _ANNOUNCEMENTS = "announcement"
+_LATELY = timedelta(hours=1)
+_SHOWN = 5
+_LOOK_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 _LOGO = str(Path(__file__).with_name("logo.svg"))
@@ -79,13 +87,7 @@ def main() -> None:
         st.caption(f"Environment **{session.env()}**")
         rights = "may operate" if who.may_operate else "may look, change nothing"
         st.caption(f"{who.name} · {rights}")
-        running = len(session.jobs().running())
-        if running:
-            st.caption(
-                f":material/sync: {running} running",
-                help="They end with the console: a restart cuts them off, and the audit closes "
-                "them as interrupted.",
-            )
+        _show_running()
         _for_operators()
         if session.sign_in_is_configured():
             st.button("Sign out", on_click=st.logout)
@@ -127,6 +129,72 @@ def _for_operators() -> None:
             icon=":material/campaign:",
         )
         widgets.show_jobs(_ANNOUNCEMENTS)
+
+
+@session.cached(2)
+def _everywhere(env: str, may_close: bool, _who: Actor) -> tuple[list[Seen], list[Action]]:
+    """Return what runs in all consoles and terminals, and what was cut off lately."""
+    record, ago = session.the_audit(), datetime.now(UTC) - _LATELY
+    try:
+        running = record.running(_who if may_close else None)
+        cut = record.actions(Filter(outcomes=("interrupted",), since=ago), limit=_SHOWN)
+    except OperationError:  # pages that need the database say that it is away
+        running, cut = [], []
+    known = {seen.key for seen in running}
+    return running + [_here(job) for job in session.jobs().running() if job.key not in known], cut
+
+
+def _here(job: Job) -> Seen:
+    started = datetime.fromtimestamp(job.started, UTC)
+    action, _, target = job.title.partition(": ")
+    steps = tuple(widgets.latest(job.events))
+    return Seen(started, "this console", action, target, job.key, "", job.stopped_by, steps=steps)
+
+
+@st.fragment(run_every=_LOOK_SECONDS)
+def _show_running() -> None:
+    who = session.require_actor()
+    running, cut = _everywhere(session.env(), who.may_operate, who).value
+    if not running and not cut:
+        return
+    parts = [f"{len(running)} running"] * bool(running) + [f"{len(cut)} cut off"] * bool(cut)
+    with st.popover(
+        ", ".join(parts),
+        icon=":material/sync:" if running else ":material/sync_problem:",
+        width="stretch",
+        key="running",
+    ):
+        for seen in running:
+            _show_seen(seen)
+        for action in cut:
+            st.markdown(
+                f":material/sync_problem: **{widgets.plain(action.action)}** "
+                f"{widgets.plain(widgets.shortened(action.target))}\n\n"
+                f":gray[{widgets.plain(action.actor)}, {action.started.astimezone():%H:%M}: "
+                f"{widgets.plain(action.detail)}]"
+            )
+        if cut:
+            st.caption("What was cut off is done again by starting it again.")
+
+
+def _show_seen(seen: Seen) -> None:
+    took = units.duration((datetime.now(UTC) - seen.at).total_seconds())
+    said = live.said(seen.steps) or "begun"
+    st.markdown(
+        f":material/sync: **{widgets.plain(seen.action)}** "
+        f"{widgets.plain(widgets.shortened(seen.target))}\n\n"
+        f":gray[{widgets.plain(seen.actor)}, {took}: {widgets.plain(said)}]"
+    )
+    if seen.stopped_by:
+        st.caption(f"Stopping, as {widgets.plain(seen.stopped_by)} wants …")
+    elif any(event.may_stop for event in seen.steps[-1:]):
+        widgets.button(
+            "Stop",
+            key=f"stop {seen.key} from anywhere",
+            icon=":material/stop_circle:",
+            on_click=widgets.stop,
+            args=(seen.key,),
+        )
 
 
 @session.cached(15)

@@ -1,7 +1,7 @@
 """Work that goes on when the operator changes the page.
 
-It ends with the console's process. What was cut off so is closed as interrupted in the audit by
-the next process that writes there.
+It ends with the console's process. What was cut off so is closed as interrupted in the audit, with
+how far it had come, by any console that sees so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from console.operations.errors import OperationError
-from console.operations.progress import Event, Report, StoppedError
+from console.operations.progress import Event, Report
 
 _KEPT = 50
 _SAME_CLICK_SECONDS = 2
@@ -60,14 +60,12 @@ class Job:
         return self.state == "running" and not self.stopped_by and any(e.may_stop for e in last)
 
     def report(self, event: Event) -> None:
-        """Keep what the work says, and stop it there if somebody wants it."""
+        """Keep what the work says."""
         last = self.events[-1] if self.events else None
         if last and (last.step, last.state, event.state) == (event.step, "advanced", "advanced"):
             self.events[-1] = event  # a long step reports once for each of its items
         else:
             self.events.append(event)
-        if event.may_stop and self.stopped_by:
-            raise StoppedError(self.stopped_by)
 
 
 class Jobs:

@@ -215,17 +215,20 @@ def may_operate() -> bool:
     return found is not None and found.may_operate
 
 
-def stop(job: Job) -> None:
-    """End a job at the next point where it may; its record then says who stopped it.
+def stop(key: str) -> None:
+    """End what runs by this key, here or in another console or terminal, the next
+    point where it may; its record then says who stopped it.
 
     Raises
     ------
     OperationError
-        If the user may not act.
+        If the user may not act, or it runs no more.
     """
     who = require_actor()
-    access.require_operator(who)
-    job.stopped_by = who.name
+    the_audit().stop(key, who)
+    for job in jobs().running():
+        if job.key == key:
+            job.stopped_by = who.name
 
 
 def clear_taken_reason() -> None:

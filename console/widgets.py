@@ -245,9 +245,10 @@ def _start(kind: str, change: Change, shown: str, typed_in: str) -> None:
         st.session_state[_REFUSED] = error
 
 
-def _stop(job: Job) -> None:
+def stop(key: str) -> None:
+    """Stop what runs by this key; runs before the page is drawn, which then says why it was not."""
     try:
-        session.stop(job)
+        session.stop(key)
     except OperationError as error:
         st.session_state[_REFUSED] = error
 
@@ -292,8 +293,8 @@ def _show_job(job: Job, result: Callable[[Any], None] | None) -> None:
                 "Stop",
                 key=f"stop {job.key}",
                 icon=":material/stop_circle:",
-                on_click=_stop,
-                args=(job,),
+                on_click=stop,
+                args=(job.key,),
             )
         elif job.stopped_by and job.state == "running":
             st.caption(f"Stopping, as {plain(job.stopped_by)} wants …")

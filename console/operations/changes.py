@@ -142,19 +142,18 @@ def carry_out(
     """
     require_operator(actor)
     confirm(change)
+    key = key or uuid.uuid4().hex
 
     def work() -> str:
         change.check()
-        return change.execute(report)
+        return change.execute(audit.follow(key, report))
 
     detail = "; ".join(
         [str(change.target)]
         + ([f"by {origin}"] if origin else [])
         + ([f"reason: {reason}"] if reason else [])
     )
-    return audit.perform(
-        actor, change.action, change.subject, key or uuid.uuid4().hex, work, detail=detail
-    )
+    return audit.perform(actor, change.action, change.subject, key, work, detail=detail)
 
 
 def fingerprint(change: Change) -> str:

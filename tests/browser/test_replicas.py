@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from console.operations import web
-from console.operations.environments.deployment import ROOT
+from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.pipeline import reconcile
 from tests import debian
 from tests.integration.system import System, picture, wait_until
 from tests.postgres_fixture import free_port
@@ -112,7 +114,7 @@ def test_large_cookies_of_the_sign_in_pass(
 
 
 def test_operators_work_through_a_proxy_and_go_on_when_a_replica_is_gone(
-    replicas: tuple[str, list[subprocess.Popen[bytes]]], page: Page
+    replicas: tuple[str, list[subprocess.Popen[bytes]]], page: Page, here: Deployment
 ) -> None:
     address, consoles = replicas
     page.goto(f"{address}/test-avatars")
@@ -133,9 +135,22 @@ def test_operators_work_through_a_proxy_and_go_on_when_a_replica_is_gone(
     page.get_by_role("link", name="Failures").first.click()
     expect(page.get_by_role("heading", name="Failures", level=1)).to_be_visible()
     assert page.url.startswith(f"{address}/failures")
+    for number in range(60):
+        body = json.dumps(reconcile.event(here, f"cut-off-{number}.jpg", None))
+        here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=body)
+    page.get_by_role("button", name="Refresh").click()
+    page.get_by_role("spinbutton", name="At most, per second").fill("1")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile(r"Redrive all \d+ at 1 a second")).click()
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("button", name="1 running").click()
+    expect(page.get_by_text(re.compile(r"Redrive \d+ of 60"))).to_be_visible()
     (serves,) = (console for console in consoles if is_connected(console))
     serves.kill()
     serves.wait(20)
     page.goto(f"{address}/audit")
     expect(page.get_by_role("heading", name="Audit", level=1)).to_be_visible()
     expect(page.get_by_text("A replica goes at noon").first).to_be_visible()
+    # what the one that was killed had begun is seen by the other
+    sidebar.get_by_role("button", name="1 cut off").click()
+    expect(page.get_by_text(re.compile(r"had come to: .*Redrive \d+ of 60"))).to_be_visible()

@@ -3,7 +3,8 @@
 An action leaves two entries, one when it starts and one when it ends. The first one carries the
 action's key, which the database keeps unique: a button that fires twice acts once. Where the
 database is away, entries wait in a folder and follow later; an operator is not kept from repairing
-things because the audit is broken too. An action whose process was killed is closed as interrupted.
+things because the audit is broken too. An action whose process was killed is closed as interrupted,
+with how far it had come.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import re
 import threading
+import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +27,12 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from console.operations.audit import schema
+from console.operations.audit import live, schema
 from console.operations.audit.access import Actor, require_operator
+from console.operations.audit.live import Running, Seen
 from console.operations.audit.spool import Spool
 from console.operations.errors import OperationError
+from console.operations.progress import Report
 
 Outcome = Literal["started", "done", "failed", "interrupted"]
 T = TypeVar("T")
@@ -43,6 +47,7 @@ _NO_ENTRY = (
 )
 _ANSWER_SECONDS = 5
 _READS_ALL = "SET LOCAL statement_timeout = '5min'"
+_URL_SECONDS = 60
 _log = logging.getLogger(__name__)
 
 
@@ -208,8 +213,10 @@ class Audit:
         self._spool.take_over(folder.with_name("audit-waiting.jsonl"))
         self._lock = threading.Lock()
         self._seen: set[str] = set()
-        self._running: dict[str, str] = {}
+        self._running: dict[str, Running] = {}
         self._process = ""
+        self._beats = False
+        self._recent: tuple[float, str] | None = None
 
     def perform(
         self,
@@ -243,8 +250,11 @@ class Audit:
             if key in self._seen:
                 raise _already_done(action, target)
             self._seen.add(key)
-            self._running[key] = clean(f"{action}: {target}").replace("\n", " ")
+            self._running[key] = Running(clean(f"{action}: {target}").replace("\n", " "))
             self._enter()
+            if not self._beats:
+                self._beats = True
+                threading.Thread(target=self._beat, name="audit", daemon=True).start()
         started = self._entry(actor, action, target, key, "started", detail)
         try:
             if not self._record(replace(started, process=self._process)):
@@ -262,6 +272,51 @@ class Audit:
             with self._lock:
                 del self._running[key]
                 self._spool.note(self._process, self._running)
+
+    def follow(self, key: str, report: Report) -> Report:
+        """Return a report for the work of an action: all consoles see what it is told.
+
+        Once somebody has stopped the action, it raises StoppedError where the work may end.
+        """
+        return self._running[key].follow(report)
+
+    def running(self, actor: Actor | None = None) -> list[Seen]:
+        """Return what runs in every console and terminal, oldest first.
+
+        Parameters
+        ----------
+        actor
+            Who closes what has ended without a word; None closes nothing.
+
+        Raises
+        ------
+        OperationError
+            If the database is away.
+        """
+        self.deliver(actor)
+        with _connected(self._recent_url()) as connection:
+            return [
+                seen
+                for seen in live.seen(connection, self._environment)
+                if not (actor and self._close_if_silent(connection, seen, actor))
+            ]
+
+    def stop(self, key: str, actor: Actor) -> None:
+        """Have an action end at the next point where it may, in whichever process it runs.
+
+        Raises
+        ------
+        OperationError
+            If the actor may not, it runs no more, or the database of another process is away.
+        """
+        require_operator(actor)
+        with self._lock:
+            if here := self._running.get(key):
+                here.stopped_by = clean(actor.name)
+                return
+        with _connected(self._url()) as connection:
+            if not live.ask_to_stop(connection, key, clean(actor.name)):
+                raise OperationError("It has ended.", "The page Audit says how.")
 
     def deliver(self, actor: Actor | None = None) -> None:
         """Bring what waits into the database, and close the actions of processes that were killed.
@@ -333,7 +388,7 @@ class Audit:
         return FilterOptions((), ())
 
     def unaccounted(self) -> list[Entry]:
-        """Return the starts of actions without an end whose process is not seen on this machine.
+        """Return the starts of actions without an end of whose process nothing was ever seen.
 
         Raises
         ------
@@ -342,7 +397,12 @@ class Audit:
         """
         with _connected(self._url()) as connection, _none_without_tables():
             found = _running(connection, self._environment)
-            return [entry for entry in found if not self._spool.is_alive(entry.process)]
+            seen = {s.key for s in live.seen(connection, self._environment) if s.silent is not None}
+            return [
+                entry
+                for entry in found
+                if entry.key not in seen and not self._spool.is_alive(entry.process)
+            ]
         return []
 
     def close(self, keys: Sequence[str], actor: Actor) -> int:
@@ -356,7 +416,7 @@ class Audit:
         require_operator(actor)
         with _connected(self._url()) as connection:
             found = [e for e in _running(connection, self._environment) if e.key in set(keys)]
-            return sum(_insert(connection, self._interrupted(entry, actor)) for entry in found)
+            return sum(self._close(connection, entry, actor) for entry in found)
 
     def about(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return when what was done to whom these names mean, and how it ended, oldest first.
@@ -431,9 +491,53 @@ class Audit:
             clean(detail),
         )
 
-    def _interrupted(self, entry: Entry, actor: Actor) -> Entry:
-        said = f"its process ended before it could say how; closed by {clean(actor.name)}"
-        return replace(entry, at=datetime.now(UTC), outcome="interrupted", detail=said, process="")
+    def _close_if_silent(self, connection: psycopg.Connection, seen: Seen, actor: Actor) -> bool:
+        if (seen.silent or 0) < live.SILENT_SECONDS or self._spool.is_alive(seen.process):
+            return False
+        for entry in _running(connection, self._environment, seen.process):
+            if entry.key == seen.key:
+                self._close(connection, entry, actor)
+        return True
+
+    def _close(self, connection: psycopg.Connection, entry: Entry, actor: Actor) -> bool:
+        """Record an action as interrupted, with what is known of it; False if it has an end."""
+        told = [s for s in live.seen(connection, self._environment) if s.key == entry.key]
+        said = "; ".join(
+            ["its process ended before it could say how"]
+            + [f"it had come to: {way}" for s in told if (way := live.said(s.steps))]
+            + [f"{s.stopped_by} had stopped it" for s in told if s.stopped_by]
+            + [f"closed by {actor.name}"]
+        )
+        return _insert(
+            connection,
+            replace(
+                entry, at=datetime.now(UTC), outcome="interrupted", detail=clean(said), process=""
+            ),
+        )
+
+    def _beat(self) -> None:
+        """Write how far what runs here is, until nothing does."""
+        while True:
+            time.sleep(live.BEAT_SECONDS)
+            with self._lock:
+                running = dict(self._running)
+                if not running:
+                    self._beats = False
+                    return
+            try:
+                with _connected(self._recent_url()) as connection:
+                    live.beat(connection, running)
+            except OperationError:
+                continue  # once more in a moment
+            except Exception:  # a thread has nobody above it to tell
+                _log.exception("how far actions are can't be written")
+
+    def _recent_url(self) -> str:
+        """Return the URL of a minute ago, or ask: that may ask AWS several things."""
+        now = time.monotonic()
+        if self._recent is None or now - self._recent[0] > _URL_SECONDS:
+            self._recent = now, self._url()
+        return self._recent[1]
 
     def _record(self, entry: Entry) -> bool:
         """Record an entry, or let it wait; return False if it is there already."""
@@ -441,6 +545,8 @@ class Audit:
             with _connected(self._url()) as connection:
                 schema.ensure(connection)
                 fresh = _insert(connection, entry)
+                if entry.outcome == "started" and (running := self._running.get(entry.key)):
+                    live.beat(connection, {entry.key: running})
                 self._deliver(connection, Actor(entry.actor, may_operate=True))
                 return fresh
         except OperationError as error:
@@ -471,7 +577,7 @@ class Audit:
         dead = list(self._spool.dead()) if actor else []
         for process in dead:
             for entry in _running(connection, self._environment, process):
-                _insert(connection, self._interrupted(entry, actor or Actor("", False)))
+                self._close(connection, entry, actor or Actor("", may_operate=False))
         connection.commit()
         for path in delivered:
             path.unlink(missing_ok=True)

@@ -118,9 +118,18 @@ _STEPS = (
     WHERE outcome = 'started' AND NOT EXISTS (
         SELECT 1 FROM avatar_ops.audit_entries WHERE key = s.key AND outcome <> 'started');
     """,
+    # How far it is, by the process that acts; all of it goes with the row
+    """
+    ALTER TABLE avatar_ops.audit_running
+        ADD COLUMN seen timestamptz,
+        ADD COLUMN steps jsonb NOT NULL DEFAULT '[]',
+        ADD COLUMN stopped_by text NOT NULL DEFAULT '';
+    """,
 )
 _INDEXED = 4
 """The step from which on little is read to find what is looked for."""
+_LIVE = 5
+"""The step from which on it is known how far what runs is."""
 _HAND_OVER = """
     ALTER SCHEMA avatar_ops OWNER TO avatar_ops_audit;
     ALTER TABLE avatar_ops.audit_entries OWNER TO avatar_ops_audit;
@@ -133,7 +142,7 @@ _HAND_OVER = """
     GRANT EXECUTE ON FUNCTION avatar_ops.pseudonymise(text, text, text[]) TO CURRENT_USER;
     ALTER TABLE avatar_ops.audit_running OWNER TO avatar_ops_audit;
     ALTER FUNCTION avatar_ops.note_running() OWNER TO avatar_ops_audit;
-    GRANT SELECT ON avatar_ops.audit_running TO CURRENT_USER;
+    GRANT SELECT, UPDATE (seen, steps, stopped_by) ON avatar_ops.audit_running TO CURRENT_USER;
     REVOKE avatar_ops_audit FROM CURRENT_USER;
 """
 
@@ -173,6 +182,11 @@ def is_indexed(connection: psycopg.Connection) -> bool:
     A database that nobody has recorded in since an upgrade lacks them.
     """
     return _taken(connection) >= _INDEXED
+
+
+def is_live(connection: psycopg.Connection) -> bool:
+    """Say whether it is known how far what runs is."""
+    return _taken(connection) >= _LIVE
 
 
 def _taken(connection: psycopg.Connection) -> int:

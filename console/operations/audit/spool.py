@@ -76,7 +76,7 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):  # another process was quicker
             path.rename(aside / path.name)
 
-    def enter(self, owner: object, running: Mapping[str, str]) -> str:
+    def enter(self, owner: object, running: Mapping[str, object]) -> str:
         """Say that this process is alive until it ends, however it ends; return its name.
 
         Parameters
@@ -96,10 +96,10 @@ class Spool:
         weakref.finalize(owner, _leave, handle, path, running)
         return name
 
-    def note(self, name: str, running: Mapping[str, str]) -> None:
+    def note(self, name: str, running: Mapping[str, object]) -> None:
         """Let other processes know what runs in this one."""
         with contextlib.suppress(OSError):  # on a full disk, they are not warned
-            (self._folder / "processes" / name).write_text("\n".join(running.values()))
+            (self._folder / "processes" / name).write_text("\n".join(map(str, running.values())))
 
     def running(self) -> list[str]:
         """Return the actions that run in living processes of this machine."""
@@ -136,7 +136,7 @@ class Spool:
         (self._folder / "processes" / name).unlink(missing_ok=True)
 
 
-def _leave(handle: int, path: Path, running: Mapping[str, str]) -> None:
+def _leave(handle: int, path: Path, running: Mapping[str, object]) -> None:
     if not running:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

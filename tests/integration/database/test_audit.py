@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import multiprocessing
+import re
 import secrets
 import threading
 import time
@@ -18,10 +19,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from console.operations.audit import audit, export, schema
+from console.operations import progress
+from console.operations.audit import audit, export, live, schema
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import AlreadyDoneError, Audit, Filter, FilterOptions
 from console.operations.errors import OperationError
+from console.operations.progress import Event, StoppedError
+from tests.integration.system import wait_until
 
 ADA = Actor("ada", may_operate=True)
 GRACE = Actor("grace", may_operate=True)
@@ -262,14 +266,16 @@ def test_what_a_killed_process_left_running_is_closed_by_who_comes_next(
     assert len(record.actions()) == 2
 
 
-def test_what_another_machine_left_running_is_closed_by_an_operator_alone(
+def test_what_an_older_version_elsewhere_left_running_is_closed_by_an_operator_alone(
     empty_database: str, tmp_path: Path
 ) -> None:
     elsewhere = Audit("test", lambda: empty_database, tmp_path / "elsewhere/audit")
     record = Audit("test", lambda: empty_database, tmp_path / "audit")
 
     def work() -> str:
-        record.deliver(GRACE)
+        with psycopg.connect(empty_database) as connection:
+            connection.execute("UPDATE avatar_ops.audit_running SET seen = NULL")
+        assert len(record.running(GRACE)) == 1
         (found,) = record.unaccounted()
         assert found.target == "head"
         with pytest.raises(OperationError, match="change nothing"):
@@ -284,8 +290,102 @@ def test_what_another_machine_left_running_is_closed_by_an_operator_alone(
     assert (found.outcome, found.detail) == ("done", "ended after all")
 
 
+def work_for_ever(url: str, folder: Path, seconds: float = 0.05) -> None:
+    """Act until it is stopped or killed, reporting."""
+    record = Audit("test", lambda: url, folder)
+
+    def work() -> None:
+        report = record.follow("endless", progress.ignore)
+        for number in range(10_000):
+            report(
+                Event("Redrive", "advanced", "ada.jpg", done=number, total=10_000, may_stop=True)
+            )
+            time.sleep(seconds)
+
+    record.perform(ADA, "redrive", "10,000 failures", "endless", work)
+
+
+@pytest.fixture
+def elsewhere(empty_database: str, tmp_path: Path) -> Iterator[Any]:
+    """A process of another machine, with an action that goes on until somebody ends it."""
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=work_for_ever, args=(empty_database, tmp_path / "elsewhere"))
+    process.start()
+    yield process
+    process.kill()
+    process.join()
+
+
+def told(record: Audit, actor: Actor | None = None) -> live.Seen | None:
+    found = record.running(actor)
+    return found[0] if found and found[0].steps else None
+
+
+def test_what_runs_elsewhere_is_seen_with_how_far_it_is_and_stopped(
+    record: Audit, elsewhere: Any
+) -> None:
+    wait_until(lambda: told(record), "its first word")
+    seen = told(record)
+    assert seen
+    assert (seen.actor, seen.action, seen.target) == ("ada", "redrive", "10,000 failures")
+    assert (seen.steps[0].step, seen.steps[0].total) == ("Redrive", 10_000)
+    assert record.unaccounted() == []
+    with pytest.raises(OperationError, match="change nothing"):
+        record.stop(seen.key, VIEWER)
+    record.stop(seen.key, GRACE)
+    assert record.running()[0].stopped_by == "grace"
+    elsewhere.join(30)
+    assert record.running() == []
+    (action,) = record.actions()
+    assert action.outcome == "failed"
+    assert action.detail.startswith("Stopped by grace.")
+    with pytest.raises(OperationError, match="has ended"):
+        record.stop(seen.key, GRACE)
+
+
+def test_what_was_killed_elsewhere_is_closed_with_how_far_it_had_come(
+    record: Audit, elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_until(lambda: told(record), "its first word")
+    elsewhere.kill()
+    elsewhere.join()
+    assert len(record.running(GRACE)) == 1  # it may only be slow
+    monkeypatch.setattr(live, "SILENT_SECONDS", 0.1)
+    assert len(record.running()) == 1  # whoever may only look closes nothing
+    assert record.running(GRACE) == []
+    (action,) = record.actions()
+    assert action.outcome == "interrupted"
+    assert re.search(r"it had come to: Redrive \d+ of 10,000 \(ada.jpg\)", action.detail)
+    assert "closed by grace" in action.detail
+
+
+def test_an_action_of_this_machine_is_not_closed_however_long_it_says_nothing(
+    record: Audit, empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SILENT_SECONDS", 0)
+    other = Audit("test", lambda: empty_database, tmp_path / "audit")
+    record.perform(ADA, "clear", "data", "1", lambda: other.running(GRACE))
+    assert [action.outcome for action in other.actions()] == ["done"]
+
+
+def test_an_action_here_is_stopped_without_a_database(tmp_path: Path) -> None:
+    record = Audit("test", lambda: AWAY, tmp_path / "audit")
+
+    def work() -> None:
+        report = record.follow("1", progress.ignore)
+        report(Event("Redrive", "advanced", may_stop=True))
+        record.stop("1", GRACE)
+        report(Event("Redrive", "advanced"))  # where it may not end
+        report(Event("Redrive", "advanced", may_stop=True))
+        raise AssertionError("not stopped")
+
+    with pytest.raises(StoppedError, match="Stopped by grace"):
+        record.perform(ADA, "redrive", "all", "1", work)
+
+
 def test_looking_makes_no_tables(record: Audit, empty_database: str) -> None:
     assert record.actions() == []
+    assert record.running(GRACE) == []
     assert record.filter_options() == audit.FilterOptions((), ())
     assert record.unaccounted() == []
     with psycopg.connect(empty_database) as connection:
@@ -325,6 +425,7 @@ def operators_url(empty_database: str) -> Iterator[str]:
         "DROP SCHEMA avatar_ops CASCADE",
         "DELETE FROM avatar_ops.audit_steps",
         "DELETE FROM avatar_ops.audit_running",
+        "UPDATE avatar_ops.audit_running SET key = 'another'",
         "DROP TRIGGER note_running ON avatar_ops.audit_entries",
         "SET avatar_ops.pseudonymising = 'on';"
         " UPDATE avatar_ops.audit_entries SET actor = 'nobody'",
@@ -422,6 +523,7 @@ WHERE outcome = 'started' OR i % 5000 > 0
         (lambda record: record.actions(Filter(outcomes=("interrupted",))), 0),
         (lambda record: record.actions(Filter(outcomes=("failed", "interrupted"))), 196),
         (lambda record: record.unaccounted(), 4),
+        (lambda record: record.running(), 4),
         (lambda record: record.filter_options().actors, 40),
         (lambda record: record.filter_options().actions, 20),
     ],
@@ -433,6 +535,7 @@ WHERE outcome = 'started' OR i % 5000 > 0
         "interrupted",
         "failed",
         "unaccounted",
+        "seen",
         "who",
         "what",
     ],

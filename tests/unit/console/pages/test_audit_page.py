@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from console import session
-from console.operations.audit import audit
-from console.operations.audit.access import Actor
+from console.operations import progress
+from console.operations.audit import audit, schema
+from console.operations.audit.access import Actor, os_user
+from console.operations.errors import OperationError
+from console.operations.progress import Event, StoppedError
+from tests.integration.system import wait_until
 from tests.unit.console.pages.conftest import Show, text
 
 ADA = Actor("ada", may_operate=True)
@@ -91,6 +100,72 @@ def test_what_runs_is_shown_as_running(show: Show, record: audit.Audit) -> None:
     finally:
         may_end.set()
         thread.join()
+
+
+def test_what_runs_anywhere_is_on_every_page_and_stopped_there(
+    show: Show, record: audit.Audit, empty_database: str, tmp_path: Path
+) -> None:
+    elsewhere = audit.Audit("local", lambda: empty_database, tmp_path / "elsewhere")
+    begun = threading.Event()
+
+    def work() -> None:
+        report = elsewhere.follow("1", progress.ignore)
+        while True:
+            report(Event("Redrive", "advanced", "a*b", done=1200, total=20_000, may_stop=True))
+            begun.set()
+            time.sleep(0.1)
+
+    def perform() -> None:
+        with suppress(StoppedError):
+            elsewhere.perform(ADA, "redrive", "20,000 failures", "1", work)
+
+    thread = threading.Thread(target=perform)
+    thread.start()
+    try:
+        assert begun.wait(60)
+        wait_until(lambda: record.running()[0].steps, "its first word")
+        app = show("cdn", group="viewers")
+        assert r"Redrive 1,200 of 20,000 \(a\*b\)" in text(app)
+        assert stop_of(app).disabled
+        app = show("costs")
+        stop_of(app).click().run()
+        thread.join(20)
+    finally:
+        with suppress(OperationError):  # the button did it
+            record.stop("1", ADA)
+        thread.join(20)
+    assert f"Stopped by {os_user()}" in record.actions()[0].detail
+    wait_until(lambda: "redrive" not in text(show("costs")), "its being gone")
+
+
+def stop_of(app: AppTest) -> Any:
+    return next(button for button in app.sidebar.button if button.label == "Stop")
+
+
+def test_what_was_cut_off_is_on_every_page_with_how_far_it_had_come(
+    show: Show, record: audit.Audit, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(empty_database) as connection:
+        schema.ensure(connection)
+        connection.execute(
+            "INSERT INTO avatar_ops.audit_entries"
+            " (at, actor, environment, action, target, key, outcome, detail, process)"
+            " VALUES (now(), 'ada', 'local', 'clear', 'data', '1', 'started', '', 'elsewhere')"
+        )
+        connection.execute(
+            "UPDATE avatar_ops.audit_running SET seen = now() - interval '1 minute', steps = %s",
+            (json.dumps([{"step": "Originals", "state": "advanced", "done": 7, "newer": True}]),),
+        )
+    assert "1 running" in labels(show("cdn", group="viewers"))
+    app = show("cdn")
+    assert "1 cut off" in labels(app)
+    assert r"it had come to\: Originals 7" in text(app)
+    assert record.actions()[0].outcome == "interrupted"
+
+
+def labels(app: AppTest) -> list[str]:
+    """Return what the sidebar offers to open."""
+    return [block.proto.popover.label for block in app.sidebar.get("popover")]
 
 
 def test_without_a_database_it_says_so_and_what_waits(

@@ -1,0 +1,352 @@
+"""The process that acts is killed in the middle of each kind of action; then it is done again.
+
+What it leaves is seen in the audit with how far it had come, and doing it again ends where a run
+that nobody killed ends.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from console.operations.audit.access import Actor
+from console.operations.audit.audit import Action, Audit
+from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.pipeline import dead_letters, reconcile, reviews
+from console.operations.releases import aliases
+from console.operations.uploads import outcomes, test_users
+from tests.integration.system import ANSI, System, picture, wait_for_version, wait_until
+from tests.integration.test_moderation import hold_uploads
+from tests.integration.test_uploads import send
+
+pytestmark = pytest.mark.long
+ORIGINALS = [f"killed-{number}.jpg" for number in range(6)]
+NAMES = [key.removesuffix(".jpg") for key in ORIGINALS]
+HANDLE = "killed"
+HELD = "killed-held"
+REGISTERED: list[str] = []
+"""The ids of users, the newest last: an erased one is found by nothing else."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of action.
+
+    Attributes
+    ----------
+    before
+        Makes what it acts on.
+    command
+        Returns the command and its options.
+    after
+        Raises AssertionError unless it is done.
+    around
+        A fixture within which all this happens.
+    """
+
+    before: Callable[[System, Deployment], object]
+    command: Callable[[System, Deployment], list[str]]
+    after: Callable[[System, Deployment], object]
+    around: str = ""
+
+
+def show(_: System, here: Deployment) -> None:
+    """Have all originals shown."""
+    for number, key in enumerate(ORIGINALS):
+        stored = here.s3.put_object(
+            Bucket=here.uploads_bucket, Key=key, Body=picture(number, (64, 64))
+        )
+        wait_for_version(here, NAMES[number], stored["ETag"].strip('"'))
+
+
+def lose(system: System, here: Deployment) -> None:
+    """Have originals of which nothing was ever made."""
+    show(system, here)
+    for name in NAMES:
+        key = f"avatars/{name}.jpg"
+        listed = here.s3.list_object_versions(Bucket=here.assets_bucket, Prefix=key)
+        for version in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+            here.s3.delete_object(
+                Bucket=here.assets_bucket, Key=key, VersionId=version["VersionId"]
+            )
+
+
+def bury(system: System, here: Deployment) -> None:
+    """Have the messages of originals that were never processed as dead-letter messages."""
+    lose(system, here)
+    here.sqs.purge_queue(QueueUrl=here.dead_letter_queue_url)
+    for key in ORIGINALS:
+        body = json.dumps(reconcile.event(here, key, None))
+        here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=body)
+
+
+def all_are_shown(_: System, here: Deployment) -> None:
+    for name in NAMES:
+        wait_until(partial(outcomes.shown_version, here, name), f"{name} being shown")
+    wait_until(lambda: not sum(dead_letters.counts(here).values()), "empty queues")
+
+
+def letters_are_gone(_: System, here: Deployment) -> None:
+    assert not dead_letters.counts(here)["dead"]
+    for key in ORIGINALS:
+        here.s3.head_object(Bucket=here.uploads_bucket, Key=key)
+
+
+def is_taken_down(_: System, here: Deployment) -> None:
+    assert outcomes.shown_version(here, NAMES[0]) is None
+    for bucket, prefix in (
+        (here.uploads_bucket, ORIGINALS[0]),
+        (here.assets_bucket, f"variants/{NAMES[0]}/"),
+    ):
+        assert "Contents" not in here.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    wait_until(partial(outcomes.shown_version, here, NAMES[1]), "another being shown")
+
+
+def register(_: System, here: Deployment) -> None:
+    """Have a user with an avatar."""
+    user = test_users.sign_in(here, HANDLE)
+    REGISTERED.append(user.sub)
+    wait_for_version(here, user.sub, send(here, user, picture(50, (64, 64))))
+
+
+def is_erased(_: System, here: Deployment) -> None:
+    for bucket in (here.uploads_bucket, here.assets_bucket):
+        listed = [
+            item["Key"]
+            for page in here.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+            for item in page.get("Contents", [])
+        ]
+        assert not [key for key in listed if REGISTERED[-1] in key]
+    subs = here.cognito.list_users(
+        UserPoolId=here.user_pool_id, Filter=f'sub = "{REGISTERED[-1]}"'
+    )["Users"]
+    assert not subs
+
+
+def export_file(system: System) -> Path:
+    return system.directory / "killed.zip"
+
+
+def is_exported(system: System, _: Deployment) -> None:
+    with zipfile.ZipFile(export_file(system)) as written:
+        assert written.testzip() is None
+        assert any(name.endswith(".jpg") for name in written.namelist())
+
+
+def hold(_: System, here: Deployment) -> None:
+    """Have a picture that waits for a decision."""
+    user = test_users.sign_in(here, HELD)
+    reviews.drop(here, user.sub)
+    send(here, user, picture(int(time.time()), (64, 64)))
+    wait_until(lambda: reviews.of_avatar(here, user.sub), "what is held")
+
+
+def held_key(here: Deployment) -> str:
+    user = test_users.sign_in(here, HELD)
+    listed = here.s3.list_objects_v2(Bucket=here.uploads_bucket, Prefix=user.sub)["Contents"]
+    return str(max(listed, key=lambda item: item["LastModified"])["Key"])
+
+
+def is_decided(shown: bool, _: System, here: Deployment) -> None:
+    user = test_users.sign_in(here, HELD)
+    wait_until(lambda: not reviews.of_avatar(here, user.sub), "the decision")
+    if shown:
+        wait_until(partial(outcomes.shown_version, here, user.sub), "its being shown")
+
+
+def migrations(system: System) -> list[str]:
+    listed = json.loads(system.make("migrations", "JSON=1"))
+    return [each["state"] for each in listed]
+
+
+def latest(system: System, _: Deployment) -> None:
+    system.make("migrate")
+
+
+def rolled_back(system: System, _: Deployment) -> None:
+    system.make("migrate")
+    system.make("rollback", "STEPS=1", "YES=1")
+
+
+def is_migrated(system: System, _: Deployment) -> None:
+    assert set(migrations(system)) == {"applied"}
+
+
+def is_rolled_back(system: System, _: Deployment) -> None:
+    *before, last = migrations(system)
+    assert (set(before), last) == ({"applied"}, "pending")
+
+
+@pytest.fixture
+def migrated_afterwards(system: System) -> Iterator[None]:
+    yield
+    system.make("migrate")
+
+
+@pytest.fixture
+def holding_all(here: Deployment) -> Iterator[None]:
+    with hold_uploads(here):
+        yield
+
+
+@pytest.fixture
+def version(system: System, here: Deployment) -> Iterator[None]:
+    """A version that was published, and is called by nobody."""
+    name = here.function_names["resize"]
+    before = here.functions.get_alias(FunctionName=name, Name=aliases.ALIAS)
+    good = (system.directory / "state/local/build/resize.zip").read_bytes()
+    more = io.BytesIO(good)
+    with zipfile.ZipFile(more, "a") as written:
+        written.writestr("another.txt", "another version")
+    published = here.functions.update_function_code(
+        FunctionName=name, ZipFile=more.getvalue(), Publish=True
+    )["Version"]
+    yield
+    here.functions.update_alias(
+        FunctionName=name,
+        Name=aliases.ALIAS,
+        FunctionVersion=before["FunctionVersion"],
+        RoutingConfig={"AdditionalVersionWeights": {}},
+        Description=before.get("Description", ""),
+    )
+    here.functions.update_function_code(FunctionName=name, ZipFile=good)
+    here.functions.delete_function(FunctionName=name, Qualifier=published)
+
+
+def unreleased(_: System, here: Deployment) -> None:
+    name = here.function_names["resize"]
+    alias = here.functions.get_alias(FunctionName=name, Name=aliases.ALIAS)
+    here.functions.update_alias(
+        FunctionName=name,
+        Name=aliases.ALIAS,
+        FunctionVersion=alias["FunctionVersion"],
+        RoutingConfig={"AdditionalVersionWeights": {}},
+    )
+
+
+def is_released(_: System, here: Deployment) -> None:
+    assert aliases.read(here, "resize").trial
+
+
+def named(*command: str) -> Callable[[System, Deployment], list[str]]:
+    return lambda *_: list(command)
+
+
+def once_seen_again(*command: str) -> Callable[[System, Deployment], list[str]]:
+    """Wait for the messages that a killed run had received: SQS holds them back for a while."""
+
+    def ready(_: System, here: Deployment) -> list[str]:
+        asked = {"AttributeNames": ["ApproximateNumberOfMessagesNotVisible"]}
+        url = here.dead_letter_queue_url
+
+        def none_is_held() -> bool:
+            found = here.sqs.get_queue_attributes(QueueUrl=url, **asked)["Attributes"]
+            return found["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+        wait_until(none_is_held, "its messages being seen again", 120)
+        return list(command)
+
+    return ready
+
+
+KINDS = {
+    "redrive": Kind(bury, once_seen_again("redrive", "--rate", "50"), all_are_shown),
+    "discard": Kind(bury, once_seen_again("discard", "--yes"), letters_are_gone),
+    "reconcile": Kind(lose, named("reconcile"), all_are_shown),
+    "reprocess": Kind(show, named("reprocess", "--yes"), all_are_shown),
+    "clear": Kind(show, named("clear", "--name", NAMES[0], "--yes"), is_taken_down),
+    "export": Kind(
+        register,
+        lambda *_: ["export", "--name", HANDLE, "--file", str(export_file(_[0]))],
+        is_exported,
+    ),
+    "erase": Kind(register, lambda *_: ["erase", "--name", HANDLE, "--yes"], is_erased),
+    "approve": Kind(
+        hold,
+        lambda _, here: ["approve", "--key", held_key(here)],
+        partial(is_decided, True),
+        "holding_all",
+    ),
+    "refuse": Kind(
+        hold,
+        lambda _, here: ["refuse", "--key", held_key(here), "--yes"],
+        partial(is_decided, False),
+        "holding_all",
+    ),
+    "rollback": Kind(
+        latest,
+        named("rollback", "--steps", "1", "--yes"),
+        is_rolled_back,
+        "migrated_afterwards",
+    ),
+    "migrate": Kind(rolled_back, named("migrate"), is_migrated, "migrated_afterwards"),
+    "release": Kind(
+        unreleased,
+        named("release", "--function", "resize", "--percent", "10", "--yes"),
+        is_released,
+        "version",
+    ),
+}
+
+
+def run(system: System, at: int, command: list[str]) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.killed", str(at), *command],
+        cwd=ROOT,
+        env=system.environment | {"ENV": "local"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    output = ANSI.sub("", done.stdout)
+    assert "Traceback" not in output, output
+    return done.returncode, output
+
+
+def newest(system: System) -> Action:
+    on = system.target()
+    record = Audit(on.env, on.database_url, on.state / "audit")
+    record.running(Actor("the next", may_operate=True))
+    return record.actions(limit=1)[0]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_killed_anywhere_it_is_seen_and_done_again_it_is_done(
+    system: System, here: Deployment, name: str, request: pytest.FixtureRequest
+) -> None:
+    kind = KINDS[name]
+    if kind.around:
+        request.getfixturevalue(kind.around)
+    kind.before(system, here)
+    status, output = run(system, 0, kind.command(system, here))
+    assert not status, output
+    kind.after(system, here)
+    calls = int(re.findall(r"calls: (\d+)", output)[-1])
+    assert calls
+    for at in sorted({1, (calls + 1) // 3, 2 * (calls + 1) // 3, calls} - {0}):
+        kind.before(system, here)
+        command = kind.command(system, here)
+        status, output = run(system, at, command)
+        assert status == -9, f"not killed before call {at} of {calls}: {output}"
+        cut = newest(system)
+        assert cut.outcome == "interrupted", f"before call {at} of {calls}: {cut}"
+        assert "closed by the next" in cut.detail
+        status, output = run(system, 0, kind.command(system, here))
+        if status:  # all of it had been done
+            assert "→" in output, output
+        kind.after(system, here)
+        print(f"{name}: killed before call {at} of {calls}, {cut.detail}")
