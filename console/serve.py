@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -123,6 +124,9 @@ def _prepare(env: str) -> None:
         on = target.resolve(env)
         who = Actor(f"{access.os_user()}, starting the console", may_operate=True)
         Audit(env, on.database_url, on.state / "audit").deliver(who)
+    # Streamlit collects garbage after each run of a page or fragment, holding up all others: what
+    # the process has loaded until now is none
+    gc.freeze()
 
 
 def _announce(env: str, address: str, port: int) -> None:
