@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other (`make bench`); the last three look at a running system."""
+"""Every benchmark, one after the other (`make bench`); the last four look at a running system."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ BENCHMARKS = (
     "images",
     "profiles",
     "console",
+    "first_paint",
     "console_scale",
 )
 
