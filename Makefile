@@ -84,7 +84,7 @@ test: .venv/development ## Run every test, on a system of its own [ARGS="-k name
 
 test-long: .venv/development ## Run the tests that take minutes each: more crossings, regions, a burst of 1,000 (half an hour)
 	@.venv/bin/python -m tests.debian nginx
-	@.venv/bin/python -m pytest tests/integration tests/faults tests/terraform tests/unit tests/browser/test_replicas.py -m long --numprocesses 2 --dist loadgroup $(ARGS)
+	@.venv/bin/python -m pytest tests/integration tests/faults tests/terraform tests/unit tests/browser -m long --numprocesses 2 --dist loadgroup $(ARGS)
 
 test-machines: .venv/development ## Try the two commands on machines of every kind (an hour; all of it as root)
 	@.venv/bin/python -m pytest tests/machines -m "long or not long" --timeout 1800 $(ARGS)

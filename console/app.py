@@ -19,6 +19,7 @@ from console.operations.audit.live import Seen
 from console.operations.errors import OperationError
 
 _ANNOUNCEMENTS = "announcement"
+_FOUND = "found"
 _LATELY = timedelta(hours=1)
 _SHOWN = 5
 _LOOK_SECONDS = 5
@@ -83,11 +84,13 @@ def main() -> None:
     if who is None:
         _welcome()
         return
+    widgets.watch_tab(st.session_state.get(_FOUND, 0))
     with st.sidebar:
+        _find_anything()
         st.caption(f"Environment **{session.env()}**")
         rights = "may operate" if who.may_operate else "may look, change nothing"
         st.caption(f"{who.name} · {rights}")
-        _show_running()
+        st.fragment(_show_running, run_every=widgets.live_every(_LOOK_SECONDS))()
         _for_operators()
         if session.sign_in_is_configured():
             st.button("Sign out", on_click=st.logout)
@@ -104,6 +107,24 @@ def main() -> None:
             "stays so, report it with the console's log (`make logs FUNCTION=console`).",
             icon=":material/bug_report:",
         )
+
+
+def _find_anything() -> None:
+    """Draw the field that leads from any page to what is found, with it in the address."""
+    with st.form("find_anything", border=False, clear_on_submit=True):
+        text = st.text_input(
+            "Find anything",
+            placeholder="@ada, key, id",
+            help="A user's @handle or sub, a file's name, a version, or the id of a request or "
+            "message. The key / leads here.",
+            autocomplete="off",
+        )
+        asked = st.form_submit_button("Go", icon=":material/search:", width="stretch")
+    if asked and text.strip():
+        asked_for = {"view": "Find", "find": text.strip()}
+        st.session_state.update(asked_for)  # where the page is drawn already
+        st.session_state[_FOUND] = st.session_state.get(_FOUND, 0) + 1
+        st.switch_page("pages/test_avatars.py", query_params=asked_for)
 
 
 def _for_operators() -> None:
@@ -151,7 +172,6 @@ def _here(job: Job) -> Seen:
     return Seen(started, "this console", action, target, job.key, "", job.stopped_by, steps=steps)
 
 
-@st.fragment(run_every=_LOOK_SECONDS)
 def _show_running() -> None:
     who = session.require_actor()
     running, cut = _everywhere(session.env(), who.may_operate, who).value

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
@@ -22,6 +23,8 @@ from console.operations.progress import Event
 from console.units import duration
 
 _LINES = 200
+_TAB = Path(__file__).with_name("components") / "page.js"
+_HIDDEN = "tab"
 _REFUSED = "refused"
 _REFRESH = "Look everything up again"
 # A remedy names a page so; the way there is drawn below it
@@ -43,6 +46,31 @@ _ICONS: dict[Status, tuple[str, str]] = {
     "error": ("red", ":material/error:"),
     "unknown": ("gray", ":material/help:"),
 }
+
+
+@st.cache_resource(show_spinner=False)
+def _tab() -> Any:
+    return st.components.v2.component("page", js=_TAB.read_text())
+
+
+def watch_tab(found: int) -> None:
+    """Learn whether the browser's tab is hidden, for `live_every`.
+
+    Parameters
+    ----------
+    found
+        How often something was looked for by the sidebar, which is in its way on a phone.
+    """
+    _tab()(key=_HIDDEN, data={"found": found}, on_hidden_change=lambda: None)
+
+
+def live_every(seconds: float) -> float | None:
+    """Return after how many seconds to draw again what changes by itself; None while nobody looks.
+
+    Streamlit's own timers go on in a hidden tab. The tab is drawn once when it is seen again.
+    """
+    state = st.session_state.get(_HIDDEN)
+    return None if state and state.get("hidden") else seconds
 
 
 def plain(text: str) -> str:
@@ -266,7 +294,7 @@ def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: in
     ]
     running = any(job.state == "running" for job in found)
 
-    @st.fragment(run_every=0.5 if running else None)
+    @st.fragment(run_every=live_every(0.5) if running else None)
     def live() -> None:
         for job in found:
             _show_job(job, result)

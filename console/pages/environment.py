@@ -178,7 +178,7 @@ def main() -> None:
 
     if busy:
 
-        @st.fragment(run_every=0.5)
+        @st.fragment(run_every=widgets.live_every(0.5))
         def live() -> None:
             if job.state != "running":
                 st.rerun()

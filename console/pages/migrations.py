@@ -416,7 +416,7 @@ def _with_digests(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _wait_for(job: Job) -> None:
-    @st.fragment(run_every=0.3)
+    @st.fragment(run_every=widgets.live_every(0.3))
     def live() -> None:
         newest = widgets.latest(job.events)
         st.progress(0.5, f"{newest[-1].step} …" if newest else "Connect …")
