@@ -174,6 +174,7 @@ module "assets" {
 
   name                    = "${local.name}-assets-${data.aws_caller_identity.this.account_id}"
   expiring_prefixes       = merge({ "rejections/" = 90 }, var.reprocess.enabled ? { "reprocess/" = var.reprocess.report_days } : {})
+  inventory_days          = var.inventory.enabled ? var.inventory.days : null
   expiring_tags           = { avatar-removed = 30 } # days: longer than a message waits, redriven once
   read_origins            = local.origins
   deny_insecure_transport = var.deny_insecure_transport

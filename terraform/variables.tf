@@ -178,6 +178,20 @@ variable "reprocess" {
   }
 }
 
+variable "inventory" {
+  description = "Whether S3 lists what is in the assets bucket each day, so that `make reconcile INVENTORY=1` asks only for what may be missing; and days for which a list is kept."
+  type = object({
+    enabled = optional(bool, false)
+    days    = optional(number, 7)
+  })
+  default = {}
+
+  validation {
+    condition     = var.inventory.days >= 3
+    error_message = "A list is kept for three days at least: it may take two until it is there."
+  }
+}
+
 variable "moderation" {
   description = "Which pictures operators look at: `off`, `reports` (those that users report), `suspicious` (also each that a verdict function holds, before it is shown), `all` (each before it is shown)."
   type        = string

@@ -86,6 +86,10 @@ front_end_origins = ["https://example.com"]
 # has S3 Batch Operations call `resize` rather than use the queue; days for which its report is kept.
 # reprocess = { enabled = false, report_days = 30 }
 
+# Whether S3 lists the assets bucket each day (0.0025 USD a million objects), so that
+# `make reconcile INVENTORY=1` asks only for what may be missing; days for which a list is kept.
+# inventory = { enabled = false, days = 7 }
+
 # How long the images of a picture that was replaced or removed stay, in seconds, for pages that
 # show them: at least twice the resize function's timeout and 10, at most 900.
 # replaced_image_seconds = 900

@@ -51,8 +51,8 @@ run "is_private_and_encrypted" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_versioning.this) == 0 && length(aws_s3_bucket_cors_configuration.this) == 0
-    error_message = "Versions and browser uploads should be off unless asked for."
+    condition     = length(aws_s3_bucket_versioning.this) == 0 && length(aws_s3_bucket_cors_configuration.this) == 0 && length(aws_s3_bucket_inventory.this) == 0
+    error_message = "Versions, browser uploads and lists should be off unless asked for."
   }
 
   assert {
@@ -262,6 +262,52 @@ run "lets_a_service_read_some_prefixes" {
       }
     ]
     error_message = "The service should read that prefix for that resource, and nothing else."
+  }
+}
+
+run "lists_its_objects_each_day" {
+  module {
+    source = "./modules/bucket"
+  }
+
+  variables {
+    deny_insecure_transport = false
+    inventory_days          = 5
+  }
+
+  assert {
+    condition = jsondecode(aws_s3_bucket_policy.this[0].policy).Statement == [
+      {
+        Sid       = "WriteInventories"
+        Effect    = "Allow"
+        Principal = { Service = "s3.amazonaws.com" }
+        Action    = "s3:PutObject"
+        Resource  = ["arn:aws:s3:::bucket/inventory/*"]
+        Condition = { StringEquals = { "aws:SourceArn" = "arn:aws:s3:::bucket", "aws:SourceAccount" = "123456789012" } }
+      }
+    ]
+    error_message = "S3 should write lists of this bucket there, for this account, and nothing else."
+  }
+
+  assert {
+    condition = (
+      one(aws_s3_bucket_inventory.this).included_object_versions == "Current" &&
+      one(aws_s3_bucket_inventory.this).optional_fields == toset(["LastModifiedDate"]) &&
+      one(one(aws_s3_bucket_inventory.this).schedule).frequency == "Daily" &&
+      one(aws_s3_bucket_inventory.this).destination[0].bucket[0].format == "CSV" &&
+      one(aws_s3_bucket_inventory.this).destination[0].bucket[0].bucket_arn == "arn:aws:s3:::bucket" &&
+      one(aws_s3_bucket_inventory.this).destination[0].bucket[0].prefix == "inventory" &&
+      one(aws_s3_bucket_inventory.this).name == "daily"
+    )
+    error_message = "`make reconcile INVENTORY=1` reads keys and times from CSV at inventory/<bucket>/daily/."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].filter[0].prefix == "inventory/" &&
+      aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].days == 5
+    )
+    error_message = "Lists should go after the days asked for."
   }
 }
 

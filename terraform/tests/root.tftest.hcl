@@ -89,6 +89,22 @@ run "processes_everything_again" {
   }
 }
 
+run "lists_what_is_there" {
+  variables {
+    inventory = { enabled = true }
+  }
+}
+
+run "keeps_a_list_until_the_next_is_there" {
+  command = plan
+
+  variables {
+    inventory = { enabled = true, days = 1 }
+  }
+
+  expect_failures = [var.inventory]
+}
+
 run "takes_reports" {
   variables {
     moderation = "reports"

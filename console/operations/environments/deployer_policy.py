@@ -47,6 +47,8 @@ class Environment:
         Whether a function runs in subnets.
     is_moderated
         Whether pictures are held or reported.
+    has_inventory
+        Whether S3 lists the assets bucket each day.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Environment:
     parameter_key: str = ""
     in_network: bool = False
     is_moderated: bool = False
+    has_inventory: bool = False
 
     @classmethod
     def from_variables(cls, env: str, values: Mapping[str, Any]) -> Environment:
@@ -98,6 +101,7 @@ class Environment:
             parameter_key=database.get("kms_key_arn") or "",
             in_network=bool(database.get("subnet_ids")),
             is_moderated=values["moderation"] != "off",
+            has_inventory=bool((values["inventory"] or {}).get("enabled")),
         )
 
 
@@ -213,6 +217,8 @@ def _buckets(here: Environment) -> Iterator[Statement]:
         "s3 GetObject GetObjectTagging PutObject DeleteObject DeleteObjectVersion",
         [f"{bucket}/*" for bucket in (uploads, assets)],
     )
+    if here.has_inventory:
+        yield _allow("ListAssets", "s3 PutInventoryConfiguration GetInventoryConfiguration", assets)
     # Nothing in it: what is held, a deployer can't delete
     yield _allow("LockLegalHolds", "s3 PutBucketObjectLockConfiguration", legal_holds)
 

@@ -1,4 +1,22 @@
+data "aws_caller_identity" "this" {}
+
 locals {
+  inventory_statements = var.inventory_days == null ? [] : [
+    {
+      Sid       = "WriteInventories"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "s3:PutObject"
+      Resource  = ["${aws_s3_bucket.this.arn}/inventory/*"]
+      Condition = {
+        StringEquals = {
+          "aws:SourceArn"     = aws_s3_bucket.this.arn
+          "aws:SourceAccount" = data.aws_caller_identity.this.account_id
+        }
+      }
+    }
+  ]
+
   reader_statements = [
     for sid, reader in var.service_readers : {
       Sid       = sid
@@ -106,7 +124,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 
   dynamic "rule" {
-    for_each = var.expiring_prefixes
+    for_each = merge(var.expiring_prefixes, var.inventory_days == null ? {} : { "inventory/" = var.inventory_days })
 
     content {
       id     = "expire-${trimsuffix(rule.key, "/")}"
@@ -204,15 +222,40 @@ resource "aws_s3_bucket_cors_configuration" "this" {
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  count = length(var.service_readers) > 0 || var.deny_insecure_transport ? 1 : 0
+  count = length(var.service_readers) + length(local.inventory_statements) > 0 || var.deny_insecure_transport ? 1 : 0
 
   bucket = aws_s3_bucket.this.id
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.reader_statements, local.transport_statements)
+    Statement = concat(local.reader_statements, local.inventory_statements, local.transport_statements)
   })
 
   # S3 refuses two changes of one bucket's access at the same time.
   depends_on = [aws_s3_bucket_public_access_block.this, aws_s3_bucket_ownership_controls.this]
+}
+
+# What there is each day, for who would otherwise ask for each object.
+resource "aws_s3_bucket_inventory" "this" {
+  count = var.inventory_days == null ? 0 : 1
+
+  bucket                   = aws_s3_bucket.this.id
+  name                     = "daily"
+  included_object_versions = "Current"
+  optional_fields          = ["LastModifiedDate"]
+
+  schedule {
+    frequency = "Daily"
+  }
+
+  # Without a slash: S3 would write two, and name one in the manifest.
+  destination {
+    bucket {
+      bucket_arn = aws_s3_bucket.this.arn
+      prefix     = "inventory"
+      format     = "CSV"
+    }
+  }
+
+  depends_on = [aws_s3_bucket_policy.this]
 }

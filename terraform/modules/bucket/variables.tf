@@ -43,6 +43,12 @@ variable "expiring_tags" {
   default     = {}
 }
 
+variable "inventory_days" {
+  description = "Days for which S3's daily lists of the bucket's objects are kept, below `inventory/` in the bucket itself; null for none."
+  type        = number
+  default     = null
+}
+
 variable "upload_origins" {
   description = "Web origins whose pages may PUT objects with a presigned URL."
   type        = list(string)
