@@ -26,7 +26,13 @@ from console.operations.environments.deployment import Deployment
 from console.operations.environments.insights import Group
 from console.operations.environments.target import Target
 from console.operations.errors import OperationError
-from console.operations.pipeline import causes, dead_letters, rejections, stale_profiles
+from console.operations.pipeline import (
+    causes,
+    dead_letters,
+    inventory,
+    rejections,
+    stale_profiles,
+)
 from console.operations.pipeline import reconcile as reconciliation
 from console.operations.pipeline import reprocess as reprocessing
 from console.operations.pipeline.causes import Selection
@@ -169,45 +175,67 @@ def reconcile(
     ] = False,
     after: Annotated[str, typer.Option(envvar="AFTER", help="Begin after this key.")] = "",
     until: Annotated[str, typer.Option(envvar="UNTIL", help="End with this key.")] = "",
+    from_inventory: Annotated[
+        str,
+        typer.Option(
+            "--inventory",
+            envvar="INVENTORY",
+            help="Ask S3 only for what its newest inventory (1) or a day's doesn't show.",
+        ),
+    ] = "",
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Queue originals that were never processed, and update profiles that name an old avatar."""
     deployment, target = deployed(), resolved()
     keys = reconciliation.Keys(after, until)
+    if everything and from_inventory:
+        raise OperationError(
+            "INVENTORY says what need not be queued, ALL=1 queues all.", "Use one of them."
+        )
     with terminal.Progress() as report:
+        made = None
+        if from_inventory:
+            made = inventory.load(
+                deployment, inventory.find(deployment, from_inventory), report, keys
+            )
         touches, found = "missing originals are queued again, as they are found", None
         if dry_run or (everything and not yes):  # somebody wants to know how many before
-            found = _walk(deployment, report, everything, keys, dry_run=True)
+            found = _walk(deployment, report, everything, keys, made, dry_run=True)
             touches = f"{found.queued} of {found.walked} originals are queued again"
             if not as_json:
-                out.print(_found(found, "to process"))
+                out.print(_found(found, "to process", made))
         if not dry_run and (found is None or found.queued):
             change = Operation(
                 target,
                 "reconcile",
                 "every original" if everything else "missing originals",
                 (f"~ {touches}",),
-                lambda report: _walk(deployment, report, everything, keys, dry_run=False),
+                lambda report: _walk(deployment, report, everything, keys, made, dry_run=False),
                 destructive=everything,
             )
             carry_out(change, report, yes=yes)
             (found,) = change.results
             if not as_json:
-                out.print(_found(found, "put on the queue"))
-        behind = _refresh_profiles(target, deployment, report, dry_run=dry_run)
+                out.print(_found(found, "put on the queue", made))
+        # no list says what an avatar shows
+        behind = None if made else _refresh_profiles(target, deployment, report, dry_run=dry_run)
     if as_json:
-        print(json.dumps(vars(found) | {"profiles": behind}))
+        taken = {"inventory": made.by.taken.isoformat()} if made else {}
+        print(json.dumps(vars(found) | {"profiles": behind} | taken))
+    elif made and deployment.database_url_parameter:
+        out.print("Profiles were not compared: `make reconcile` without INVENTORY does.")
     elif behind:
         done = "" if dry_run else ", now updated"
         out.print(f"{behind} profiles named an old avatar{done}.")
 
 
-def _found(found: reconciliation.Findings, queued: str) -> str:
-    return (
+def _found(found: reconciliation.Findings, queued: str, made: inventory.Made | None) -> str:
+    said = (
         f"{found.walked} originals: {found.shown} shown, {found.rejected} rejected, "
         f"{found.queued} {queued}."
     )
+    return f"{said} {found.spared} HEADs spared by {made.by}." if made else said
 
 
 @command(app)
@@ -315,13 +343,14 @@ def _walk(
     report: Report,
     everything: bool,
     keys: reconciliation.Keys,
+    made: inventory.Made | None,
     *,
     dry_run: bool,
 ) -> reconciliation.Findings:
     findings = reconciliation.Findings(last_key=keys.after)
     try:
         for found in reconciliation.reconcile(
-            deployment, report, dry_run=dry_run, everything=everything, keys=keys
+            deployment, report, dry_run=dry_run, everything=everything, keys=keys, made=made
         ):
             findings = found
     except (OperationError, KeyboardInterrupt):
@@ -329,13 +358,12 @@ def _walk(
             options = {
                 "DRY_RUN": "1" if dry_run else "",
                 "ALL": "1" if everything else "",
+                "INVENTORY": f"{made.by.taken:%Y-%m-%d}" if made else "",
                 "AFTER": shlex.quote(findings.last_key),
                 "UNTIL": keys.until and shlex.quote(keys.until),
             }
             said = "".join(f" {name}={value}" for name, value in options.items() if value)
-            terminal.err.print(
-                f"{_found(findings, 'found missing')} To go on from here: make reconcile{said}",
-                markup=False,
-            )
+            so_far = _found(findings, "found missing", made)
+            terminal.err.print(f"{so_far} To go on from here: make reconcile{said}", markup=False)
         raise
     return findings

@@ -26,6 +26,8 @@ from console.operations.uploads import crops, names, outcomes
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, ObjectVersionTypeDef
 
+    from console.operations.pipeline import inventory
+
 _WORKERS = 16
 _SETTLED_SECONDS = 2
 _OF_ITS_SENDER = {"not_allowed", "locked", "too_many_uploads"}
@@ -46,6 +48,12 @@ class Keys:
                 "Give AFTER a key that comes before that of UNTIL.",
             )
 
+    def may_have(self, name: str) -> bool:
+        """Say whether the key of an original of that name may be in the range."""
+        # a key is its name, or begins with it
+        begins = name > self.after or self.after.startswith(name)
+        return begins and (not self.until or name <= self.until)
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -55,6 +63,8 @@ class Findings:
     ----------
     queued
         Originals put on the queue, or that would be in a dry run.
+    spared
+        Of those that are shown, how many an inventory knew, so that S3 wasn't asked.
     last_key
         Where the walk stands: everything up to this key is done.
     """
@@ -63,6 +73,7 @@ class Findings:
     rejected: int = 0
     queued: int = 0
     last_key: str = ""
+    spared: int = 0
 
     @property
     def walked(self) -> int:
@@ -80,6 +91,7 @@ def reconcile(
     dry_run: bool,
     everything: bool = False,
     keys: Keys = Keys(),
+    made: inventory.Made | None = None,
 ) -> Iterator[Findings]:
     """Walk the uploads bucket page by page, yielding the findings so far after each page.
 
@@ -90,6 +102,8 @@ def reconcile(
     keys
         The originals of these alone: behind where an interrupted walk stood, or a part of them, so
         that several walks share the bucket.
+    made
+        What an inventory knows: what it shows is not asked for. Of no use to everything.
     """
     findings = Findings()
     with aws_errors("walk through the uploads bucket"), ThreadPoolExecutor(_WORKERS) as pool:
@@ -99,7 +113,10 @@ def reconcile(
         for page in pages:
             found = page.get("Contents", [])
             inside = [item for item in found if not keys.until or item["Key"] <= keys.until]
-            originals = [item for item in inside if names.name_of(item["Key"])]
+            named = [(names.name_of(item["Key"]), item) for item in inside]
+            walked = [(name, item) for name, item in named if name]
+            originals = [item for name, item in walked if not (made and made.shows(name, item))]
+            spared = len(walked) - len(originals)
             classified = list(
                 pool.map(
                     lambda item: _classify(deployment, item, everything=everything),
@@ -118,10 +135,11 @@ def reconcile(
             states = [state for state, _ in classified]
             findings = replace(
                 findings,
-                shown=findings.shown + states.count("shown"),
+                shown=findings.shown + spared + states.count("shown"),
                 rejected=findings.rejected + states.count("rejected"),
                 queued=findings.queued + states.count("missing"),
-                last_key=originals[-1]["Key"] if originals else findings.last_key,
+                last_key=walked[-1][1]["Key"] if walked else findings.last_key,
+                spared=findings.spared + spared,
             )
             report(progress.Event("Reconcile", "advanced", findings.last_key, done=findings.walked))
             yield findings
