@@ -225,7 +225,7 @@ redrive: .venv/product ## Put dead-letter messages back on the queue [CAUSE= FIN
 discard: .venv/product ## Delete dead-letter messages, after listing them; originals stay [CAUSE= FIND= SINCE= RATE= CODE= YES=1]
 	@$(OPS) discard
 
-reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key UNTIL=key]
+reconcile: .venv/product ## Queue originals that were never processed, update profiles [DRY_RUN=1 ALL=1 AFTER=key UNTIL=key INVENTORY=1]
 	@$(OPS) reconcile
 
 reprocess: .venv/product ## Process every original again, priced first, followed, resumable [DRY_RUN=1 STOP=1 JOB=]

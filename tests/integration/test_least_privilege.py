@@ -850,6 +850,9 @@ PLANNED = {
         "image_pipeline",
         "tells_functions_and_the_webhook",
     ),
+    "assets bucket/WriteInventories s3:PutObject": PlannedProof(
+        "S3 delivers no inventory", "bucket", "lists_its_objects_each_day"
+    ),
     **{
         f"{bucket} bucket/RefusePlainHttp s3:*": PlannedProof(
             "a picture may be sent and read in the clear", "bucket", "is_private_and_encrypted"

@@ -43,6 +43,7 @@ EVERYTHING = dataclasses.replace(
     user_pool_mail=True,
     parameter_key="arn:aws:kms:eu-central-1:123456789012:key/1234abcd",
     in_network=True,
+    has_inventory=True,
 )
 
 
