@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
+from s3transfer.exceptions import RetriesExceededError
 
 from console.operations import progress
 from console.operations.environments.aws_errors import MISSING, aws_errors, suppressed
@@ -44,6 +45,7 @@ _FOLDER = "inventory/{bucket}/" + _NAME + "/"
 _COLUMNS = ("Key", "LastModifiedDate")
 _CACHE_KB = 256 * 1024
 _AVATAR = ""  # in the place of an ETag
+_BOTH = 2  # the avatar, and images
 _WAIT = "Take another by its date (INVENTORY=2026-01-31), or wait for that of tomorrow."
 
 
@@ -110,7 +112,8 @@ def _get(deployment: Deployment, key: str) -> bytes:
 def _none(deployment: Deployment, date: str, days: list[str]) -> OperationError:
     if date != NEWEST and days:
         return OperationError(
-            f"There is no inventory of {date}.", f"Take one of {', '.join(sorted({*days}))}."
+            f"There is no complete inventory of {date}.",
+            f"Take one of {', '.join(sorted({*days}))}.",
         )
     if not _is_configured(deployment):
         return OperationError(
@@ -200,7 +203,7 @@ class Made:
                 int(original["LastModified"].timestamp()),
             ),
         )
-        return bool(found == len({_AVATAR, "its images"}))
+        return bool(found == _BOTH)
 
 
 def load(deployment: Deployment, by: Inventory, report: progress.Report, keys: Keys) -> Made:
@@ -245,6 +248,10 @@ def _download(deployment: Deployment, key: str, file: Any) -> None:
             if error.response["Error"]["Code"] in MISSING:
                 raise OperationError(f"The inventory's {key} is missing.", _WAIT) from error
             raise
+        except RetriesExceededError as error:
+            raise OperationError(
+                f"The inventory's {key} is cut off each time: {error.last_exception}.", "Try again."
+            ) from error
 
 
 def _rows(file: Any, by: Inventory, keys: Keys) -> Iterator[tuple[str, str, int]]:

@@ -164,7 +164,7 @@ def test_the_newest_that_is_whole_is_taken_or_that_of_a_day(here: Deployment) ->
     assert inventory.find(here, "2026-01-30").taken == days[0]
     here.s3.delete_object(Bucket=here.assets_bucket, Key=f"{last}manifest.checksum")
     assert inventory.find(here).taken == days[1]
-    with pytest.raises(OperationError, match=r"no inventory of 2025-12-24\.") as refused:
+    with pytest.raises(OperationError, match=r"no complete inventory of 2025-12-24\.") as refused:
         inventory.find(here, "2025-12-24")
     assert "2026-01-30, 2026-01-31, 2026-02-01" in refused.value.remedy
     with pytest.raises(OperationError, match="'yesterday' is no day"):
