@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -309,7 +310,7 @@ def test_a_walk_that_is_cut_off_goes_on_by_the_same_list(
         raise OperationError("S3 is away.", "Try again.")
 
     inventories.deliver(here.s3, here.assets_bucket, TAKEN)
-    monkeypatch.setattr(queue.reconciliation, "reconcile", cut_off)
+    monkeypatch.setattr("console.operations.pipeline.reconcile.reconcile", cut_off)
     code, shown = run("--inventory", "1")
     assert code != 0
     assert "To go on from here: make reconcile INVENTORY=2026-01-30 AFTER=k.jpg" in shown
@@ -319,7 +320,7 @@ def test_profiles_are_not_compared_by_a_list(
     here: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inventories.deliver(here.s3, here.assets_bucket, TAKEN)
-    with_database = here.__class__(**vars(here) | {"database_url_parameter": "/url"})
+    with_database = replace(here, database_url_parameter="/url")
     monkeypatch.setattr(queue, "deployed", lambda: with_database)
     upload(here, "lost.jpg")
     code, shown = run("--inventory", "1", "--dry-run")
