@@ -13,7 +13,8 @@ from tests import inventories
 from tests.integration.system import System, picture, wait_for_version
 
 FOLDER = "by inventory"
-RANGE = (f"AFTER={FOLDER}/", f"UNTIL={FOLDER}/~")
+# "0" comes next after "/"
+RANGE = (f"AFTER={FOLDER}/", f"UNTIL={FOLDER}0")
 
 
 @contextmanager
