@@ -189,6 +189,7 @@ def test_terraform_reads_the_settings(tfvars: Path) -> None:
         region      = "eu-central-1"
         account_id  = "123456789012" # a comment
         front_end_origins = ["https://shop.example"]
+        inventory = { enabled = true }
         database = {
           url_parameter_name = "/shop/url"
           subnet_ids         = ["subnet-1"]
@@ -204,6 +205,7 @@ def test_terraform_reads_the_settings(tfvars: Path) -> None:
         "eu-central-1",
         parameter="shop/url",
         in_network=True,
+        has_inventory=True,
     )
 
 
