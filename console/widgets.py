@@ -251,7 +251,7 @@ def _ask_for_name(change: Change, key: str) -> str:
     """List what a destructive change touches, ask for the name; return the field's key."""
     lines = list(islice(change.lines(), _LINES + 1))
     more = ["…"] if len(lines) > _LINES else []
-    st.code("\n".join(lines[:_LINES] + more), language=None)
+    st.code("\n".join(lines[:_LINES] + more), language=None, wrap_lines=True)
     typed_in = f"typed for {key}"
     st.text_input(
         f"Type **{change.target.env}** to {change.action}", key=typed_in, autocomplete="off"

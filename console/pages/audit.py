@@ -183,7 +183,7 @@ def _close(lost: list[Entry]) -> None:
             "They run on another machine, or were cut off there. Close them once you know that "
             "they don't run: they are recorded as interrupted, with your name."
         )
-        st.code("\n".join(rows), language=None)
+        st.code("\n".join(rows), language=None, wrap_lines=True)
         keys = tuple(entry.key for entry in lost)
 
         def work(_report: Report) -> str:

@@ -323,10 +323,10 @@ def _message_details(here: Deployment, message: DeadLetter, cause: Failure | Non
         _show_log(here, (message.message_id, *message.keys), since)
         if message.body:
             with st.expander("Message", icon=":material/mail:"):
-                st.code(_indented(message.body), language="json")
+                st.code(_indented(message.body), language="json", wrap_lines=True)
         if cause and cause.stack:
             with st.expander("Stack", icon=":material/segment:"):
-                st.code(cause.stack, language=None)
+                st.code(cause.stack, language=None, wrap_lines=True)
 
 
 def _message_actions(here: Deployment, selected: tuple[DeadLetter, ...], found: Sample) -> None:

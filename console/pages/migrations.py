@@ -135,7 +135,7 @@ def _show_drift(lines: Sequence[Migration]) -> None:
                 "migration.",
                 icon=":material/difference:",
             )
-            st.code(line.drift, language="diff")
+            st.code(line.drift, language="diff", wrap_lines=True)
         elif line.state == "out of order":
             st.error(
                 f"**{line.name}** comes before applied ones and never was.\n\n"
@@ -190,9 +190,9 @@ def _show_schema_drift() -> None:
         st.markdown(widgets.badge("ok", "The live schema is what its migrations make"))
         return
     st.markdown(widgets.badge("error", _changed(found)))
-    st.code("\n".join(str(difference) for difference in found), language="diff")
+    st.code("\n".join(str(difference) for difference in found), language="diff", wrap_lines=True)
     st.markdown("**What to do:** write it into a migration, or repair the schema with:")
-    st.code("\n".join(difference.repair for difference in found), language="sql")
+    st.code("\n".join(difference.repair for difference in found), language="sql", wrap_lines=True)
 
 
 def _apply(target: Target, lines: Sequence[Migration]) -> None:
@@ -443,7 +443,7 @@ def _show_preview(item: Preview, *, expanded: bool) -> None:
         how = "In one transaction" if item.transactional else "Outside a transaction"
         st.caption(f"{how}. Line numbers are the file's.")
         for statement in item.statements:
-            st.code(f"{statement.sql};", language="sql")
+            st.code(f"{statement.sql};", language="sql", wrap_lines=True)
         if worst:
             st.dataframe(
                 [
@@ -488,7 +488,7 @@ def _show_result(result: str | list[Rehearsed]) -> None:
     for line in result:
         if not line.restores:
             st.markdown(f"What the rollback of **{line.name}** leaves different:")
-            st.code(line.difference, language="diff")
+            st.code(line.difference, language="diff", wrap_lines=True)
 
 
 def _show_runs(target: Target) -> None:

@@ -231,7 +231,7 @@ def _draw_ways(condition: Condition) -> None:
 def draw_arrivals(came: Arrivals, period: str, marks: list[Action]) -> None:
     """Draw how many came, how long they took, and when something was changed."""
     middle = came.percentiles
-    told = [units.duration(seconds) for seconds in middle] or ["none yet"] * 3
+    told = [units.duration(seconds) for seconds in middle] or ["none"] * 3
     with st.container(horizontal=True):
         for label, value, course in (
             ("Uploads", f"{came.uploads:,}", _course(came, lambda each: each.uploads)),

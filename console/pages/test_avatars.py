@@ -160,7 +160,7 @@ def show_arrival(arrival: UploadResult) -> None:
     """Draw before and after side by side, with the bytes saved."""
     small, size = st.session_state.get("sent", {}).get(arrival.version, (b"", 0))
     if not size:  # another operator's
-        st.code(arrival.url, language=None)
+        st.code(arrival.url, language=None, wrap_lines=True)
         return
     columns = st.columns(len(arrival.variants) + 1)
     with columns[0]:
@@ -172,7 +172,7 @@ def show_arrival(arrival: UploadResult) -> None:
             name = variant.url.rpartition("/")[2]
             st.image(variant.url, alt=name)
             st.caption(f"**{name}** · {units.size(variant.size)} · {_saved(saved)}")
-    st.code(arrival.url, language=None)
+    st.code(arrival.url, language=None, wrap_lines=True)
 
 
 def _refusal(file: str, size: int) -> str:
