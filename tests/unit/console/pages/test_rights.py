@@ -372,7 +372,12 @@ def world(
         return ask(client, operation, parameters)
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", recorded)
-    monkeypatch.setattr(st.components.v2, "component", lambda *_args, **_options: made.browser)
+    of_a_tab = lambda **_options: SimpleNamespace(hidden=None)  # noqa: E731
+    monkeypatch.setattr(
+        st.components.v2,
+        "component",
+        lambda name, **_options: made.browser if name == "avatar_upload" else of_a_tab,
+    )
     yield made
     wait_until(lambda: not session.jobs().running(), "the jobs")
 
