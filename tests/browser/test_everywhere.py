@@ -76,6 +76,7 @@ def test_on_a_phone_what_was_found_is_seen(phone: Page, sent: str) -> None:
     expect_found(phone, sent)
 
 
+@pytest.mark.long  # half a minute, most of it in which nothing may come
 def test_a_hidden_tab_is_drawn_no_more_until_it_is_seen(system: System, browser: Browser) -> None:
     drawn: Counter[str] = Counter()
     context = browser.new_context()
