@@ -90,7 +90,7 @@ def main() -> None:
         st.caption(f"Environment **{session.env()}**")
         rights = "may operate" if who.may_operate else "may look, change nothing"
         st.caption(f"{who.name} · {rights}")
-        st.fragment(_show_running, run_every=widgets.live_every(_LOOK_SECONDS))()
+        running = st.container()  # filled last: the page doesn't wait for the database
         _for_operators()
         if session.sign_in_is_configured():
             st.button("Sign out", on_click=st.logout)
@@ -107,6 +107,8 @@ def main() -> None:
             "stays so, report it with the console's log (`make logs FUNCTION=console`).",
             icon=":material/bug_report:",
         )
+    with running:
+        st.fragment(_show_running, run_every=widgets.live_every(_LOOK_SECONDS))()
 
 
 def _find_anything() -> None:

@@ -95,7 +95,8 @@ def bury(system: System, here: Deployment) -> None:
 
 def all_are_shown(_: System, here: Deployment) -> None:
     for name in NAMES:
-        wait_until(partial(outcomes.shown_version, here, name), f"{name} being shown")
+        # a message whose function broke off comes again after minutes
+        wait_until(partial(outcomes.shown_version, here, name), f"{name} being shown", 300)
     wait_until(lambda: not sum(dead_letters.counts(here).values()), "empty queues")
 
 
@@ -138,6 +139,11 @@ def is_erased(_: System, here: Deployment) -> None:
 
 def export_file(system: System) -> Path:
     return system.directory / "killed.zip"
+
+
+def before_export(system: System, here: Deployment) -> None:
+    register(system, here)
+    export_file(system).unlink(missing_ok=True)
 
 
 def is_exported(system: System, _: Deployment) -> None:
@@ -273,7 +279,7 @@ KINDS = {
     "reprocess": Kind(show, named("reprocess", "--yes"), all_are_shown),
     "clear": Kind(show, named("clear", "--name", NAMES[0], "--yes"), is_taken_down),
     "export": Kind(
-        register,
+        before_export,
         lambda system, _: ["export", "--name", REGISTERED[-1], "--file", str(export_file(system))],
         is_exported,
     ),
