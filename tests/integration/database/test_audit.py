@@ -350,7 +350,7 @@ def test_what_was_killed_elsewhere_is_closed_with_how_far_it_had_come(
     elsewhere.kill()
     elsewhere.join()
     assert len(record.running(GRACE)) == 1  # it may only be slow
-    monkeypatch.setattr(live, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(live, "SILENT_SECONDS", 0)
     assert len(record.running()) == 1  # whoever may only look closes nothing
     assert record.running(GRACE) == []
     (action,) = record.actions()
