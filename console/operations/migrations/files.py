@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import threading
 import time
 import tokenize
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ ID_LENGTH = 32  # of alembic_version's column
 
 Direction = Literal["up", "down"]
 
+_PARSING = threading.Lock()
 _ENDS_TRANSACTION = re.compile(
     r"(?:BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|PREPARE\s+TRANSACTION)\b", re.I
 )
@@ -91,7 +93,7 @@ class Revision:
 
     def _literals(self, function: str) -> Iterator[tuple[str, int]]:
         """Yield each text that a function of the file hands to ``op.run_sql``, and its line."""
-        for node in ast.parse(self.source).body:
+        for node in _parse(self.source).body:
             if not isinstance(node, ast.FunctionDef) or node.name != function:
                 continue
             for statement in node.body:
@@ -298,6 +300,12 @@ def _read(path: Path) -> str:
     return text
 
 
+def _parse(source: str) -> ast.Module:
+    # Python below 3.11.8 fails now and then where threads parse at once (its issue 106905)
+    with _PARSING:
+        return ast.parse(source)
+
+
 def _check_revisions(directory: Path) -> None:
     """Check what Alembic only warns of, through warnings that threads can't share.
 
@@ -312,7 +320,7 @@ def _check_revisions(directory: Path) -> None:
     follows: list[tuple[Path, str]] = []
     for path in sorted(directory.glob("*.py")):
         try:
-            tree = ast.parse(_read(path))
+            tree = _parse(_read(path))
         except SyntaxError as error:
             error.filename = str(path)
             raise
