@@ -315,7 +315,7 @@ def _version(here: Deployment, name: str, version: Version, picture: str | None)
     with st.container(border=True):
         small, what, action = st.columns([1, 5, 2], vertical_alignment="center")
         if picture:
-            small.image(picture, width=64)
+            small.image(picture, width=64, alt=f"version {version.version[:8]}")
         why = f" — {version.rejection.message}" if version.rejection else ""
         what.markdown(
             f"{widgets.badge(status[version.state], version.state)} "

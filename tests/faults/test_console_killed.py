@@ -26,7 +26,7 @@ from console.operations.environments.deployment import ROOT, Deployment
 from console.operations.pipeline import dead_letters, reconcile, reviews
 from console.operations.pipeline.reviews import Review
 from console.operations.releases import aliases
-from console.operations.uploads import outcomes, test_users
+from console.operations.uploads import names, outcomes, test_users
 from tests.integration.system import ANSI, System, picture, wait_for_version, wait_until
 from tests.integration.test_moderation import hold_uploads
 from tests.integration.test_uploads import send
@@ -130,7 +130,9 @@ def is_erased(_: System, here: Deployment) -> None:
             for page in here.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
             for item in page.get("Contents", [])
         ]
-        assert not [key for key in listed if REGISTERED[-1] in key]
+        of_user = [key for key in listed if REGISTERED[-1] in key]
+        marks = {f"avatars/{name}.jpg" for name in names.of_user(REGISTERED[-1])}
+        assert set(of_user) == (marks if bucket == here.assets_bucket else set())
     subs = here.cognito.list_users(
         UserPoolId=here.user_pool_id, Filter=f'sub = "{REGISTERED[-1]}"'
     )["Users"]
