@@ -189,24 +189,14 @@ def _show_running() -> None:
         for seen in running:
             _show_seen(seen)
         for action in cut:
-            st.markdown(
-                f":material/sync_problem: **{widgets.plain(action.action)}** "
-                f"{widgets.plain(widgets.shortened(action.target))}\n\n"
-                f":gray[{widgets.plain(action.actor)}, {action.started.astimezone():%H:%M}: "
-                f"{widgets.plain(action.detail)}]"
-            )
+            _say("sync_problem", action, f"{action.started.astimezone():%H:%M}", action.detail)
         if cut:
             st.caption("What was cut off is done again by starting it again.")
 
 
 def _show_seen(seen: Seen) -> None:
     took = units.duration((datetime.now(UTC) - seen.at).total_seconds())
-    said = live.said(seen.steps) or "begun"
-    st.markdown(
-        f":material/sync: **{widgets.plain(seen.action)}** "
-        f"{widgets.plain(widgets.shortened(seen.target))}\n\n"
-        f":gray[{widgets.plain(seen.actor)}, {took}: {widgets.plain(said)}]"
-    )
+    _say("sync", seen, took, live.said(seen.steps) or "begun")
     if seen.stopped_by:
         st.caption(f"Stopping, as {widgets.plain(seen.stopped_by)} wants …")
     elif any(event.may_stop for event in seen.steps[-1:]):
@@ -217,6 +207,14 @@ def _show_seen(seen: Seen) -> None:
             on_click=widgets.stop,
             args=(seen.key,),
         )
+
+
+def _say(icon: str, what: Seen | Action, when: str, said: str) -> None:
+    st.markdown(
+        f":material/{icon}: **{widgets.plain(what.action)}** "
+        f"{widgets.plain(widgets.shortened(what.target))}\n\n"
+        f":gray[{widgets.plain(what.actor)}, {when}: {widgets.plain(said)}]"
+    )
 
 
 @session.cached(15)

@@ -216,8 +216,9 @@ def may_operate() -> bool:
 
 
 def stop(key: str) -> None:
-    """End what runs by this key, here or in another console or terminal, the next
-    point where it may; its record then says who stopped it.
+    """End what runs by this key, here or in another console or terminal, where it next may.
+
+    Its record then says who stopped it.
 
     Raises
     ------

@@ -17,7 +17,7 @@ import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -294,12 +294,12 @@ class Audit:
             If the database is away.
         """
         self.deliver(actor)
-        with _connected(self._recent_url()) as connection:
-            return [
-                seen
-                for seen in live.seen(connection, self._environment)
-                if not (actor and self._close_if_silent(connection, seen, actor))
-            ]
+        with self._looking() as connection:
+            found = live.seen(connection, self._environment)
+            ended = {seen.key for seen in found if actor and self._is_silent(seen)}
+            if actor and ended:
+                self._close(connection, actor, keys=ended)
+            return [seen for seen in found if seen.key not in ended]
 
     def stop(self, key: str, actor: Actor) -> None:
         """Have an action end at the next point where it may, in whichever process it runs.
@@ -359,7 +359,7 @@ class Audit:
             "before": before and before.started,
             "before_key": before and before.key,
         }
-        with _connected(self._url()) as connection, _none_without_tables():
+        with self._looking() as connection, _none_without_tables():
             few = bool(wanted.outcomes) and "done" not in wanted.outcomes
             few = few and schema.is_indexed(connection)
             cursor = connection.cursor(row_factory=class_row(Action))
@@ -375,7 +375,7 @@ class Audit:
         OperationError
             If the database is away.
         """
-        with _connected(self._url()) as connection, _none_without_tables():
+        with self._looking() as connection, _none_without_tables():
             query = _DISTINCT if schema.is_indexed(connection) else _EVERY
 
             def values(column: str) -> tuple[str, ...]:
@@ -395,7 +395,7 @@ class Audit:
         OperationError
             If the database is away.
         """
-        with _connected(self._url()) as connection, _none_without_tables():
+        with self._looking() as connection, _none_without_tables():
             found = _running(connection, self._environment)
             seen = {s.key for s in live.seen(connection, self._environment) if s.silent is not None}
             return [
@@ -415,8 +415,7 @@ class Audit:
         """
         require_operator(actor)
         with _connected(self._url()) as connection:
-            found = [e for e in _running(connection, self._environment) if e.key in set(keys)]
-            return sum(self._close(connection, entry, actor) for entry in found)
+            return self._close(connection, actor, keys=keys)
 
     def about(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return when what was done to whom these names mean, and how it ended, oldest first.
@@ -491,28 +490,23 @@ class Audit:
             clean(detail),
         )
 
-    def _close_if_silent(self, connection: psycopg.Connection, seen: Seen, actor: Actor) -> bool:
-        if (seen.silent or 0) < live.SILENT_SECONDS or self._spool.is_alive(seen.process):
-            return False
-        for entry in _running(connection, self._environment, seen.process):
-            if entry.key == seen.key:
-                self._close(connection, entry, actor)
-        return True
+    def _is_silent(self, seen: Seen) -> bool:
+        late = (seen.silent or 0) >= live.SILENT_SECONDS
+        return late and not self._spool.is_alive(seen.process)
 
-    def _close(self, connection: psycopg.Connection, entry: Entry, actor: Actor) -> bool:
-        """Record an action as interrupted, with what is known of it; False if it has an end."""
-        told = [s for s in live.seen(connection, self._environment) if s.key == entry.key]
-        said = "; ".join(
-            ["its process ended before it could say how"]
-            + [f"it had come to: {way}" for s in told if (way := live.said(s.steps))]
-            + [f"{s.stopped_by} had stopped it" for s in told if s.stopped_by]
-            + [f"closed by {actor.name}"]
-        )
-        return _insert(
-            connection,
-            replace(
-                entry, at=datetime.now(UTC), outcome="interrupted", detail=clean(said), process=""
-            ),
+    def _close(
+        self,
+        connection: psycopg.Connection,
+        actor: Actor,
+        process: str | None = None,
+        keys: Collection[str] | None = None,
+    ) -> int:
+        """Record what runs, of a process or by these keys, as interrupted; return how many."""
+        told = {seen.key: seen for seen in live.seen(connection, self._environment)}
+        return sum(
+            _insert(connection, _interrupted(entry, told.get(entry.key), actor))
+            for entry in _running(connection, self._environment, process)
+            if keys is None or entry.key in keys
         )
 
     def _beat(self) -> None:
@@ -525,19 +519,25 @@ class Audit:
                     self._beats = False
                     return
             try:
-                with _connected(self._recent_url()) as connection:
+                with self._looking() as connection:
                     live.beat(connection, running)
             except OperationError:
                 continue  # once more in a moment
             except Exception:  # a thread has nobody above it to tell
                 _log.exception("how far actions are can't be written")
 
-    def _recent_url(self) -> str:
-        """Return the URL of a minute ago, or ask: that may ask AWS several things."""
+    @contextmanager
+    def _looking(self) -> Iterator[psycopg.Connection]:
+        """Yield a connection by the URL of a minute ago, if it serves: to ask may ask AWS."""
         now = time.monotonic()
         if self._recent is None or now - self._recent[0] > _URL_SECONDS:
             self._recent = now, self._url()
-        return self._recent[1]
+        try:
+            with _connected(self._recent[1]) as connection:
+                yield connection
+        except OperationError:
+            self._recent = None
+            raise
 
     def _record(self, entry: Entry) -> bool:
         """Record an entry, or let it wait; return False if it is there already."""
@@ -576,8 +576,7 @@ class Audit:
                 delivered.append(path)
         dead = list(self._spool.dead()) if actor else []
         for process in dead:
-            for entry in _running(connection, self._environment, process):
-                self._close(connection, entry, actor or Actor("", may_operate=False))
+            self._close(connection, actor or Actor("", may_operate=False), process)
         connection.commit()
         for path in delivered:
             path.unlink(missing_ok=True)
@@ -656,6 +655,17 @@ def _running(
     query = f"{_RUNNING}{few if schema.is_indexed(connection) else ''} ORDER BY at"
     with connection.cursor(row_factory=class_row(Entry)) as cursor:
         return cursor.execute(query.encode(), (environment, process, process)).fetchall()
+
+
+def _interrupted(entry: Entry, seen: Seen | None, actor: Actor) -> Entry:
+    """Return the end of an action whose process has ended, with what is known of it."""
+    said = ["its process ended before it could say how"]
+    if seen and (way := live.said(seen.steps)):
+        said.append(f"it had come to: {way}")
+    if seen and seen.stopped_by:
+        said.append(f"{seen.stopped_by} had stopped it")
+    detail = clean("; ".join([*said, f"closed by {actor.name}"]))
+    return replace(entry, at=datetime.now(UTC), outcome="interrupted", detail=detail, process="")
 
 
 def _insert(connection: psycopg.Connection, entry: Entry) -> bool:

@@ -290,7 +290,7 @@ def test_what_an_older_version_elsewhere_left_running_is_closed_by_an_operator_a
     assert (found.outcome, found.detail) == ("done", "ended after all")
 
 
-def work_for_ever(url: str, folder: Path, seconds: float = 0.05) -> None:
+def work_for_ever(url: str, folder: Path) -> None:
     """Act until it is stopped or killed, reporting."""
     record = Audit("test", lambda: url, folder)
 
@@ -300,7 +300,7 @@ def work_for_ever(url: str, folder: Path, seconds: float = 0.05) -> None:
             report(
                 Event("Redrive", "advanced", "ada.jpg", done=number, total=10_000, may_stop=True)
             )
-            time.sleep(seconds)
+            time.sleep(0.05)
 
     record.perform(ADA, "redrive", "10,000 failures", "endless", work)
 
@@ -316,8 +316,8 @@ def elsewhere(empty_database: str, tmp_path: Path) -> Iterator[Any]:
     process.join()
 
 
-def told(record: Audit, actor: Actor | None = None) -> live.Seen | None:
-    found = record.running(actor)
+def told(record: Audit) -> live.Seen | None:
+    found = record.running()
     return found[0] if found and found[0].steps else None
 
 
