@@ -34,7 +34,7 @@ sign_out.install()
 _STYLE = ".stMainBlockContainer { padding-top: 4rem }"  # it leaves 6 empty
 # White on a blue that is light enough for links could not be read
 _DARK = "button[kind^=primary] :is(p, span) { color: #0c1420 }"
-_PAGES = {
+PAGES = {
     "": [("overview", "Overview", ":material/monitor_heart:")],
     "Avatars": [
         ("test_avatars", "Test avatars", ":material/add_a_photo:"),
@@ -77,7 +77,7 @@ def main() -> None:
             )
             for name, title, icon in entries
         ]
-        for section, entries in _PAGES.items()
+        for section, entries in PAGES.items()
     }
     # Unseen before signing in, the navigation knows the page asked for afterwards
     page = st.navigation(pages, position="hidden" if who is None else "sidebar")
@@ -258,5 +258,6 @@ def _welcome() -> None:
         st.button("Sign in", icon=":material/login:", type="primary", on_click=st.login)
 
 
-with widgets.show_errors():
-    main()
+if __name__ == "__main__":  # as Streamlit runs it: imported, it draws nothing
+    with widgets.show_errors():
+        main()

@@ -17,7 +17,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from console.app import _PAGES
+from console.app import PAGES
 from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import reconcile
 from tests.browser import screenshots
@@ -36,7 +36,7 @@ LOOKS = {
 }
 PATHS = [
     "/" if name == "overview" else f"/{name.replace('_', '-')}"
-    for entries in _PAGES.values()
+    for entries in PAGES.values()
     for name, _, _ in entries
 ]
 FULL = [
