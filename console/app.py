@@ -56,6 +56,7 @@ PAGES = {
 def main() -> None:
     """Authorize whom this address allows, then draw the page."""
     session.authorize(False)
+    session.begin_run()
     st.html(f"<style>{_STYLE} {_DARK if st.context.theme.type == 'dark' else ''}</style>")
     if session.sign_in_is_demanded() and not session.sign_in_is_configured():
         st.error(
@@ -218,7 +219,7 @@ def _say(icon: str, what: Seen | Action, when: str, said: str) -> None:
 
 
 @session.cached(15)
-def _announcement(env: str, ended: int) -> Announcement | None:
+def _announcement(env: str) -> Announcement | None:
     try:
         return announcements.current(session.the_audit())
     except OperationError:
@@ -226,7 +227,7 @@ def _announcement(env: str, ended: int) -> Announcement | None:
 
 
 def _show_announcement() -> None:
-    shown = _announcement(session.env(), session.jobs().ended(_ANNOUNCEMENTS)).value
+    shown = _announcement(session.env()).value
     if shown is None or shown.until < datetime.now(UTC):
         return
     when = units.duration((datetime.now(UTC) - shown.at).total_seconds())

@@ -69,9 +69,16 @@ class Job:
 
 
 class Jobs:
-    """All jobs of this console."""
+    """All jobs of this console.
+
+    Attributes
+    ----------
+    finished
+        How many have ended since it began: what was looked up before the last may have changed.
+    """
 
     def __init__(self) -> None:
+        self.finished = 0
         self._jobs: list[Job] = []
         self._lock = threading.Lock()
 
@@ -92,7 +99,9 @@ class Jobs:
                 self._jobs.remove(old)
             job = Job(name, title, kind)
             self._jobs.append(job)
-        threading.Thread(target=_run, args=(job, work), name=f"job {title}", daemon=True).start()
+        threading.Thread(
+            target=self._run, args=(job, work), name=f"job {title}", daemon=True
+        ).start()
         return job
 
     def of(self, kind: str) -> list[Job]:
@@ -109,18 +118,20 @@ class Jobs:
         with self._lock:
             return [job for job in self._jobs if job.state == "running"]
 
-
-def _run(job: Job, work: Callable[[str, Report], Any]) -> None:
-    try:
-        job.result = work(job.key, job.report)
-        job.state = "done"
-    except OperationError as error:
-        job.error, job.state = error, "failed"
-    except Exception as error:  # a job has nobody above it to tell
-        job.error = OperationError(
-            f"{type(error).__name__}: {error}", "This is a defect in Avatar Ops; please report it."
-        )
-        job.state = "failed"
-    finally:
-        job.ended = time.time()
-        job.over.set()
+    def _run(self, job: Job, work: Callable[[str, Report], Any]) -> None:
+        state: Literal["done", "failed"] = "failed"
+        try:
+            job.result = work(job.key, job.report)
+            state = "done"
+        except OperationError as error:
+            job.error = error
+        except Exception as error:  # a job has nobody above it to tell
+            job.error = OperationError(
+                f"{type(error).__name__}: {error}",
+                "This is a defect in Avatar Ops; please report it.",
+            )
+        finally:
+            with self._lock:
+                self.finished += 1  # before a page sees that it has ended, and looks things up
+                job.ended, job.state = time.time(), state
+            job.over.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ AUTHORIZED = "authorized"
 _TARGET_SECONDS = 60
 REASON = "reason"
 _TAKEN = "reason taken"
+_FINISHED = "finished before"
 
 
 @dataclass(frozen=True)
@@ -54,24 +56,41 @@ class Lookup(Protocol[P, T]):
         ...
 
 
-def cached(seconds: float, entries: int = 100) -> Callable[[Callable[P, T]], Lookup[P, T]]:
-    """Decorate a function so that all sessions share its answers for so long.
+def cached(
+    seconds: float, entries: int = 100, *, outlives_changes: bool = False
+) -> Callable[[Callable[P, T]], Lookup[P, T]]:
+    """Decorate a function so that all sessions share its answers.
 
     Parameters
     ----------
+    seconds
+        For how long at most.
     entries
         How many answers are kept, by the arguments; those whose names begin with ``_`` don't
         count. What is asked at once for the same arguments is asked once.
+    outlives_changes
+        Keep them when something was changed by this console: no change makes them wrong.
     """
 
     def decorate(find: Callable[P, T]) -> Lookup[P, T]:
         @functools.wraps(find)
-        def ask(*args: P.args, **kwargs: P.kwargs) -> CachedValue[T]:
+        def ask(finished: int, *args: P.args, **kwargs: P.kwargs) -> CachedValue[T]:
             at = time.time()
             return CachedValue(find(*args, **kwargs), at)
 
+        signature = inspect.signature(find)
+        first = inspect.Parameter("finished", inspect.Parameter.POSITIONAL_ONLY)
+        ask.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[first, *signature.parameters.values()]
+        )
         kept = st.cache_data(ttl=seconds, max_entries=entries, show_spinner=False)(ask)
-        return cast("Lookup[P, T]", kept)
+
+        @functools.wraps(find)
+        def look(*args: P.args, **kwargs: P.kwargs) -> CachedValue[T]:
+            return kept(0 if outlives_changes else jobs().finished, *args, **kwargs)
+
+        look.clear = kept.clear  # type: ignore[attr-defined]
+        return cast("Lookup[P, T]", look)
 
     return decorate
 
@@ -130,6 +149,18 @@ def the_target() -> Target:
 def jobs() -> Jobs:
     """Return the jobs, shared by all sessions."""
     return Jobs()
+
+
+def begin_run() -> None:
+    """Remember what was changed before a page is drawn."""
+    st.session_state[_FINISHED] = jobs().finished
+
+
+def has_changed() -> bool:
+    """Say, once, whether something was changed by this console while the page was drawn."""
+    before = st.session_state.get(_FINISHED)
+    begin_run()
+    return before is not None and before != st.session_state[_FINISHED]
 
 
 @st.cache_resource(show_spinner=False)

@@ -186,7 +186,7 @@ def thumbnail(data: bytes) -> bytes | None:
     return _thumbnail(data).value
 
 
-@session.cached(seconds=3600, entries=100)
+@session.cached(3600, outlives_changes=True)
 def _thumbnail(data: bytes) -> bytes | None:
     return thumbnails.of(data)
 
@@ -293,13 +293,14 @@ def show_jobs(kind: str, result: Callable[[Any], None] | None = None, newest: in
         if job.ended is None or (place < newest and now - job.ended < _SHOWN_SECONDS)
     ]
     running = any(job.state == "running" for job in found)
+    if not running and session.has_changed():
+        st.rerun()  # what is drawn above was looked up before
 
     @st.fragment(run_every=live_every(0.5) if running else None)
     def live() -> None:
         for job in found:
             _show_job(job, result)
         if running and not any(job.state == "running" for job in found):
-            st.cache_data.clear()
             st.rerun()  # the page may draw what has changed
 
     live()

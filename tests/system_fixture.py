@@ -10,18 +10,14 @@ from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters
 from console.operations.uploads import test_users
 from console.operations.uploads.test_users import SignIn
-from tests.integration.system import System
+from tests.integration.system import System, started
 
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """A running system of the tests' own, shared by all of them."""
-    running = System()
-    try:
-        running.up()
+    with started() as running:
         yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture

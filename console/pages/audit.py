@@ -36,7 +36,7 @@ KIND = "audit"
 
 
 @session.cached(5, entries=20)
-def _actions(wanted: Filter, before: Action | None, ended: int) -> list[Action]:
+def _actions(wanted: Filter, before: Action | None) -> list[Action]:
     return session.the_audit().actions(wanted, _SHOWN + 1, before)
 
 
@@ -46,7 +46,7 @@ def _options() -> FilterOptions:
 
 
 @session.cached(15)
-def _unaccounted(ended: int) -> list[Entry]:
+def _unaccounted() -> list[Entry]:
     return session.the_audit().unaccounted()
 
 
@@ -74,17 +74,16 @@ def main() -> None:
         )
     with widgets.show_errors():
         session.here()
-        ended = len([job for job in session.jobs().of(KIND) if job.ended])
         chosen = _filter()
         # Each entry is the action after which a page begins
         place = f"audit pages {replace(chosen, since=None)} {st.session_state['audit when']}"
         trail: list[Action | None] = st.session_state.setdefault(place, [None])
-        looked = _actions(chosen, trail[-1], ended)
+        looked = _actions(chosen, trail[-1])
         _show(looked.value[:_SHOWN], chosen, first=len(trail) == 1)
         _paging(looked.value, trail)
         if looked.value:
             _downloads(chosen)
-        _close(_unaccounted(ended).value)
+        _close(_unaccounted().value)
         st.caption(f"{widgets.age(looked).capitalize()}. Times are this console's.")
 
 

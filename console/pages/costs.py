@@ -10,7 +10,7 @@ from console.operations.costs import Usage
 from console.operations.environments.deployment import Deployment
 
 
-@session.cached(600)
+@session.cached(600, outlives_changes=True)
 def _usage(_here: Deployment) -> Usage:
     return costs.usage(_here)
 

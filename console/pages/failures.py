@@ -31,7 +31,7 @@ _KEPT_DAYS = 14
 
 
 @session.cached(15)
-def _messages(_here: Deployment, ended: int) -> Sample:
+def _messages(_here: Deployment) -> Sample:
     return dead_letters.sample(_here)
 
 
@@ -44,20 +44,18 @@ def _causes(
 
 
 @session.cached(15)
-def _move_task(_here: Deployment, ended: int) -> MoveTask | None:
+def _move_task(_here: Deployment) -> MoveTask | None:
     return dead_letters.move_task(_here)
 
 
 @session.cached(60)
-def _cause_groups(
-    _here: Deployment, period: str, text: str, receives: int, ended: int
-) -> list[Group]:
+def _cause_groups(_here: Deployment, period: str, text: str, receives: int) -> list[Group]:
     return causes.groups(_here, _selection(period, "", text), receives)
 
 
 @session.cached(60)
 def _failures(
-    _here: Deployment, period: str, cause: str, text: str, receives: int, ended: int
+    _here: Deployment, period: str, cause: str, text: str, receives: int
 ) -> list[Failure]:
     selection = _selection(period, cause, text)
     found = causes.failures(_here, selection, receives, dead_letters.SHOWN)
@@ -65,7 +63,7 @@ def _failures(
 
 
 @session.cached(60)
-def _code_groups(_here: Deployment, period: str, text: str, ended: int) -> list[Group]:
+def _code_groups(_here: Deployment, period: str, text: str) -> list[Group]:
     return rejections.groups(_here, _selection(period, "", text))
 
 
@@ -76,12 +74,11 @@ def _rejections(
     code: str,
     text: str,
     before: tuple[float, str] | None,
-    ended: int,
 ) -> RejectedPage:
     return rejections.page(_here, _selection(period, code, text), before)
 
 
-@session.cached(3600, entries=200)
+@session.cached(3600, entries=200, outlives_changes=True)
 def _preview(_here: Deployment, key: str, version_id: str | None) -> bytes | None:
     return thumbnails.of_original(_here, key, version_id)
 
@@ -195,10 +192,9 @@ def _dead_letters(here: Deployment) -> None:
         "Messages that the resize function failed on each time they were received. The picture "
         "may be fine: fix the cause, then put them back on the queue."
     )
-    ended = session.jobs().ended(KIND)
-    looked = _messages(here, ended)
+    looked = _messages(here)
     found = looked.value
-    _running_task(here, ended)
+    _running_task(here)
     if not found.total:
         widgets.empty(
             "The dead-letter queue is empty: every upload was accepted or rejected. Send one on "
@@ -211,7 +207,7 @@ def _dead_letters(here: Deployment) -> None:
     text, period = _search()
     groups: list[Group] = []
     with widgets.show_errors():
-        counted = _cause_groups(here, period, text, found.receives, ended)
+        counted = _cause_groups(here, period, text, found.receives)
         groups = counted.value
         st.caption(
             "Causes by the function's log, each message's last try: also those that were redriven "
@@ -222,7 +218,7 @@ def _dead_letters(here: Deployment) -> None:
     known: dict[str, Failure] = {}
     with widgets.show_errors():
         if cause or text:
-            failed = _failures(here, period, cause, text, found.receives, ended).value
+            failed = _failures(here, period, cause, text, found.receives).value
             known = {failure.message_id: failure for failure in failed}
             shown = tuple(_as_message(failure) for failure in failed)
         else:
@@ -243,10 +239,10 @@ def _as_message(failure: Failure) -> DeadLetter:
     return DeadLetter(failure.message_id, "", keys, failure.at, "")
 
 
-def _running_task(here: Deployment, ended: int) -> None:
+def _running_task(here: Deployment) -> None:
     """Show the redrive that SQS carries out, whoever has started it, and offer to stop it."""
     with widgets.show_errors():
-        task = _move_task(here, ended).value
+        task = _move_task(here).value
         if task is None or task.status != "RUNNING":
             return
         with st.container(border=True):
@@ -360,16 +356,15 @@ def _rejected_uploads(here: Deployment) -> None:
         "Files that can't become an avatar. Their users were told so; the avatar they had before "
         "is kept. After a fix of the resize function, try them again."
     )
-    ended = session.jobs().ended(KIND)
     text, period = _search()
-    counted = _code_groups(here, period, text, ended)
+    counted = _code_groups(here, period, text)
     groups = counted.value
     code = _choose_group("Code", groups, "Any code")
     # Each entry is the place where a page begins
     trail: list[tuple[float, str] | None] = st.session_state.setdefault(
         f"rejected pages {period} {code} {text}", [None]
     )
-    page = _rejections(here, period, code, text, trail[-1], ended).value
+    page = _rejections(here, period, code, text, trail[-1]).value
     if not page.uploads and len(trail) == 1:
         widgets.empty(
             f"No upload was rejected so, {widgets.PERIODS[period].lower()}. To see one, send a "

@@ -40,12 +40,12 @@ def _rehearsed(found: list[Rehearsed]) -> str:
 
 
 @session.cached(30)
-def _migrations(_target: Target, ended: int) -> list[Migration]:
+def _migrations(_target: Target) -> list[Migration]:
     return migrations.migrations(_target.database_url())
 
 
 @session.cached(30)
-def _runs(_target: Target, ended: int) -> list[Entry]:
+def _runs(_target: Target) -> list[Entry]:
     return migrations.runs(_target.database_url())
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     with widgets.show_errors():
         session.here()
         target = session.the_target()
-        looked = _migrations(target, session.jobs().ended(KIND))
+        looked = _migrations(target)
         lines = looked.value
         _show_state(looked)
         _show_drift(lines)
@@ -492,7 +492,7 @@ def _show_result(result: str | list[Rehearsed]) -> None:
 
 
 def _show_runs(target: Target) -> None:
-    found = _runs(target, session.jobs().ended(KIND)).value
+    found = _runs(target).value
     if not found:
         widgets.empty("Nothing was applied or rolled back yet.")
         return

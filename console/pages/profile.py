@@ -49,7 +49,7 @@ _STYLE = """<style>
 
 
 @session.cached(30)
-def _profile(_here: Deployment, handle: str, ended: int) -> Profile:
+def _profile(_here: Deployment, handle: str) -> Profile:
     return profiles.read(_here, handle)
 
 
@@ -63,9 +63,8 @@ def main() -> None:
         handle = _choose_user()
     with widgets.show_errors():
         here = session.here()
-        ended = session.jobs().ended(KIND)
         with page:
-            looked = _profile(here, handle, ended)
+            looked = _profile(here, handle)
             with st.container(border=True):
                 st.html(_STYLE + _page(here, looked.value))
             st.caption(f"From `{here.api_url}` · {_crop(looked.value)} · {widgets.age(looked)}")
@@ -248,26 +247,25 @@ def _new_avatar(here: Deployment, profile: Profile, user: SignIn) -> None:
 
 
 @session.cached(10)
-def _account_of(_here: Deployment, handle: str, ended: int) -> Account:
+def _account_of(_here: Deployment, handle: str) -> Account:
     return account.find(session.the_target(), _here, f"@{handle}")
 
 
 @session.cached(10)
-def _stored(_here: Deployment, sub: str, ended: int) -> tuple[Listing, ...]:
+def _stored(_here: Deployment, sub: str) -> tuple[Listing, ...]:
     return tuple(takedown.list_stored(_here, name) for name in names.of_user(sub))
 
 
 @session.cached(10)
-def _held(_here: Deployment, sub: str, ended: int) -> datetime | None:
+def _held(_here: Deployment, sub: str) -> datetime | None:
     return legal_hold.held_since(_here, sub)
 
 
 def _account(here: Deployment, handle: str) -> None:
     """Draw what can be done about the whole account: export, legal hold, erasure."""
     with st.expander(f"The account of @{handle}"), widgets.show_errors():
-        ended = session.jobs().ended(KIND)
-        whose = _account_of(here, handle, ended).value
-        held = _held(here, whose.sub, ended).value
+        whose = _account_of(here, handle).value
+        held = _held(here, whose.sub).value
         st.markdown(f"`{whose.sub}` · {whose.activities} activities")
         _export(here, whose)
         _legal_hold(here, whose, held)
@@ -336,7 +334,7 @@ def _erase(here: Deployment, whose: Account, held: datetime | None) -> None:
         if held:
             widgets.empty("What is held is not erased. Release the hold first.")
             return
-        listings = _stored(here, whose.sub, session.jobs().ended(KIND)).value
+        listings = _stored(here, whose.sub).value
         caches = st.checkbox(
             "Drop what the CDN holds at once", value=True, help="Else it does within a day."
         )

@@ -20,12 +20,12 @@ _CLEAR = "review clear pictures"
 _LOOKED_AT = "review looked at"
 
 
-@session.cached(15)
+@session.cached(15, outlives_changes=True)
 def _summary(_here: Deployment) -> Summary:
     return reviews.summary(_here)
 
 
-@session.cached(600, entries=100)
+@session.cached(600, outlives_changes=True)
 def _preview(_here: Deployment, key: str, version_id: str | None) -> tuple[bytes, bytes] | None:
     """Return a picture, blurred and clear; neither is kept for longer than a review takes."""
     small = thumbnails.of_original(_here, key, version_id)

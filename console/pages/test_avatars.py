@@ -39,17 +39,17 @@ def _sub(_here: Deployment, handle: str) -> str:
 
 
 @session.cached(5)
-def _versions(_here: Deployment, name: str, ended: int) -> list[Version]:
+def _versions(_here: Deployment, name: str) -> list[Version]:
     return versions.versions(_here, name)
 
 
 @session.cached(10)
-def _stored(_here: Deployment, name: str, ended: int) -> Listing:
+def _stored(_here: Deployment, name: str) -> Listing:
     return takedown.list_stored(_here, name)
 
 
 @session.cached(10)
-def _locked(_here: Deployment, user: str, ended: int) -> datetime | None:
+def _locked(_here: Deployment, user: str) -> datetime | None:
     return locks.locked_since(_here, user)
 
 
@@ -210,9 +210,9 @@ def find(here: Deployment) -> None:
             widgets.show_error(error)
             return
     with widgets.show_errors():
-        found = _versions(here, name, session.jobs().ended("version"))
+        found = _versions(here, name)
         if not found.value and names.name_of(name) != name:
-            whole = _versions(here, names.name_of(name), session.jobs().ended("version"))
+            whole = _versions(here, names.name_of(name))
             if whole.value:
                 name, found = names.name_of(name), whole
         if not found.value:
@@ -302,7 +302,7 @@ def _offer_mentioned(here: Deployment, text: str) -> None:
 
 def _smallest_pictures(here: Deployment, name: str) -> dict[str, str]:
     """Return the address of the smallest picture of each version that has any."""
-    stored = _stored(here, name, session.jobs().ended("version")).value.objects
+    stored = _stored(here, name).value.objects
     pictures = [
         item for item in stored if item.key.startswith("variants/") and item.key.endswith(".jpg")
     ]
@@ -366,7 +366,7 @@ def _lock(here: Deployment, name: str) -> None:
         return
     st.header("Lock its user", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        since = _locked(here, names.user_of(name), session.jobs().ended("version")).value
+        since = _locked(here, names.user_of(name)).value
         st.markdown(
             f"Locked since **{since.astimezone():%Y-%m-%d %H:%M}**: the user can send no pictures."
             if since
@@ -383,7 +383,7 @@ def _lock(here: Deployment, name: str) -> None:
 def _take_down(here: Deployment, name: str) -> None:
     st.header("Take it down", anchor=False)
     with st.container(border=True), widgets.show_errors():
-        listing = _stored(here, name, session.jobs().ended("version")).value
+        listing = _stored(here, name).value
         st.markdown(
             f"This deletes **{len(listing.objects)} objects** for good, all originals and "
             "variants, shows the default picture instead, and drops them from the CDN's caches:"

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, sync_playwright
 
-from console.operations import web
+from console import serve
 from console.operations.environments.deployment import ROOT
 from tests.browser import chromium
 from tests.integration.system import free_port, wait_until
@@ -35,19 +35,11 @@ def serving(command: list[str], port: int) -> Iterator[str]:
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"), "its start")
+        wait_until(lambda: serve.is_ready(port), "its start")
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
         server.wait(20)
-
-
-def answers(url: str) -> bool:
-    """Say whether a server answers."""
-    try:
-        return web.request("GET", url).status == 200
-    except Exception:
-        return False
 
 
 def painted(browser: Browser, url: str, sent: dict[str, int]) -> tuple[float, float]:

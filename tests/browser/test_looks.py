@@ -5,11 +5,9 @@ With a folder in LOOKS, each is put there as it looks.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,8 @@ from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import reconcile
 from tests.browser import screenshots
 from tests.browser.conftest import settle
-from tests.integration.system import System
+from tests.integration import live
+from tests.integration.system import System, started
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("looks")]
 STREAMLITS_OWN = [
@@ -48,12 +47,8 @@ FULL = [
 @pytest.fixture(scope="module")
 def own() -> Iterator[System]:
     """A system in which nothing has happened."""
-    running = System()
-    try:
-        running.up()
+    with started() as running:
         yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture(scope="module", params=["empty", "full"])
@@ -80,11 +75,8 @@ def fill(system: System, here: Deployment, folder: Path) -> None:
         body = json.dumps(reconcile.event(here, f"{number}{'-of-a-long-name' * 8}.jpg", None))
         here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=body)
     screenshots.hold(here)
-    name = here.function_names["resize"]
-    archive = io.BytesIO((system.directory / "state/local/build/resize.zip").read_bytes())
-    with zipfile.ZipFile(archive, "a") as written:
-        written.writestr("another.txt", "another version")
-    here.functions.update_function_code(FunctionName=name, ZipFile=archive.getvalue(), Publish=True)
+    good = (system.directory / "state/local/build/resize.zip").read_bytes()
+    live.publish(here, "resize", live.changed(good))
     system.make("release", "FUNCTION=resize", "PERCENT=10", "YES=1")
 
 

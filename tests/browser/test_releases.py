@@ -16,6 +16,7 @@ from console.operations.pipeline import dead_letters
 from console.operations.releases import aliases, figures
 from tests.browser.conftest import PageAt
 from tests.faults.ledger import Ledger, redelivered_after
+from tests.integration import live
 from tests.integration.system import System, picture, wait_until
 
 BROKEN = "def handler(event, context):\n    raise RuntimeError('a release that is broken')\n"
@@ -24,26 +25,13 @@ BROKEN = "def handler(event, context):\n    raise RuntimeError('a release that i
 @pytest.fixture
 def published(system: System, here: Deployment) -> Iterator[str]:
     """A broken version of resize, published as `make apply HOLD=1` does, and called by nobody."""
-    name = here.function_names["resize"]
-    before = here.functions.get_alias(FunctionName=name, Name=aliases.ALIAS)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as written:
         written.writestr("resize/handler.py", BROKEN)
         written.writestr("resize/__init__.py", "")
-    version = here.functions.update_function_code(
-        FunctionName=name, ZipFile=archive.getvalue(), Publish=True
-    )["Version"]
-    yield version
-    here.functions.update_alias(
-        FunctionName=name,
-        Name=aliases.ALIAS,
-        FunctionVersion=before["FunctionVersion"],
-        RoutingConfig={"AdditionalVersionWeights": {}},
-        Description=before.get("Description", ""),
-    )
-    good = system.directory / "state/local/build/resize.zip"
-    here.functions.update_function_code(FunctionName=name, ZipFile=good.read_bytes())
-    here.functions.delete_function(FunctionName=name, Qualifier=version)
+    good = (system.directory / "state/local/build/resize.zip").read_bytes()
+    with live.published(here, "resize", archive.getvalue(), good) as version:
+        yield version
 
 
 def test_a_broken_release_to_10_percent_is_seen_rolled_back_and_loses_nothing(

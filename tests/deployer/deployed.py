@@ -26,7 +26,7 @@ from console.operations.environments.deployment import ROOT, client
 from console.operations.migrations import postgres_server
 from local import emulator, zips
 from local.settings import CREDENTIALS, REGION, LocalSettings
-from tests.integration.system import ANSI, free_port
+from tests.integration.system import free_port, unattended
 
 ENV = "shop"
 ACCOUNT = "000000000000"
@@ -93,19 +93,8 @@ class Deployed:
     def run(self, *arguments: str, status: int = 0, **options: str) -> str:
         """Run a command as the user, and return all that it says."""
         words = [sys.executable, "-m", "tests.deployer.deployed", str(self.folder), *arguments]
-        done = subprocess.run(
-            words,
-            env={**self.environment(), **options},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        output = ANSI.sub("", done.stdout)
-        assert done.returncode == status, f"{arguments}: {output}\n{self.refused()}"
+        ended, output = unattended(words, {**self.environment(), **options}, seconds=400)
+        assert ended == status, f"{arguments}: {output}\n{self.refused()}"
         return output
 
     def environment(self) -> dict[str, str]:

@@ -6,11 +6,9 @@ that nobody killed ends.
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,16 +16,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from console.operations.accounts import legal_hold
 from console.operations.audit.access import Actor
 from console.operations.audit.audit import Action, Audit
-from console.operations.environments.deployment import ROOT, Deployment
+from console.operations.environments.deployment import Deployment
 from console.operations.pipeline import dead_letters, reconcile, reviews
 from console.operations.pipeline.reviews import Review
 from console.operations.releases import aliases
-from console.operations.uploads import names, outcomes, test_users
-from tests.integration.system import ANSI, System, picture, wait_for_version, wait_until
+from console.operations.uploads import locks, names, outcomes, test_users
+from tests.integration import live, test_acceptance
+from tests.integration.system import System, picture, unattended, wait_for_version, wait_until
 from tests.integration.test_moderation import hold_uploads
 from tests.integration.test_uploads import send
 
@@ -217,25 +218,9 @@ def holding_all(here: Deployment) -> Iterator[None]:
 @pytest.fixture
 def version(system: System, here: Deployment) -> Iterator[None]:
     """A version that was published, and is called by nobody."""
-    name = here.function_names["resize"]
-    before = here.functions.get_alias(FunctionName=name, Name=aliases.ALIAS)
     good = (system.directory / "state/local/build/resize.zip").read_bytes()
-    more = io.BytesIO(good)
-    with zipfile.ZipFile(more, "a") as written:
-        written.writestr("another.txt", "another version")
-    published = here.functions.update_function_code(
-        FunctionName=name, ZipFile=more.getvalue(), Publish=True
-    )["Version"]
-    yield
-    here.functions.update_alias(
-        FunctionName=name,
-        Name=aliases.ALIAS,
-        FunctionVersion=before["FunctionVersion"],
-        RoutingConfig={"AdditionalVersionWeights": {}},
-        Description=before.get("Description", ""),
-    )
-    here.functions.update_function_code(FunctionName=name, ZipFile=good)
-    here.functions.delete_function(FunctionName=name, Qualifier=published)
+    with live.published(here, "resize", live.changed(good), good):
+        yield
 
 
 def unreleased(_: System, here: Deployment) -> None:
@@ -251,6 +236,62 @@ def unreleased(_: System, here: Deployment) -> None:
 
 def is_released(_: System, here: Deployment) -> None:
     assert aliases.read(here, "resize").trial
+
+
+def of_user(*command: str) -> Callable[[System, Deployment], list[str]]:
+    return lambda *_: [*command, "--name", REGISTERED[-1]]
+
+
+def is_locked(_: System, here: Deployment) -> None:
+    assert locks.locked_since(here, REGISTERED[-1])
+
+
+def held_by_law(system: System, here: Deployment) -> None:
+    register(system, here)
+    system.make("legal-hold", f"NAME={REGISTERED[-1]}", "REASON=case 4711")
+
+
+def copies(here: Deployment) -> list[str]:
+    listed = here.s3.list_objects_v2(Bucket=here.legal_holds_bucket, Prefix=REGISTERED[-1])
+    return [item["Key"] for item in listed.get("Contents", [])]
+
+
+def is_held_by_law(system: System, here: Deployment) -> None:
+    assert any(key.endswith("/manifest.json") for key in copies(here))
+    assert any(key.endswith(".jpg") for key in copies(here))
+    assert "is held by law" in system.make("erase", f"NAME={REGISTERED[-1]}", "YES=1", status=2)
+
+
+def is_free(_: System, here: Deployment) -> None:
+    assert legal_hold.held_since(here, REGISTERED[-1]) is None
+    assert not copies(here)
+
+
+def is_invalidated(_: System, here: Deployment) -> None:
+    listed = here.cloudfront.list_invalidations(DistributionId=here.distribution_id)
+    items = listed["InvalidationList"]["Items"]
+    assert {each["Status"] for each in items} == {"Completed"}
+
+
+def logs_in(system: System, here: Deployment) -> None:
+    """What the function reads is what Postgres knows."""
+    stored = here.parameters.get_parameter(Name=here.database_url_parameter, WithDecryption=True)
+    with psycopg.connect(stored["Parameter"]["Value"]) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def nothing_is_left(system: System, here: Deployment) -> None:
+    """What a killed run has made is erased by the name that the audit has."""
+    for handle in test_acceptance.accounts(here):
+        system.make("erase", f"NAME={handle.partition('@')[0]}", "YES=1")
+    assert not test_acceptance.accounts(here)
+
+
+@pytest.fixture
+def removing_fast(here: Deployment) -> Iterator[None]:
+    """A removal waits for as long as the resize function may run."""
+    with live.configured(here, "resize", Timeout=test_acceptance.SHORT_SECONDS):
+        yield
 
 
 def named(*command: str) -> Callable[[System, Deployment], list[str]]:
@@ -285,7 +326,15 @@ KINDS = {
         lambda system, _: ["export", "--name", REGISTERED[-1], "--file", str(export_file(system))],
         is_exported,
     ),
-    "erase": Kind(register, lambda *_: ["erase", "--name", REGISTERED[-1], "--yes"], is_erased),
+    "erase": Kind(register, of_user("erase", "--yes"), is_erased),
+    "lock-user": Kind(register, of_user("lock-user"), is_locked),
+    "legal-hold": Kind(register, of_user("legal-hold", "--reason", "case 4711"), is_held_by_law),
+    "release-legal-hold": Kind(held_by_law, of_user("release-legal-hold", "--yes"), is_free),
+    "invalidate": Kind(
+        lambda *_: None, named("invalidate", "--paths", "/avatars/killed.jpg"), is_invalidated
+    ),
+    "rotate-login": Kind(lambda *_: None, named("rotate-login", "--yes"), logs_in),
+    "accept": Kind(lambda *_: None, named("accept"), nothing_is_left, "removing_fast"),
     "approve": Kind(
         hold,
         lambda _, here: ["approve", "--key", held_key(here)],
@@ -315,20 +364,10 @@ KINDS = {
 
 
 def run(system: System, at: int, command: list[str]) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.killed", str(at), *command],
-        cwd=ROOT,
-        env=system.environment | {"ENV": "local"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    output = ANSI.sub("", done.stdout)
+    words = [sys.executable, "-m", "tests.faults.killed", str(at), *command]
+    status, output = unattended(words, system.environment | {"ENV": "local"})
     assert "Traceback" not in output, output
-    return done.returncode, output
+    return status, output
 
 
 def newest(system: System) -> Action:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from console.operations import migrations
 from console.operations.environments import databases, target, terraform
 from console.operations.environments.deployment import ROOT
 from console.operations.environments.settings_files import CONSOLE
-from tests.integration.system import ANSI, System
+from tests.integration.system import System, unattended
 from tests.terminal import Terminal
 
 _VARIABLES = """
@@ -179,19 +178,10 @@ class SmallEnvironment:
 
     def run(self, *arguments: str, host: str = "", status: int = 0, **options: str) -> str:
         """Run a command that nobody is there to answer, and return all that it says."""
-        done = subprocess.run(
-            self._command(arguments),
-            env=self._environment(host, options),
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
+        ended, output = unattended(
+            self._command(arguments), self._environment(host, options), self.folder
         )
-        output = ANSI.sub("", done.stdout)
-        assert done.returncode == status, output
+        assert ended == status, output
         return output
 
     def applied(self) -> list[str]:

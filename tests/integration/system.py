@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -64,6 +65,24 @@ def picture(seed: int = 0, size: tuple[int, int] = (640, 480), image_format: str
         stream, image_format, quality=90
     )
     return stream.getvalue()
+
+
+def unattended(
+    words: list[str], env: dict[str, str], cwd: Path = ROOT, seconds: float = 300
+) -> tuple[int, str]:
+    """Run a program that nobody is there to answer; return its status and all that it says."""
+    done = subprocess.run(
+        words,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return done.returncode, ANSI.sub("", done.stdout)
 
 
 @dataclass
@@ -123,19 +142,9 @@ class System:
         self, *arguments: str, status: int = 0, env: str = "local", seconds: float = 400
     ) -> str:
         """Run make, check its exit status and return all it printed."""
-        done = subprocess.run(
-            [str(shutil.which("make")), *arguments, f"ENV={env}"],
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        output = ANSI.sub("", done.stdout)
-        assert (done.returncode != 0) == bool(status), output
+        words = [str(shutil.which("make")), *arguments, f"ENV={env}"]
+        ended, output = unattended(words, self.environment, seconds=seconds)
+        assert (ended != 0) == bool(status), output
         assert "Traceback" not in output or "logs" in arguments
         return output
 
@@ -175,6 +184,17 @@ class System:
         _, left = psutil.wait_procs(its, timeout=10)  # a worker ends with the emulator's pipe
         shutil.rmtree(self.directory)
         assert not left, f"processes left behind: {[process.info['cmdline'] for process in left]}"
+
+
+@contextmanager
+def started() -> Iterator[System]:
+    """A system that runs, until it is no longer needed."""
+    running = System()
+    try:
+        running.up()
+        yield running
+    finally:
+        running.close()
 
 
 def alive(process: psutil.Process) -> bool:

@@ -7,7 +7,6 @@ FOLDER ZIPS COMMAND …``.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from console.operations import web
 from console.operations.environments import target, terraform
 from console.operations.environments.deployment import ROOT, Deployment
 from tests.integration.live import call_newest
-from tests.integration.system import ANSI, System
+from tests.integration.system import System, unattended
 from tests.strict_aws.names import AwsNames
 
 
@@ -67,20 +66,11 @@ class Region:
 
     def run(self, *arguments: str, status: int = 0, **options: str) -> str:
         """Run a command that nobody is there to answer, and return all that it says."""
-        module = "tests.strict_aws.region"
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(self.folder), str(self._zips), *arguments],
-            env=self.environment | options,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
+        program = [sys.executable, "-m", "tests.strict_aws.region", str(self.folder)]
+        ended, output = unattended(
+            [*program, str(self._zips), *arguments], self.environment | options, self.folder
         )
-        output = ANSI.sub("", done.stdout)
-        assert done.returncode == status, output
+        assert ended == status, output
         assert "Traceback" not in output, output
         return output
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from console import session
 from console.jobs import Jobs
@@ -43,6 +44,68 @@ def test_what_ten_operators_ask_at_once_is_asked_once_and_dated_when_it_was_aske
     assert len(asked) == 1
     assert {value.value for value in found} == {"x"}
     assert all(value.at <= asked[0] for value in found)
+
+
+def test_what_a_change_may_have_made_wrong_is_asked_again_though_it_was_being_asked() -> None:
+    jobs, answers, asks, answer = (
+        session.jobs(),
+        iter(range(9)),
+        threading.Event(),
+        threading.Event(),
+    )
+
+    @session.cached(60)
+    def state() -> int:
+        found = next(answers)
+        if found == 1:
+            asks.set()
+            answer.wait(30)
+        return found
+
+    @session.cached(60, outlives_changes=True)
+    def picture() -> int:
+        return next(answers)
+
+    def change(name: str) -> None:
+        assert jobs.start(name, "a kind", name, lambda *_: None).over.wait(30)
+
+    assert (state().value, state().value) == (0, 0)
+    change("first")
+    slow = threading.Thread(target=state)
+    slow.start()
+    assert asks.wait(30)
+    change("while it is asked")
+    answer.set()
+    slow.join()
+    assert (state().value, state().value) == (2, 2)
+    assert picture().value == 3
+    change("last")
+    assert (picture().value, state().value) == (3, 4)
+
+
+def test_a_page_is_drawn_again_if_what_it_shows_was_changed_meanwhile() -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from console import session, widgets
+
+        session.begin_run()
+        st.session_state.setdefault("drawn", 0)
+        st.session_state["drawn"] += 1
+
+        @session.cached(60)
+        def drawn() -> int:
+            return int(st.session_state["drawn"])
+
+        shown = drawn().value
+        if shown == 1:
+            session.jobs().start("once", "at once", "at once", lambda *_: None).over.wait(30)
+        widgets.show_jobs("at once")
+        st.text(shown)
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert [text.value for text in app.text] == ["2"]
 
 
 def test_answers_are_cleared_while_others_write_and_are_bounded() -> None:
