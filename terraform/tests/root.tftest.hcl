@@ -76,38 +76,21 @@ run "stands_without_domain_database_and_webhook" {
     condition     = output.avatar_variants == tolist(["512.jpg", "128.webp"])
     error_message = "The default should be the avatar and a small WebP for lists."
   }
-}
-
-run "processes_everything_again" {
-  variables {
-    reprocess = { enabled = true }
-  }
 
   assert {
-    condition     = output.reprocess_role_arn != null
-    error_message = "A job needs a role."
+    condition     = toset(keys(aws_cognito_user_group.this)) == toset(["operators", "viewers", "test-users"])
+    error_message = "The console's two groups and the tests' own should be there."
   }
 }
 
-run "lists_what_is_there" {
+run "has_what_is_off_unless_it_is_asked_for" {
   variables {
-    inventory = { enabled = true }
-  }
-}
-
-run "keeps_a_list_until_the_next_is_there" {
-  command = plan
-
-  variables {
-    inventory = { enabled = true, days = 1 }
-  }
-
-  expect_failures = [var.inventory]
-}
-
-run "takes_reports" {
-  variables {
-    moderation = "reports"
+    database         = { url_parameter_name = "/faces/database-url" }
+    alarm_email      = "operators@example.com"
+    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:pager"]
+    reprocess        = { enabled = true }
+    inventory        = { enabled = true }
+    moderation       = "reports"
   }
 
   assert {
@@ -135,6 +118,26 @@ run "takes_reports" {
       if contains(["LookAtReviews", "HoldUploads", "AskVerdictFunction"], statement.Sid)
     } == { LookAtReviews = ["dynamodb:Query"] }
     error_message = "Where nothing is held, resize may only look at what was decided."
+  }
+
+  assert {
+    condition     = output.function_names["profiles"] == "avatar-ops-test-profiles"
+    error_message = "With a database there should be a function for profiles."
+  }
+
+  assert {
+    condition     = !contains(jsondecode(module.profiles[0].policy).Statement[*].Sid, "DecryptDatabaseUrl")
+    error_message = "AWS's own key needs no permission."
+  }
+
+  assert {
+    condition     = length(module.alarm_topic) == 1 && length(module.cdn_alarm_topic) == 1
+    error_message = "Alarms of both regions should reach the address."
+  }
+
+  assert {
+    condition     = output.reprocess_role_arn != null
+    error_message = "A job needs a role."
   }
 }
 
@@ -319,11 +322,17 @@ run "serves_under_a_domain" {
     }
     error_message = "API and images should have their names."
   }
+
+  assert {
+    condition     = module.api.own_name_disabled
+    error_message = "With a domain, API Gateway's own name should answer nothing."
+  }
 }
 
 run "serves_where_an_emulator_does" {
   variables {
-    domain_name = "avatars.test"
+    domain_name    = "avatars.test"
+    hosted_zone_id = "Z0123456789"
 
     service_urls = {
       api    = "http://localhost:4566/_aws/execute-api/%s/$default"
@@ -356,37 +365,7 @@ run "takes_the_applications_own_pool" {
     condition     = output.user_pool_id == "eu-central-1_TheirPool" && output.user_pool_client_id == "theirclient"
     error_message = "The pool given should be the one used."
   }
-}
 
-run "has_profiles_with_a_database" {
-  variables {
-    database = { url_parameter_name = "/faces/database-url" }
-  }
-
-  assert {
-    condition     = output.function_names["profiles"] == "avatar-ops-test-profiles"
-    error_message = "With a database there should be a function for profiles."
-  }
-
-  assert {
-    condition     = !contains(jsondecode(module.profiles[0].policy).Statement[*].Sid, "DecryptDatabaseUrl")
-    error_message = "AWS's own key needs no permission."
-  }
-}
-
-run "tells_the_operators" {
-  variables {
-    alarm_email      = "operators@example.com"
-    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:pager"]
-  }
-
-  assert {
-    condition     = length(module.alarm_topic) == 1 && length(module.cdn_alarm_topic) == 1
-    error_message = "Alarms of both regions should reach the address."
-  }
-}
-
-run "makes_the_consoles_groups_in_either_pool" {
   assert {
     condition     = toset(keys(aws_cognito_user_group.this)) == toset(["operators", "viewers", "test-users"])
     error_message = "The console's two groups and the tests' own should be there."
@@ -401,18 +380,6 @@ run "leaves_the_groups_of_the_applications_own_pool_alone_when_told_to" {
   assert {
     condition     = length(aws_cognito_user_group.this) == 0
     error_message = "Groups were made in a pool that is not to be changed."
-  }
-}
-
-run "answers_under_one_name_with_a_domain" {
-  variables {
-    domain_name    = "example.com"
-    hosted_zone_id = "Z0123456789"
-  }
-
-  assert {
-    condition     = module.api.own_name_disabled
-    error_message = "With a domain, API Gateway's own name should answer nothing."
   }
 }
 
@@ -492,6 +459,7 @@ run "refuses_wrong_settings" {
     avatar_variants         = {}
     banner_variants         = {}
     region                  = "us-gov-west-1"
+    inventory               = { enabled = true, days = 1 }
   }
 
   expect_failures = [
@@ -514,6 +482,7 @@ run "refuses_wrong_settings" {
     var.avatar_variants,
     var.banner_variants,
     var.region,
+    var.inventory,
   ]
 }
 

@@ -47,11 +47,11 @@ def state_at(
     assert alarm["TreatMissingData"] == "notBreaching"
     assert alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) == alarm["EvaluationPeriods"]
     step = timedelta(seconds=period(alarm))
-    breaching = 0
     for count in range(alarm["EvaluationPeriods"]):
         value = _value(cloudwatch, alarm, moment - (count + 1) * step, moment - count * step)
-        breaching += value is not None and value > alarm["Threshold"]
-    return "ALARM" if breaching == alarm["EvaluationPeriods"] else "OK"
+        if value is None or value <= alarm["Threshold"]:
+            return "OK"
+    return "ALARM"
 
 
 def _value(
