@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from console.operations.errors import OperationError
@@ -119,13 +120,13 @@ def _has_changes(connection: psycopg.Connection[Any]) -> bool:
 def _rows(url: str, column: str, value: str) -> list[Row]:
     if "\0" in value:
         return []  # Postgres takes none
+    query = sql.SQL(
+        "SELECT uuid, cognito_user_id, handle, (SELECT count(*) FROM public.activities a"
+        " WHERE a.user_uuid = u.uuid) AS activities FROM public.users u"
+        " WHERE {} = %s ORDER BY uuid"
+    ).format(sql.Identifier(column))
     with _connected(url) as connection:
-        found: Sequence[dict[str, Any]] = connection.execute(
-            "SELECT uuid, cognito_user_id, handle, (SELECT count(*) FROM public.activities a"  # noqa: S608
-            " WHERE a.user_uuid = u.uuid) AS activities FROM public.users u"
-            f" WHERE {column} = %s ORDER BY uuid",
-            (value,),
-        ).fetchall()
+        found: Sequence[dict[str, Any]] = connection.execute(query, (value,)).fetchall()
     return [
         Row(str(row["uuid"]), row["cognito_user_id"], row["handle"], row["activities"])
         for row in found

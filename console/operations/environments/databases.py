@@ -78,7 +78,8 @@ def parse(url: str, tunnel: str = "") -> Database:
         port = int(known.get("port") or 5432)
     except (psycopg.Error, ValueError):
         raise OperationError(
-            "The database URL is not valid.", "Write postgresql://user:password@host:5432/name."
+            "The database URL is not valid.",
+            "Write postgresql://user:password@host:5432/name.",  # pragma: allowlist secret
         ) from None
     if tunnel:
         match = re.fullmatch(r"(localhost|[0-9.]+|\[?[0-9a-f:]+\]?):(\d{1,5})", tunnel)

@@ -241,7 +241,8 @@ def _binaries(directory: Path, account: _Account) -> Path:
         if version in link.readlink().name and not account.why_not(binaries):
             return binaries
         _remove_copy(link)
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108
+    usual = ("/tmp", "/var/tmp")  # noqa: S108  # nosec B108
+    for parent in dict.fromkeys((tempfile.gettempdir(), *usual)):
         try:
             copy = Path(tempfile.mkdtemp(prefix=f"{_COPY}{version}-", dir=parent))
         except OSError as error:

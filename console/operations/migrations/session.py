@@ -253,7 +253,7 @@ def _check_held(connection: Connection) -> None:
     with connection.begin():
         mine, held = query(
             connection,
-            f"SELECT pg_backend_pid(), array(SELECT l.pid FROM {_LOCK})",  # noqa: S608
+            f"SELECT pg_backend_pid(), array(SELECT l.pid FROM {_LOCK})",  # noqa: S608  # nosec B608
             LOCK_KEY,
         )[0]
     if mine in held:
@@ -304,7 +304,7 @@ def _holder(connection: Connection) -> str:
         SELECT a.pid, a.application_name, a.usename,
                extract(epoch FROM clock_timestamp() - a.backend_start)::int
         FROM {_LOCK.replace("pg_locks l", "pg_locks l JOIN pg_stat_activity a USING (pid)")}
-        """,  # noqa: S608  our own constant
+        """,  # noqa: S608  our own constant  # nosec B608
         LOCK_KEY,
     )
     if not rows:
