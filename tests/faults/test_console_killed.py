@@ -118,9 +118,10 @@ def is_taken_down(_: System, here: Deployment) -> None:
 
 
 def register(_: System, here: Deployment) -> None:
-    """Have a user with an avatar."""
+    """Have a user with an avatar, who may send more."""
     user = test_users.sign_in(here, HANDLE)
     REGISTERED.append(user.sub)
+    locks.drop(here, user.sub)
     wait_for_version(here, user.sub, send(here, user, picture(next(SEEDS), (64, 64))))
 
 
@@ -246,6 +247,12 @@ def is_locked(_: System, here: Deployment) -> None:
     assert locks.locked_since(here, REGISTERED[-1])
 
 
+def held_by_nobody(system: System, here: Deployment) -> None:
+    register(system, here)
+    if legal_hold.held_since(here, REGISTERED[-1]) or copies(here):
+        system.make("release-legal-hold", f"NAME={REGISTERED[-1]}", "YES=1")
+
+
 def held_by_law(system: System, here: Deployment) -> None:
     register(system, here)
     system.make("legal-hold", f"NAME={REGISTERED[-1]}", "REASON=case 4711")
@@ -283,7 +290,8 @@ def logs_in(system: System, here: Deployment) -> None:
 def nothing_is_left(system: System, here: Deployment) -> None:
     """What a killed run has made is erased by the name that the audit has."""
     for handle in test_acceptance.accounts(here):
-        system.make("erase", f"NAME={handle.partition('@')[0]}", "YES=1")
+        status, output = run(system, 0, ["erase", "--name", handle.partition("@")[0], "--yes"])
+        assert not status, output
     assert not test_acceptance.accounts(here)
 
 
@@ -328,7 +336,9 @@ KINDS = {
     ),
     "erase": Kind(register, of_user("erase", "--yes"), is_erased),
     "lock-user": Kind(register, of_user("lock-user"), is_locked),
-    "legal-hold": Kind(register, of_user("legal-hold", "--reason", "case 4711"), is_held_by_law),
+    "legal-hold": Kind(
+        held_by_nobody, of_user("legal-hold", "--reason", "case 4711"), is_held_by_law
+    ),
     "release-legal-hold": Kind(held_by_law, of_user("release-legal-hold", "--yes"), is_free),
     "invalidate": Kind(
         lambda *_: None, named("invalidate", "--paths", "/avatars/killed.jpg"), is_invalidated
@@ -377,6 +387,7 @@ def newest(system: System) -> Action:
     return record.actions(limit=1)[0]
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", KINDS)
 def test_killed_anywhere_it_is_seen_and_done_again_it_is_done(
     system: System, here: Deployment, name: str, request: pytest.FixtureRequest

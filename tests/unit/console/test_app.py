@@ -47,7 +47,7 @@ def visit(here: Deployment) -> Iterator[Visit]:
         groups: list[str] | None = None, *, address: str = "127.0.0.1", oidc: bool = True
     ) -> AppTest:
         config.set_option("server.address", address)
-        app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=20)
+        app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=60)
         if oidc:
             app.secrets = OIDC  # type: ignore[assignment]
         if groups is not None:
@@ -188,7 +188,7 @@ def test_a_click_that_arrives_twice_is_one_action(here: Deployment) -> None:
             change = Operation(session.the_target(), "act", "it", (), lambda report: None)
             session.start("kind", change, fingerprint(change))
 
-    AppTest.from_function(script, default_timeout=20).run()
+    AppTest.from_function(script, default_timeout=60).run()
     wait_for_jobs()
     assert len(session.jobs().of("kind")) == 1
 

@@ -38,7 +38,7 @@ def here(folder: Path) -> Iterator[Deployment]:
 
 
 def opened() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=20).run()
+    app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=60).run()
     return app.switch_page("pages/failures.py").run()
 
 

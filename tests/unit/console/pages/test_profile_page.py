@@ -46,7 +46,7 @@ def _ada(_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(groups: list[str] | None = None) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=20)
+    app = AppTest.from_file(str(ROOT / "console/app.py"), default_timeout=60)
     if groups:
         app.secrets = {"auth": {"redirect_uri": "x", "cookie_secret": "x"}}  # type: ignore[assignment]
         app.user = {"is_logged_in": True, "email": "ada@example.com", "cognito:groups": groups}
