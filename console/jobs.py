@@ -110,7 +110,7 @@ class Jobs:
             return [job for job in reversed(self._jobs) if job.kind == kind]
 
     def ended(self, kind: str) -> int:
-        """Return how many of a kind have ended: each may have changed what a page has listed."""
+        """Return how many of a kind have ended, of those that are kept."""
         return sum(job.ended is not None for job in self.of(kind))
 
     def running(self) -> list[Job]:

@@ -78,6 +78,7 @@ def cached(
             at = time.time()
             return CachedValue(find(*args, **kwargs), at)
 
+        # Streamlit leaves arguments out by their names, which it reads here
         signature = inspect.signature(find)
         first = inspect.Parameter("finished", inspect.Parameter.POSITIONAL_ONLY)
         ask.__signature__ = signature.replace(  # type: ignore[attr-defined]

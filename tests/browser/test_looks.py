@@ -75,8 +75,7 @@ def fill(system: System, here: Deployment, folder: Path) -> None:
         body = json.dumps(reconcile.event(here, f"{number}{'-of-a-long-name' * 8}.jpg", None))
         here.sqs.send_message(QueueUrl=here.dead_letter_queue_url, MessageBody=body)
     screenshots.hold(here)
-    good = (system.directory / "state/local/build/resize.zip").read_bytes()
-    live.publish(here, "resize", live.changed(good))
+    live.publish(here, "resize", live.changed(system.built("resize")))
     system.make("release", "FUNCTION=resize", "PERCENT=10", "YES=1")
 
 

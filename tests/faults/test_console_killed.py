@@ -219,7 +219,7 @@ def holding_all(here: Deployment) -> Iterator[None]:
 @pytest.fixture
 def version(system: System, here: Deployment) -> Iterator[None]:
     """A version that was published, and is called by nobody."""
-    good = (system.directory / "state/local/build/resize.zip").read_bytes()
+    good = system.built("resize")
     with live.published(here, "resize", live.changed(good), good):
         yield
 

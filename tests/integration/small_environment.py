@@ -179,7 +179,7 @@ class SmallEnvironment:
     def run(self, *arguments: str, host: str = "", status: int = 0, **options: str) -> str:
         """Run a command that nobody is there to answer, and return all that it says."""
         ended, output = unattended(
-            self._command(arguments), self._environment(host, options), self.folder
+            self._command(arguments), self._environment(host, options), self.folder, seconds=120
         )
         assert ended == status, output
         return output

@@ -166,6 +166,10 @@ class System:
         for name in ("AVATAR_OPS_ENV_DIR", "AVATAR_OPS_STATE", "CONSOLE_PORT", "DEMO_PORT"):
             os.environ[name] = self.environment[name]
 
+    def built(self, function: str) -> bytes:
+        """Return the zip that a function was made of."""
+        return (self.directory / f"state/local/build/{function}.zip").read_bytes()
+
     def emulator(self) -> psutil.Process:
         """Return the emulator's process."""
         pid = (self.directory / "state/local/emulator.pid").read_text().split()[0]
